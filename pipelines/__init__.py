@@ -1,0 +1,1 @@
+"""Projects and runs: config, items, artifact store, stages, flows, review store and report."""

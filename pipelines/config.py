@@ -1,0 +1,299 @@
+"""The settings of a project: one ``weaklight.toml``, validated, every unknown key an error.
+
+Try it: ``python -c "from pipelines.config import load_config; print(load_config('weaklight.toml'))"``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from weaklight.contracts import ClassSet
+from weaklight.errors import ConfigError
+
+__all__ = [
+    "AggregateConfig",
+    "BagsConfig",
+    "CleanConfig",
+    "Config",
+    "EmbedConfig",
+    "EvaluateConfig",
+    "ItemsConfig",
+    "PretrainConfig",
+    "ReportConfig",
+    "ScheduleConfig",
+    "TrainConfig",
+    "VoteConfig",
+    "load_config",
+    "parse_config",
+]
+
+CONFIG_NAME = "weaklight.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ItemsConfig(_Section):
+    """``[items]``: where the items come from and what their columns are called."""
+
+    source: str
+    item_id: str = "item_id"
+    image: str = "image"
+    split: str = "split"
+    gold: str = "gold"
+    bag_id: str = "bag_id"
+    bag_label: str = "bag_label"
+    noisy_label: str = "noisy_label"
+    # 0 takes the most frequent size of the source, at most 96 px: what a small encoder can use.
+    image_size: int = Field(default=0, ge=0, le=512)
+    attributes: Literal["silhouette", "none"] = "silhouette"
+
+
+class PretrainConfig(_Section):
+    """``[pretrain]``: the SSL method and its budget; 0 or "auto" means chosen from the data."""
+
+    method: str = "simclr"
+    backbone: str = "auto"
+    steps: int = Field(default=0, ge=0)
+    batch_size: int = Field(default=0, ge=0)
+    learning_rate: float = Field(default=0.0, ge=0)
+    temperature: float = Field(default=0.0, ge=0)
+    checkpoint_every: int = Field(default=50, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    refresh: str = "manual"
+
+    @field_validator("refresh")
+    @classmethod
+    def _known_refresh(cls, value: str) -> str:
+        if value == "manual":
+            return value
+        if value.startswith("growth:"):
+            try:
+                share = float(value.removeprefix("growth:"))
+            except ValueError:
+                share = -1.0
+            if share > 0:
+                return value
+            raise ValueError('growth needs a positive share, such as "growth:0.25"')
+        if len(value.split()) == 5:
+            return value
+        raise ValueError('expected "manual", "growth:0.25" or a cron line of five fields')
+
+
+class EmbedConfig(_Section):
+    """``[embed]``: features of every item and one neighbor graph."""
+
+    neighbors: int = Field(default=15, ge=1, le=200)
+
+
+class VoteConfig(_Section):
+    """``[vote]``: how labelling functions are run."""
+
+    folder: str = "lfs"
+    time_limit_s: float = Field(default=30.0, gt=0)
+    workers: int = Field(default=2, ge=1, le=64)
+
+
+class BagsConfig(_Section):
+    """``[bags]``: what a positive bag label means, and how bags vote."""
+
+    positive: str | None = None
+    folds: int = Field(default=5, ge=2, le=20)
+    epochs: int = Field(default=40, ge=1)
+
+
+class AggregateConfig(_Section):
+    """``[aggregate]``: which label model; "auto" chooses without gold and says why."""
+
+    model: Literal["auto", "majority_vote", "snorkel", "dawid_skene"] = "auto"
+    features: Literal["auto", "on", "off"] = "auto"
+    alpha: float = Field(default=0.8, gt=0, lt=1)
+
+
+class CleanConfig(_Section):
+    """``[clean]``: what happens to labels that the features contradict."""
+
+    action: Literal["drop", "keep"] = "drop"
+    folds: int = Field(default=5, ge=2, le=20)
+
+
+class TrainConfig(_Section):
+    """``[train]``: the classifier on frozen features."""
+
+    l2: float = Field(default=1e-3, ge=0)
+
+
+class EvaluateConfig(_Section):
+    """``[evaluate]``: the honest numbers."""
+
+    crossover_sizes: tuple[int, ...] = (20, 50, 100, 200, 350, 500)
+    crossover_draws: int = Field(default=5, ge=1)
+    knn: int = Field(default=5, ge=1)
+
+
+class ReportConfig(_Section):
+    """``[report]``: the page."""
+
+    title: str = ""
+    pictures: int = Field(default=24, ge=0, le=200)
+
+
+class ScheduleConfig(_Section):
+    """``[schedule]``: when ``weaklight serve`` runs the whole line."""
+
+    cron: str | None = None
+    timezone: str = "UTC"
+    # For trials and tests: an interval instead of a cron line.
+    every_s: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> ScheduleConfig:
+        if self.cron is not None and self.every_s is not None:
+            raise ValueError("give either cron or every_s, not both")
+        return self
+
+
+class Config(_Section):
+    """A whole ``weaklight.toml``."""
+
+    classes: tuple[str, ...]
+    seed: int = Field(default=0, ge=0)
+    threads: int = Field(default=2, ge=1)
+    class_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    items: ItemsConfig
+    pretrain: PretrainConfig = PretrainConfig()
+    embed: EmbedConfig = EmbedConfig()
+    vote: VoteConfig = VoteConfig()
+    bags: BagsConfig = BagsConfig()
+    aggregate: AggregateConfig = AggregateConfig()
+    clean: CleanConfig = CleanConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    report: ReportConfig = ReportConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Config:
+        if len(self.classes) < 1:
+            raise ValueError("classes must name at least one class")
+        doubles = sorted({c for c in self.classes if self.classes.count(c) > 1})
+        if doubles:
+            raise ValueError(f"classes must be distinct, but {doubles} came twice")
+        for name, members in self.class_sets.items():
+            if name in self.classes:
+                raise ValueError(f"class_sets.{name} has the name of a class; choose another")
+            unknown = [m for m in members if m not in self.classes]
+            if unknown or not members:
+                raise ValueError(f"class_sets.{name} must list known classes, but has {unknown}")
+        positive = self.bags.positive
+        if positive is not None and positive not in (*self.classes, *self.class_sets):
+            raise ValueError(
+                f"bags.positive must be a class or a class set, but is {positive!r}; "
+                f"known: {[*self.classes, *self.class_sets]}"
+            )
+        return self
+
+    @property
+    def vote_sets(self) -> tuple[ClassSet, ...]:
+        """The class sets that votes may name, in vote order.
+
+        Those of ``[class_sets]``, then what bag labels need: the positive set when it is a single
+        class has no set of its own, and the complement ("not footwear") is always one.
+        """
+        sets = [
+            ClassSet(name, tuple(self.classes.index(m) for m in members))
+            for name, members in self.class_sets.items()
+        ]
+        positive = self.bags.positive
+        if positive is not None:
+            inside = self.class_sets.get(positive, (positive,))
+            rest = tuple(i for i, c in enumerate(self.classes) if c not in inside)
+            if len(rest) > 1:
+                sets.append(ClassSet(f"not {positive}", rest))
+        return tuple(sets)
+
+    def vote_value(self, name: str) -> int:
+        """Return the vote value of a class or class set by name.
+
+        Raises
+        ------
+        ConfigError
+            If no class or class set has this name.
+        """
+        names = [*self.classes, *(s.name for s in self.vote_sets)]
+        if name not in names:
+            raise ConfigError(f"no class or class set is called {name!r}; known: {names}")
+        return names.index(name)
+
+
+def parse_config(data: dict[str, Any], where: str = CONFIG_NAME) -> Config:
+    """Validate settings already read from TOML.
+
+    Raises
+    ------
+    ConfigError
+        Naming every wrong key, what was expected and, for an unknown key, the nearest known one.
+    """
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise ConfigError(f"{where} is not valid:\n" + "\n".join(f"  {x}" for x in lines)) from None
+
+
+def load_config(path: Path | str) -> Config:
+    """Read and validate ``weaklight.toml``.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not TOML, or breaks the rules of a section.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(
+            f"expected a settings file at {path}, but there is none; "
+            "run `weaklight init` there or pass --project"
+        )
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}; fix that line") from None
+    return parse_config(data, str(path))
+
+
+def _explain(problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    where = ".".join(location) or "the file"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+        return f"{where}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{where}: is required but missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    came = f" (came: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    return f"{where}: {message}{came}"
+
+
+def _known_keys(section: list[str]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in section:
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        candidates = [field.annotation, *get_args(field.annotation)]
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not nested:
+            return []
+        model = nested[0]
+    return list(model.model_fields)

@@ -1,0 +1,145 @@
+"""A project on disk: its settings, its state folder, its lock and its run records.
+
+Try it: ``python -c "from pipelines.project import Project; print(Project.open('demo').latest_run())"``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines.config import CONFIG_NAME, Config, load_config
+from pipelines.store import ArtifactStore, explain_disk_errors, write_atomically
+from weaklight.errors import ArtifactError, ProjectBusyError
+
+__all__ = ["Project", "RunRecord", "StageRecord"]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What one stage did in a run."""
+
+    name: str
+    digest: str
+    cached: bool
+    seconds: float
+    peak_mib: float
+    metrics: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
+@dataclass
+class RunRecord:
+    """Which artifacts a run used, when it ran and where; the place for times and host names."""
+
+    run_id: str
+    started: str
+    seed: int
+    host: str
+    libraries: dict[str, str]
+    status: str = "running"
+    finished: str | None = None
+    error: str | None = None
+    artifacts: dict[str, str] = field(default_factory=dict)
+    stages: list[StageRecord] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """Read ``runs/<run_id>.json``.
+
+        Raises
+        ------
+        ArtifactError
+            If the file cannot be read as a run record.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            data["stages"] = [
+                StageRecord(**{**s, "notes": tuple(s["notes"])}) for s in data["stages"]
+            ]
+            return cls(**data)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ArtifactError(
+                f"the run record {path} cannot be read ({error}); delete it and run again"
+            ) from None
+
+
+class Project:
+    """An opened project.
+
+    Attributes
+    ----------
+    root : the project's folder
+    config : its validated settings
+    state : ``root/.weaklight``
+    store : its artifacts
+    """
+
+    def __init__(self, root: Path, config: Config) -> None:
+        self.root = root
+        self.config = config
+        self.state = root / ".weaklight"
+        self.store = ArtifactStore(self.state)
+
+    @classmethod
+    def open(cls, root: Path | str) -> Project:
+        """Open the project in ``root``.
+
+        Raises
+        ------
+        ConfigError
+            If there is no valid ``weaklight.toml``.
+        """
+        root = Path(root).expanduser().resolve()
+        return cls(root, load_config(root / CONFIG_NAME))
+
+    def runs(self) -> list[RunRecord]:
+        """Every readable run record, oldest first."""
+        return [RunRecord.read(p) for p in sorted((self.state / "runs").glob("*.json"))]
+
+    def latest_run(self, status: str | None = "done") -> RunRecord | None:
+        """Return the newest run with this status (any status when None), None when there is none."""
+        for path in sorted((self.state / "runs").glob("*.json"), reverse=True):
+            record = RunRecord.read(path)
+            if status is None or record.status == status:
+                return record
+        return None
+
+    def save_run(self, record: RunRecord) -> Path:
+        """Write the run record so that a reader never sees a part of it."""
+        path = self.state / "runs" / f"{record.run_id}.json"
+        write_atomically(path, (json.dumps(asdict(record), indent=1) + "\n").encode())
+        return path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the project's lock; the kernel frees it when the process ends, however it ends.
+
+        Raises
+        ------
+        ProjectBusyError
+            If another process holds it.
+        """
+        with explain_disk_errors(self.state):
+            self.state.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+                raise ProjectBusyError(
+                    f"another run (process {holder}) is working on {self.root}; "
+                    "wait for it to end or stop it, then run again"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
