@@ -1,0 +1,1 @@
+"""Complete projects on real data that a new user runs first."""
