@@ -1,0 +1,212 @@
+"""The line as data: each stage's name, version, function, inputs and settings, none imported.
+
+The planner reads this table to compute keys; a fully cached run imports no stage at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from weaklight.errors import ConfigError
+
+__all__ = ["STAGES", "StageSpec", "needed_for", "spec_of"]
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage of the line.
+
+    Attributes
+    ----------
+    name : the stage's name, also the folder of its artifacts
+    version : raised whenever the same inputs would give other outputs
+    function : ``module:function``, imported only when the stage runs
+    inputs : field of the stage's inputs dataclass -> ``"stage.output"``
+    section : the section of ``weaklight.toml`` that the stage takes, None for none
+    uses_classes : whether the list of classes is part of the stage's key
+    fingerprint : name of the function in :mod:`pipelines.fingerprints` that digests what the stage
+        reads besides its inputs: the source, the LF files, the human labels
+    """
+
+    name: str
+    version: int
+    function: str
+    inputs: Mapping[str, str]
+    section: str | None = None
+    uses_classes: bool = True
+    fingerprint: str | None = None
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The stages whose outputs this one reads, in order of first use."""
+        return tuple(dict.fromkeys(ref.split(".")[0] for ref in self.inputs.values()))
+
+
+STAGES: tuple[StageSpec, ...] = (
+    StageSpec(
+        "ingest", 1, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"
+    ),
+    StageSpec(
+        "reviews",
+        1,
+        "pipelines.stages.reviews:reviews",
+        {"items": "ingest.items"},
+        fingerprint="human_labels",
+    ),
+    StageSpec(
+        "pretrain",
+        1,
+        "pipelines.stages.pretrain:pretrain",
+        {"items": "ingest.items", "pixels": "ingest.pixels"},
+        "pretrain",
+        uses_classes=False,
+    ),
+    StageSpec(
+        "embed",
+        1,
+        "pipelines.stages.embed:embed",
+        {"items": "ingest.items", "pixels": "ingest.pixels", "encoder": "pretrain.encoder"},
+        "embed",
+        uses_classes=False,
+    ),
+    StageSpec(
+        "vote",
+        1,
+        "pipelines.stages.vote:vote",
+        {
+            "items": "ingest.items",
+            "attributes": "ingest.attributes",
+            "features": "embed.features",
+            "present": "embed.present",
+        },
+        "vote",
+        fingerprint="lf_files",
+    ),
+    StageSpec(
+        "bags",
+        1,
+        "pipelines.stages.bags:bags",
+        {
+            "items": "ingest.items",
+            "bag_labels": "ingest.bag_labels",
+            "features": "embed.features",
+            "present": "embed.present",
+        },
+        "bags",
+    ),
+    StageSpec(
+        "aggregate",
+        1,
+        "pipelines.stages.aggregate:aggregate",
+        {
+            "items": "ingest.items",
+            "votes": "vote.votes",
+            "lfs": "vote.lfs",
+            "bag_votes": "bags.votes",
+            "features": "embed.features",
+            "present": "embed.present",
+            "graph": "embed.graph",
+            "human": "reviews.human",
+        },
+        "aggregate",
+    ),
+    StageSpec(
+        "clean",
+        1,
+        "pipelines.stages.clean:clean",
+        {
+            "items": "ingest.items",
+            "weak_labels": "aggregate.weak_labels",
+            "features": "embed.features",
+            "present": "embed.present",
+        },
+        "clean",
+    ),
+    StageSpec(
+        "train",
+        1,
+        "pipelines.stages.train:train",
+        {
+            "items": "ingest.items",
+            "targets": "clean.targets",
+            "weights": "clean.weights",
+            "gold_dev": "ingest.gold_dev",
+            "features": "embed.features",
+            "present": "embed.present",
+        },
+        "train",
+    ),
+    StageSpec(
+        "evaluate",
+        1,
+        "pipelines.stages.evaluate:evaluate",
+        {
+            "items": "ingest.items",
+            "pixels": "ingest.pixels",
+            "gold_dev": "ingest.gold_dev",
+            "gold_test": "ingest.gold_test",
+            "features": "embed.features",
+            "present": "embed.present",
+            "votes": "vote.votes",
+            "lfs": "vote.lfs",
+            "bag_votes": "bags.votes",
+            "bags_summary": "bags.summary",
+            "weak_labels": "aggregate.weak_labels",
+            "posteriors": "aggregate.posteriors",
+            "choice": "aggregate.choice",
+            "issues": "clean.issues",
+            "targets": "clean.targets",
+            "weights": "clean.weights",
+            "probabilities": "train.probabilities",
+        },
+        "evaluate",
+    ),
+    StageSpec(
+        "report",
+        1,
+        "pipelines.stages.report:report",
+        {
+            "items": "ingest.items",
+            "pixels": "ingest.pixels",
+            "ingest_report": "ingest.report",
+            "gold_dev": "ingest.gold_dev",
+            "encoder": "pretrain.encoder",
+            "lfs": "vote.lfs",
+            "bags_summary": "bags.summary",
+            "weak_labels": "aggregate.weak_labels",
+            "choice": "aggregate.choice",
+            "issues": "clean.issues",
+            "probabilities": "train.probabilities",
+            "evaluation": "evaluate.evaluation",
+            "lf_table": "evaluate.lf_table",
+        },
+        "report",
+    ),
+)
+
+
+def spec_of(name: str) -> StageSpec:
+    """Return the stage of this name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    for spec in STAGES:
+        if spec.name == name:
+            return spec
+    raise ConfigError(f"no stage is called {name!r}; known: {[s.name for s in STAGES]}")
+
+
+def needed_for(targets: tuple[str, ...]) -> tuple[StageSpec, ...]:
+    """Return the stages that these targets need, themselves included, in the line's order."""
+    wanted = set(targets)
+    for spec in reversed(STAGES):
+        if spec.name in wanted:
+            wanted.update(spec.upstream)
+    unknown = wanted - {s.name for s in STAGES}
+    for name in unknown:
+        spec_of(name)
+    return tuple(s for s in STAGES if s.name in wanted)

@@ -1,0 +1,99 @@
+"""The encoder's pin: which snapshot of items it is trained on, so new items never retrain it.
+
+``<state>/encoder_pin.json`` is written when training starts, so that a killed run goes on with the
+same snapshot, and replaced when ``[pretrain] refresh`` says that a new snapshot is due.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipelines.cron import last_due
+from pipelines.project import Project
+from pipelines.store import digest_json, write_atomically
+
+__all__ = ["Pin", "choose_snapshot", "read_pin", "write_pin"]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """The pinned snapshot: its ingest artifact, size, settings and the time it was pinned."""
+
+    ingest: str
+    n_items: int
+    settings: str
+    pinned_at: str
+
+
+def settings_digest(project: Project) -> str:
+    """Digest what, when changed, trains the encoder anew: all of ``[pretrain]`` but ``refresh``."""
+    section = project.config.pretrain.model_dump(mode="json")
+    kept = {k: v for k, v in section.items() if k not in _NOT_LEARNED_FROM}
+    return digest_json([kept, project.config.seed])
+
+
+# Where and how often it trains does not change what it learns.
+_NOT_LEARNED_FROM = frozenset({"refresh", "device", "devices", "checkpoint_every"})
+
+
+def read_pin(project: Project) -> Pin | None:
+    """Return the project's pin, None when nothing was pinned or the file cannot be read."""
+    try:
+        return Pin(**json.loads(_path(project).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def write_pin(project: Project, ingest: str, now: datetime | None = None) -> Pin:
+    """Pin the encoder to the items of this ingest artifact."""
+    pin = Pin(
+        ingest=ingest,
+        n_items=_count(project, ingest),
+        settings=settings_digest(project),
+        pinned_at=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
+    )
+    write_atomically(_path(project), (json.dumps(asdict(pin), indent=1) + "\n").encode())
+    return pin
+
+
+def choose_snapshot(
+    project: Project, ingest: str, *, force: bool = False, now: datetime | None = None
+) -> tuple[str, str]:
+    """Return (ingest digest to train on, why).
+
+    Parameters
+    ----------
+    ingest
+        The ingest artifact of the current items.
+    force
+        Take the current items whatever ``refresh`` says.
+    """
+    pin = read_pin(project)
+    if pin is None or not project.store.has("ingest", pin.ingest):
+        return ingest, "first training of this encoder"
+    if force:
+        return ingest, "a fresh snapshot was asked for"
+    if pin.settings != settings_digest(project):
+        return ingest, "[pretrain] changed"
+    refresh = project.config.pretrain.refresh
+    if refresh.startswith("growth:"):
+        share = float(refresh.removeprefix("growth:"))
+        n_now = _count(project, ingest)
+        if n_now >= pin.n_items * (1 + share):
+            return ingest, f"items grew from {pin.n_items} to {n_now} ({refresh})"
+    elif refresh != "manual":
+        due = last_due(refresh, now or datetime.now(UTC), project.config.schedule.timezone)
+        if due > datetime.fromisoformat(pin.pinned_at):
+            return ingest, f"the refresh of {due:%Y-%m-%d %H:%M} is due ({refresh})"
+    return pin.ingest, f"pinned to {pin.n_items} items of {pin.pinned_at}"
+
+
+def _count(project: Project, ingest: str) -> int:
+    return int(project.store.manifest("ingest", ingest).metrics["n_unlabeled"])
+
+
+def _path(project: Project) -> Path:
+    return project.state / "encoder_pin.json"
