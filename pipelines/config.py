@@ -181,8 +181,8 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Config:
-        if len(self.classes) < 1:
-            raise ValueError("classes must name at least one class")
+        if len(self.classes) < 2:
+            raise ValueError(f"classes must name at least two, but has {list(self.classes)}")
         doubles = sorted({c for c in self.classes if self.classes.count(c) > 1})
         if doubles:
             raise ValueError(f"classes must be distinct, but {doubles} came twice")

@@ -293,7 +293,7 @@ def _key(project: Project, spec: StageSpec, sources: Mapping[str, str]) -> _Keye
     if spec.section is not None:
         section = getattr(config, spec.section).model_dump(mode="json")
     if spec.name == "pretrain":
-        section.pop("refresh")  # decides when to train, not what is learnt
+        section = {k: v for k, v in section.items() if k not in pin.NOT_LEARNED_FROM}
     if spec.uses_classes:
         section["classes"] = list(config.classes)
         section["class_sets"] = [[s.name, *s.members] for s in config.vote_sets]

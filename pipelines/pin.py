@@ -15,7 +15,10 @@ from pipelines.cron import last_due
 from pipelines.project import Project
 from pipelines.store import digest_json, write_atomically
 
-__all__ = ["Pin", "choose_snapshot", "read_pin", "write_pin"]
+__all__ = ["NOT_LEARNED_FROM", "Pin", "choose_snapshot", "read_pin", "write_pin"]
+
+# Settings of [pretrain] that say where and how often to train, not what is learnt.
+NOT_LEARNED_FROM = frozenset({"refresh", "device", "devices", "checkpoint_every"})
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,8 @@ class Pin:
 def settings_digest(project: Project) -> str:
     """Digest what, when changed, trains the encoder anew: all of ``[pretrain]`` but ``refresh``."""
     section = project.config.pretrain.model_dump(mode="json")
-    kept = {k: v for k, v in section.items() if k not in _NOT_LEARNED_FROM}
+    kept = {k: v for k, v in section.items() if k not in NOT_LEARNED_FROM}
     return digest_json([kept, project.config.seed])
-
-
-# Where and how often it trains does not change what it learns.
-_NOT_LEARNED_FROM = frozenset({"refresh", "device", "devices", "checkpoint_every"})
 
 
 def read_pin(project: Project) -> Pin | None:

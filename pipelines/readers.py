@@ -1,0 +1,204 @@
+"""Readers of a source: a folder of images, CSV, JSONL, Parquet, or a torchvision data set by name.
+
+``[items] source`` names it. A folder may hold ``unlabeled/``, ``dev/<class>/`` and
+``test/<class>/``; any other layout is all unlabelled. ``torchvision:FashionMNIST`` reads the data
+set below ``<project>/data`` (and downloads it there where the network allows).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.config import ItemsConfig
+from weaklight.contracts import SPLITS
+from weaklight.errors import ConfigError, DataError
+from weaklight.seeds import numpy_generator
+
+__all__ = ["IMAGE_SUFFIXES", "Source", "find_source", "read_source"]
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+_TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+_TORCHVISION = "torchvision:"
+# How many training rows of a torchvision data set become the dev split; the rest lose their gold.
+_TORCHVISION_DEV_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source found on disk: its kind, the files that make it up and the folder they lie in."""
+
+    kind: str
+    name: str
+    base: Path
+    files: tuple[Path, ...]
+
+
+def find_source(root: Path, config: ItemsConfig) -> Source:
+    """Locate the source of a project without reading any image.
+
+    Raises
+    ------
+    ConfigError
+        If the source is missing or of an unknown kind.
+    """
+    if config.source.startswith(_TORCHVISION):
+        base = root / "data"
+        files = sorted(p for p in base.rglob("*") if p.is_file()) if base.is_dir() else []
+        return Source("torchvision", config.source, base, tuple(files))
+    path = root / config.source
+    if path.is_dir():
+        images = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        return Source("folder", config.source, path, tuple(images))
+    if not path.is_file():
+        raise ConfigError(
+            f"items.source: expected a folder or a file at {path}, but there is none; "
+            "give a path relative to weaklight.toml or torchvision:NAME"
+        )
+    kind = _TABLES.get(path.suffix.lower())
+    if kind is None:
+        raise ConfigError(
+            f"items.source: {path.name} is of no known kind; expected a folder of images, "
+            f"one of {sorted(_TABLES)} or torchvision:NAME"
+        )
+    images = ()
+    if kind != "parquet":
+        table = _read_table(path, kind)
+        column = table[config.image] if config.image in table else pd.Series([], dtype=object)
+        named = {path.parent / str(p) for p in column.dropna()}
+        images = tuple(sorted(p for p in named if p.is_file()))
+    return Source(kind, config.source, path.parent, (path, *images))
+
+
+def read_source(root: Path, config: ItemsConfig, seed: int) -> pd.DataFrame:
+    """Read a source into one raw table, one row an item, nothing validated yet.
+
+    Returns
+    -------
+    A table with the columns ``item_id``, ``payload`` (bytes, or a Path still to be read, or None),
+    ``path`` (text or None), ``split``, ``gold`` (class name or None), ``bag_id``, ``bag_label``,
+    ``noisy_label`` and every other column of the source, in source order.
+    """
+    source = find_source(root, config)
+    if source.kind == "folder":
+        return _from_folder(source)
+    if source.kind == "torchvision":
+        return _from_torchvision(source, seed)
+    return _from_table(root / config.source, source.kind, config)
+
+
+def _from_folder(source: Source) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for file in source.files:
+        relative = file.relative_to(source.base)
+        first = relative.parts[0] if len(relative.parts) > 1 else ""
+        split = first if first in SPLITS else "unlabeled"
+        has_gold = split != "unlabeled" and len(relative.parts) > 2
+        rows.append(
+            {
+                "item_id": relative.as_posix(),
+                "payload": file,
+                "path": relative.as_posix(),
+                "split": split,
+                "gold": relative.parts[1] if has_gold else None,
+            }
+        )
+    return _complete(pd.DataFrame(rows, columns=["item_id", "payload", "path", "split", "gold"]))
+
+
+def _from_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
+    table = _read_table(path, kind)
+    for needed in (config.item_id, config.image):
+        if needed not in table.columns:
+            raise DataError(
+                f"{path.name} needs a column {needed!r}, but has {list(table.columns)}; "
+                f"name yours under [items], such as {'image' if needed == config.image else 'item_id'} = \"...\""
+            )
+    renamed = {
+        getattr(config, role): role
+        for role in ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
+        if getattr(config, role) in table.columns
+    }
+    table = table.rename(columns=renamed)
+    images = table.pop(config.image)
+    is_bytes = images.map(lambda v: isinstance(v, bytes))
+    is_text = images.map(lambda v: isinstance(v, str) and v != "")
+    table["payload"] = [
+        v if b else (path.parent / v if t else None)
+        for v, b, t in zip(images, is_bytes, is_text, strict=True)
+    ]
+    table["path"] = [v if t else None for v, t in zip(images, is_text, strict=True)]
+    return _complete(table)
+
+
+def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:
+    from torchvision import datasets
+
+    name = source.name.removeprefix(_TORCHVISION)
+    dataset_class = getattr(datasets, name, None)
+    if dataset_class is None:
+        raise ConfigError(
+            f"items.source: torchvision has no data set {name!r}; "
+            "see torchvision.datasets for the names, such as torchvision:FashionMNIST"
+        )
+    try:
+        train = dataset_class(root=str(source.base), train=True, download=True)
+        test = dataset_class(root=str(source.base), train=False, download=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"torchvision could not load {name} below {source.base} ({error}); "
+            "copy the data set's files there or connect to the network once"
+        ) from None
+    rng = numpy_generator(seed, "torchvision", name)
+    n_dev = min(_TORCHVISION_DEV_ROWS, len(train) // 10)
+    dev = set(rng.choice(len(train), size=n_dev, replace=False).tolist())
+    rows: list[dict[str, Any]] = []
+    for part, dataset in (("train", train), ("test", test)):
+        for i in range(len(dataset)):
+            image, label = dataset[i]
+            split = "test" if part == "test" else ("dev" if i in dev else "unlabeled")
+            rows.append(
+                {
+                    "item_id": f"{part}-{i:06d}",
+                    "payload": _png(image),
+                    "path": None,
+                    "split": split,
+                    "gold": None if split == "unlabeled" else str(dataset.classes[int(label)]),
+                }
+            )
+    return _complete(pd.DataFrame(rows))
+
+
+def _read_table(path: Path, kind: str) -> pd.DataFrame:
+    try:
+        if kind == "csv":
+            return pd.read_csv(path, dtype={"item_id": str})
+        if kind == "jsonl":
+            return pd.read_json(path, lines=True, dtype={"item_id": str})
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as {kind} ({error}); check that the file is whole"
+        ) from None
+
+
+def _complete(table: pd.DataFrame) -> pd.DataFrame:
+    for column in ("split", "gold", "bag_id", "bag_label", "noisy_label"):
+        if column not in table.columns:
+            table[column] = pd.Series([None] * len(table), dtype=object)
+    return table.reset_index(drop=True)
+
+
+def _png(image: Any) -> bytes:
+    import io
+
+    from PIL import Image
+
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()

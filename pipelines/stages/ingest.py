@@ -1,0 +1,286 @@
+"""Ingest: read the source, drop what cannot be used and say why, keep gold apart.
+
+Try it: ``weaklight run --only ingest``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from pipelines.attributes import measure
+from pipelines.config import ItemsConfig
+from pipelines.item_cache import cached_rows
+from pipelines.pixels import write_pixels
+from pipelines.readers import read_source
+from pipelines.stages.base import StageResult, Work
+from weaklight.contracts import SPLITS
+from weaklight.errors import DataError
+
+__all__ = ["IngestInputs", "decode_image", "ingest"]
+
+_RESERVED = ("item_id", "split", "sha256", "path", "bag_id", "noisy_label")
+_NOT_METADATA = ("payload", "gold", "bag_label")
+_EXAMPLES = 5
+# Above this an encoder for small data learns little more per pixel; set image_size to override.
+_LARGEST_AUTO_SIZE = 96
+
+
+@dataclass(frozen=True)
+class IngestInputs:
+    """Ingest has no upstream stage; it reads the source that ``[items]`` names."""
+
+
+@dataclass
+class _Drops:
+    """Rows left out, counted by reason, with a few examples of each."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, reason: str, who: str) -> None:
+        self.counts[reason] += 1
+        shown = self.examples.setdefault(reason, [])
+        if len(shown) < _EXAMPLES:
+            shown.append(who)
+
+
+def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult:
+    """Read, validate and decode the source.
+
+    Raises
+    ------
+    DataError
+        If no usable item remains, a split is unknown, or gold names an unknown class.
+    """
+    raw = read_source(work.project_root, config, work.seed)
+    n_read = len(raw)
+    drops = _Drops()
+    table = _drop_bad_ids(raw, drops)
+    table["split"] = _splits(table["split"])
+    gold = _gold_ids(table, work.classes)
+    table, pixels, sha256 = _decode(table, config.image_size, drops, work)
+    gold = gold.loc[table.index]
+    if table.empty:
+        raise DataError(
+            f"the source {config.source} gave {n_read} rows and none can be used: "
+            f"{dict(drops.counts) or 'it is empty'}; check [items] in weaklight.toml"
+        )
+    table = table.assign(sha256=sha256)
+    bag_labels, notes = _bags(table)
+
+    order = [*_RESERVED, *(c for c in table.columns if c not in (*_RESERVED, *_NOT_METADATA))]
+    _write_table(table[order], work.out / "items.parquet")
+    write_pixels(pixels, work.out / "pixels.json")
+    attributes = _attributes(table, pixels, sha256, config, work)
+    _write_table(attributes, work.out / "attributes.parquet")
+    golds = pd.DataFrame({"item_id": table["item_id"], "gold": gold})
+    for name, splits in (("gold_dev", ("dev",)), ("gold_test", ("test",))):
+        rows = table["split"].isin(splits) & (gold >= 0)
+        _write_table(golds[rows].astype({"gold": "int64"}), work.out / f"{name}.parquet")
+    _write_table(bag_labels, work.out / "bag_labels.parquet")
+
+    counts = {s: int((table["split"] == s).sum()) for s in SPLITS}
+    ignored = int(((table["split"] == "unlabeled") & (gold >= 0)).sum())
+    if ignored:
+        notes.append(f"gold of {ignored} unlabeled rows was not read: only dev and test have gold")
+    notes += [f"dropped {n} rows: {reason}" for reason, n in sorted(drops.counts.items())]
+    report = {
+        "source": config.source,
+        "read": n_read,
+        "kept": len(table),
+        "dropped": dict(sorted(drops.counts.items())),
+        "examples": dict(sorted(drops.examples.items())),
+        "splits": counts,
+        "image": list(pixels.shape[1:]),
+        "notes": notes,
+    }
+    (work.out / "ingest.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return StageResult(
+        outputs={
+            "items": "items.parquet",
+            "pixels": "pixels.json",
+            "attributes": "attributes.parquet",
+            "gold_dev": "gold_dev.parquet",
+            "gold_test": "gold_test.parquet",
+            "bag_labels": "bag_labels.parquet",
+            "report": "ingest.json",
+        },
+        metrics={
+            "n": len(table),
+            "n_read": n_read,
+            "n_dropped": n_read - len(table),
+            **{f"n_{s}": n for s, n in counts.items()},
+            "n_bags": len(bag_labels),
+        },
+        notes=tuple(notes),
+    )
+
+
+def decode_image(payload: bytes) -> Image.Image:
+    """Decode image bytes whole, gray ("L") or colour ("RGB").
+
+    Raises
+    ------
+    OSError
+        If the bytes are no image or are cut short.
+    """
+    picture = Image.open(io.BytesIO(payload))
+    picture.load()
+    gray = picture.mode in ("L", "1", "I", "I;16", "F", "LA")
+    return picture.convert("L" if gray else "RGB")
+
+
+def fit_to(picture: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+    """Return the picture as (H, W, C) uint8 of the given (width, height): resized, centre-cropped."""
+    picture = picture.convert(mode)
+    if picture.size != size:
+        scale = max(size[0] / picture.width, size[1] / picture.height)
+        wide = (max(size[0], round(picture.width * scale)), max(size[1], round(picture.height * scale)))
+        picture = picture.resize(wide, Image.Resampling.LANCZOS)
+        left, top = (wide[0] - size[0]) // 2, (wide[1] - size[1]) // 2
+        picture = picture.crop((left, top, left + size[0], top + size[1]))
+    array = np.asarray(picture, dtype=np.uint8)
+    return array.reshape(size[1], size[0], -1)
+
+
+def _drop_bad_ids(raw: pd.DataFrame, drops: _Drops) -> pd.DataFrame:
+    missing = raw["item_id"].isna() | (raw["item_id"].astype(str).str.strip() == "")
+    for row in raw.index[missing]:
+        drops.add("no item_id", f"row {row}")
+    table = raw[~missing].copy()
+    table["item_id"] = table["item_id"].astype(str)
+    double = table["item_id"].duplicated(keep="first")
+    for item in table.loc[double, "item_id"]:
+        drops.add("duplicate item_id (the first one is kept)", item)
+    return table[~double].reset_index(drop=True)
+
+
+def _splits(column: pd.Series) -> pd.Series:
+    split = column.where(column.notna(), "unlabeled").astype(str)
+    unknown = sorted(set(split) - set(SPLITS))
+    if unknown:
+        raise DataError(f"split must be one of {list(SPLITS)}, but {unknown[:5]} came; rename them")
+    return split
+
+
+def _gold_ids(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.Series:
+    names = table["gold"]
+    known = {name: i for i, name in enumerate(classes)}
+    ids = names.map(lambda v: known.get(v, -2) if isinstance(v, str) and v else -1)
+    unknown = names[ids == -2]
+    if len(unknown):
+        counts = unknown.value_counts().head(5).to_dict()
+        raise DataError(
+            f"gold must name one of the classes {list(classes)}, but {counts} came; "
+            "add them to `classes` in weaklight.toml or correct the gold column"
+        )
+    return ids.astype("int64")
+
+
+def _decode(
+    table: pd.DataFrame, image_size: int, drops: _Drops, work: Work
+) -> tuple[pd.DataFrame, NDArray[np.uint8], list[str]]:
+    def one(payload: Any) -> tuple[Image.Image | None, str, str]:
+        if payload is None:
+            return None, "", "no image"
+        try:
+            data = payload.read_bytes() if isinstance(payload, Path) else payload
+        except OSError:
+            return None, "", "image file missing or unreadable"
+        if not data:
+            return None, "", "image of zero bytes"
+        try:
+            return decode_image(data), hashlib.sha256(data).hexdigest(), ""
+        except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
+            return None, "", "image cannot be decoded"
+
+    pictures: list[Image.Image] = []
+    sha256: list[str] = []
+    keep: list[int] = []
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for i, (picture, digest, reason) in enumerate(pool.map(one, table["payload"])):
+            if picture is None:
+                drops.add(reason, str(table["item_id"].iloc[i]))
+            else:
+                pictures.append(picture)
+                sha256.append(digest)
+                keep.append(i)
+            if i % 1000 == 0:
+                work.progress(i, len(table), "reading images")
+    table = table.iloc[keep]
+    if not pictures:
+        return table, np.zeros((0, 1, 1, 1), np.uint8), []
+    size = (image_size, image_size) if image_size else _common_size(pictures)
+    mode = "RGB" if any(p.mode == "RGB" for p in pictures) else "L"
+    pixels = np.stack([fit_to(p, size, mode) for p in pictures])
+    return table, pixels, sha256
+
+
+def _common_size(pictures: list[Image.Image]) -> tuple[int, int]:
+    (width, height), _ = Counter(p.size for p in pictures).most_common(1)[0]
+    shrink = min(1.0, _LARGEST_AUTO_SIZE / max(width, height))
+    return max(1, round(width * shrink)), max(1, round(height * shrink))
+
+
+def _bags(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return one label per bag; a bag without a label, or with two, is dissolved and counted."""
+    notes: list[str] = []
+    in_bag = table["bag_id"].notna()
+    labels = table.loc[in_bag, ["bag_id", "bag_label"]].astype({"bag_id": str})
+    per_bag = labels.groupby("bag_id", sort=True)["bag_label"].agg(
+        lambda s: s.dropna().unique().tolist()
+    )
+    unlabeled = [b for b, values in per_bag.items() if len(values) == 0]
+    torn = [b for b, values in per_bag.items() if len(values) > 1]
+    odd = [b for b, v in per_bag.items() if len(v) == 1 and v[0] not in (0, 1)]
+    if odd:
+        raise DataError(
+            f"bag_label must be 0 or 1 (does the bag hold the positive class), but the bags "
+            f"{odd[:5]} have others; map them first"
+        )
+    if unlabeled:
+        notes.append(f"{len(unlabeled)} bags have no label and are not used, such as {unlabeled[:3]}")
+    if torn:
+        notes.append(f"{len(torn)} bags carry two labels and are not used, such as {torn[:3]}")
+    unusable = {*unlabeled, *torn}
+    bag_id = table["bag_id"].where(in_bag & ~table["bag_id"].astype(str).isin(unusable), None)
+    table["bag_id"] = bag_id.map(lambda v: None if pd.isna(v) else str(v)).astype(object)
+    usable = [(b, int(v[0])) for b, v in per_bag.items() if b not in unusable]
+    return pd.DataFrame(usable, columns=["bag_id", "bag_label"]).astype({"bag_id": str}), notes
+
+
+def _attributes(
+    table: pd.DataFrame,
+    pixels: NDArray[np.uint8],
+    sha256: list[str],
+    config: ItemsConfig,
+    work: Work,
+) -> pd.DataFrame:
+    out = pd.DataFrame({"item_id": table["item_id"].to_numpy()})
+    if config.attributes == "none":
+        return out
+    names = list(measure(pixels[:1]).columns)
+    shape = "x".join(map(str, pixels.shape[1:]))
+    values = cached_rows(
+        work.cache / "attributes" / f"v1-{shape}-{len(names)}",
+        np.array(sha256),
+        lambda rows: measure(pixels[rows]).to_numpy(dtype=np.float32),
+        progress=lambda done, total: work.progress(done, total, "measuring attributes"),
+    )
+    return out.assign(**{name: values[:, j] for j, name in enumerate(names)})
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    table.reset_index(drop=True).to_parquet(path, index=False)

@@ -1,0 +1,48 @@
+"""Reviews: take a snapshot of what people decided, without dev and test items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipelines.reviews import ReviewStore
+from pipelines.stages.base import StageResult, Work
+
+__all__ = ["ReviewsInputs", "reviews"]
+
+
+@dataclass(frozen=True)
+class ReviewsInputs:
+    """Upstream files of the stage."""
+
+    items: Path
+
+
+def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
+    """Write the current human decision of every item that may be used for training.
+
+    Human labels on dev or test items never reach ``aggregate`` or ``train``: they are dropped here,
+    at the one door, and counted.
+    """
+    items = pd.read_parquet(inputs.items, columns=["item_id", "split"])
+    current = ReviewStore(work.project_root / ".weaklight" / "reviews.sqlite").current()
+    known = {name: i for i, name in enumerate(work.classes)}
+    human = pd.DataFrame(
+        {
+            "item_id": current["item_id"].astype(str),
+            "action": current["action"].astype(str),
+            "label": current["new"].map(lambda v: known.get(v, -1)).astype("int64"),
+        }
+    )
+    usable = set(items.loc[items["split"] == "unlabeled", "item_id"])
+    trainable = human["item_id"].isin(usable)
+    human[trainable].sort_values("item_id").to_parquet(work.out / "human.parquet", index=False)
+    held_back = int((~trainable).sum())
+    notes = (
+        (f"{held_back} reviews of dev, test or removed items are kept out of training",)
+        if held_back
+        else ()
+    )
+    return StageResult({"human": "human.parquet"}, {"n_human": int(trainable.sum())}, notes)
