@@ -1,0 +1,60 @@
+"""The command line. Rooms are imported inside commands, so ``weaklight --help`` stays quick.
+
+Try it: ``weaklight --help``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from weaklight import __version__
+from weaklight.cli import line, people, projects
+from weaklight.errors import WeaklightError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="weaklight",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Turn unlabelled data into training labels people can trust.",
+)
+for room in (projects, line, people):
+    room.register(app)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"weaklight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Show the libraries' log lines."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+
+def main() -> None:
+    """Run the command line; errors of ours are one plain message, exit code 1 (2: wrong usage)."""
+    try:
+        app()
+    except WeaklightError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        typer.secho("stopped; run the same command again to go on from here", err=True)
+        raise SystemExit(130) from None

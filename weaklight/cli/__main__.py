@@ -1,0 +1,3 @@
+from weaklight.cli import main
+
+main()

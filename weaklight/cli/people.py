@@ -1,0 +1,117 @@
+"""Commands for what a person does: lf list and check, review, predict, methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weaklight.errors import DataError
+
+__all__ = ["register"]
+
+ProjectOption = Annotated[Path, typer.Option(help="The project's folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to the command line."""
+    lf = typer.Typer(no_args_is_help=True, help="Labelling functions: list and check them.")
+    lf.command("list")(lf_list)
+    lf.command("check")(lf_check)
+    app.add_typer(lf, name="lf")
+    app.command()(review)
+    app.command()(predict)
+    app.command()(methods)
+
+
+def lf_list(project: ProjectOption = Path()) -> None:
+    """List the project's labelling functions with their first sentence."""
+    from labeling_functions import load_folder
+    from pipelines.project import Project
+    from weaklight.cli.show import table
+
+    opened = Project.open(project)
+    lfs = load_folder(opened.root / opened.config.vote.folder)
+    rows = [[lf.name, lf.digest[:12], lf.description] for lf in lfs]
+    typer.echo(table(["name", "version", "description"], rows))
+
+
+def lf_check(project: ProjectOption = Path()) -> None:
+    """Run the labelling functions and print coverage, conflicts and accuracy on dev gold."""
+    from pipelines.engine import run_line
+    from pipelines.project import Project
+    from pipelines.queries import lf_table
+    from weaklight.cli.show import Display, table
+
+    opened = Project.open(project)
+    with Display() as display:
+        record = run_line(opened, ("vote",), progress=display.progress)
+    rows = []
+    for row in lf_table(opened, record).to_dict("records"):
+        known = row["gold_n"] > 0
+        accuracy = f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" if known else "-"
+        rows.append(
+            [
+                row["name"],
+                f"{row['coverage']:.3f}",
+                f"{row['conflicts']:.3f}",
+                accuracy,
+                f"{row['gold_n']}",
+            ]
+        )
+    typer.echo(table(["name", "coverage", "conflicts", "accuracy on dev", "n"], rows))
+
+
+def review(
+    project: ProjectOption = Path(),
+    port: Annotated[int, typer.Option(help="The port on this machine.")] = 8501,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open a browser window.")
+    ] = True,
+) -> None:
+    """Open the review app on a project."""
+    from app.launch import launch
+    from pipelines.project import Project
+
+    raise typer.Exit(launch(Project.open(project).root, port=port, open_browser=browser))
+
+
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Image files or folders of images.")],
+    project: ProjectOption = Path(),
+    out: Annotated[Path | None, typer.Option(help="Write a CSV here instead of a table.")] = None,
+    at_least: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Below this probability, abstain.")
+    ] = 0.0,
+) -> None:
+    """Label new images with the trained classifier."""
+    from pipelines.predict import predict_files
+    from pipelines.project import Project
+    from weaklight.cli.show import table
+
+    labelled, dropped = predict_files(Project.open(project), images, at_least=at_least)
+    for path, reason in dropped:
+        typer.secho(f"left out {path}: {reason}", fg="yellow", err=True)
+    if labelled.empty:
+        raise DataError("no image could be read; give files or folders of images")
+    if out is not None:
+        labelled.to_csv(out, index=False)
+        typer.echo(f"wrote {len(labelled)} rows to {out}")
+        return
+    rows = [
+        [r["file"], r["label"] or "(abstains)", f"{r['probability']:.3f}"]
+        for r in labelled.to_dict("records")
+    ]
+    typer.echo(table(["file", "label", "probability"], rows))
+
+
+def methods() -> None:
+    """Print the SSL methods with their category, principle, cost and when to choose them."""
+    from ssl_models import METHODS
+    from weaklight.cli.show import table
+
+    rows = [
+        [name, m.category, m.principle, m.cost, m.when] for name, m in sorted(METHODS.items())
+    ]
+    typer.echo(table(["method", "category", "principle", "cost", "choose it when"], rows))

@@ -1,0 +1,150 @@
+"""Commands that make or examine a project: init, demo, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weaklight.errors import ConfigError, DataError
+
+__all__ = ["register"]
+
+_TEMPLATE = '''# Settings of this project. Every line that is commented out shows its default.
+# `weaklight run --dry-run` prints what would run and why.
+
+classes = ["cat", "dog"]        # class names, in order
+# seed = 0
+
+[items]
+source = "images"               # a folder, a .csv, .jsonl or .parquet file, or torchvision:NAME
+# image_size = 0                # 0: the most frequent size, at most 96 px
+
+# [class_sets]                  # LFs and bags may vote for a set of classes
+# pets = ["cat", "dog"]
+
+# [pretrain]
+# method = "simclr"             # see `weaklight methods`
+# device = "auto"               # auto, cpu or cuda
+# devices = 1                   # more than one launches torchrun
+# refresh = "manual"            # manual, growth:0.25 or a cron line
+
+# [vote]
+# time_limit_s = 30.0           # per LF and shard of 16,384 items
+
+# [bags]
+# positive = "cat"              # what bag_label = 1 says that a bag contains
+
+# [aggregate]
+# model = "auto"                # auto, majority_vote, snorkel or dawid_skene
+# features = "auto"             # auto, on or off: spread labels over the neighbor graph
+
+# [schedule]
+# cron = "0 2 * * *"            # when `weaklight serve` runs the whole line
+'''
+
+_FIRST_LF = '''"""Labelling functions: one plain function each, returning a class name or nothing."""
+
+from labeling_functions import labeling_function
+
+
+@labeling_function()
+def tall(item):
+    """Tall things are cats sitting up: replace this with what you know about your items."""
+    if item.aspect > 1.5:
+        return "cat"
+'''
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to the command line."""
+    app.command()(init)
+    app.command()(demo)
+    app.command()(doctor)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project's folder; made if missing.")] = Path(),
+) -> None:
+    """Write a commented weaklight.toml and a first labelling function."""
+    settings = folder / "weaklight.toml"
+    if settings.exists():
+        raise ConfigError(f"{settings} exists already; edit it, or choose another folder")
+    (folder / "lfs").mkdir(parents=True, exist_ok=True)
+    settings.write_text(_TEMPLATE, encoding="utf-8")
+    first = folder / "lfs" / "first.py"
+    if not first.exists():
+        first.write_text(_FIRST_LF, encoding="utf-8")
+    typer.echo(f"wrote {settings} and {first}; put your images into {folder / 'images'},")
+    typer.echo(f"edit the classes, then: weaklight run --project {folder}")
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the demo project goes.")] = Path("demo"),
+    example: Annotated[str, typer.Option(help="Which bundled example.")] = "fashion",
+    prefect: Annotated[
+        bool, typer.Option("--prefect/--no-prefect", help="Through Prefect, or plainly.")
+    ] = True,
+) -> None:
+    """Run the whole line on a bundled example of real images, with no network."""
+    from weaklight.cli.line import run_and_show
+
+    copy_example(example, folder)
+    typer.echo(f"demo project: {folder}", err=True)
+    run_and_show(folder, ("report",), prefect=prefect)
+
+
+def doctor(
+    project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+) -> None:
+    """Check a project: settings, libraries, and every stored artifact against its hash."""
+    from pipelines.engine import library_versions
+    from pipelines.project import Project
+    from pipelines.store import hash_path
+
+    opened = Project.open(project)
+    for name, version in library_versions().items():
+        typer.echo(f"{name:>14} {version}")
+    damaged = []
+    n = 0
+    for path in sorted(opened.store.root.glob("*/*/manifest.json")):
+        manifest = opened.store.manifest(path.parent.parent.name, path.parent.name)
+        for output in manifest.outputs.values():
+            n += 1
+            if hash_path(path.parent / output.file)[0] != output.sha256:
+                damaged.append(path.parent / output.file)
+    typer.echo(f"{n} stored outputs checked, {len(damaged)} damaged")
+    if damaged:
+        raise DataError(
+            "these outputs differ from their recorded hash; delete their folders and run again:\n"
+            + "\n".join(f"  {p}" for p in damaged)
+        )
+
+
+def copy_example(example: str, folder: Path) -> None:
+    """Copy a bundled example to ``folder``; a project that is already there is left as it is.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such example, or the folder holds something that is no project.
+    """
+    import shutil
+
+    import examples
+
+    root = Path(examples.__file__).parent
+    known = sorted(p.parent.name for p in root.glob("*/weaklight.toml"))
+    if example not in known:
+        raise ConfigError(f"no example is called {example!r}; known: {known}")
+    if (folder / "weaklight.toml").is_file():
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} exists and is no project; choose another folder")
+    shutil.copytree(
+        root / example,
+        folder,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("__pycache__", "__init__.py", "make_*.py", ".weaklight"),
+    )

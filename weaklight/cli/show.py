@@ -1,0 +1,111 @@
+"""What a command shows: progress bars on a terminal, plain lines elsewhere, and small tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.project import Project, RunRecord, StageRecord
+
+__all__ = ["Display", "results", "table"]
+
+_PLAIN_EVERY_S = 10.0
+
+
+class Display:
+    """Shows a run: bars on a terminal, a plain line every ten seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._last = time.monotonic()
+        self._tasks: dict[str, int] = {}
+
+    def __enter__(self) -> Display:
+        if self._live:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._bars = Progress(
+                TextColumn("{task.fields[stage]:>9}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[message]}"),
+                console=Console(stderr=True),
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._bars.stop()
+
+    def progress(self, stage: str, done: int, total: int, message: str) -> None:
+        """Show how far a stage has come."""
+        if self._live:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task("", stage=stage, message="", total=total)
+            self._bars.update(
+                self._tasks[stage], completed=done, total=max(total, 1), message=message
+            )
+        elif time.monotonic() - self._last > _PLAIN_EVERY_S:
+            self._last = time.monotonic()
+            typer.echo(f"{stage:>9}  {done}/{total}  {message}", err=True)
+
+    def stage_done(self, entry: StageRecord) -> None:
+        """Show a finished stage."""
+        if self._live and entry.name in self._tasks:
+            self._bars.remove_task(self._tasks.pop(entry.name))
+        how = "cached" if entry.cached else f"{entry.seconds:6.1f} s  {entry.peak_mib:5.0f} MiB"
+        line = f"{entry.name:>9}  {how}"
+        notes = [] if entry.cached else [f"{'':>11}{note}" for note in entry.notes]
+        for text in (line, *notes):
+            if self._live:
+                self._bars.console.print(text, highlight=False, markup=False)
+            else:
+                typer.echo(text, err=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a plain text table; numbers (cells that start with a digit) go to the right."""
+    widths = [max(len(str(r[i])) for r in (header, *rows)) for i in range(len(header))]
+    lines = []
+    for row in (header, ["-" * w for w in widths], *rows):
+        cells = [
+            str(c).rjust(w) if str(c)[:1].isdigit() else str(c).ljust(w)
+            for c, w in zip(row, widths, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def results(project: Project, record: RunRecord) -> str:
+    """Return the short results table of a run: each headline number with its interval and n."""
+    path = project.store.path("evaluate", record.artifacts["evaluate"], "evaluation")
+    headline = json.loads(path.read_text(encoding="utf-8"))["headline"]
+    rows = []
+    for entry in headline:
+        if entry["value"] is None:
+            rows.append([entry["title"], "-", "", str(entry.get("reason", "no gold"))])
+        else:
+            interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
+            rows.append([entry["title"], f"{entry['value']:.3f}", interval, str(entry["n"])])
+    return table(["", "value", "95 % interval", "n"], rows)
+
+
+def report_path(project: Project, record: RunRecord) -> Path:
+    """Return where the HTML report of a run lies."""
+    return project.store.path("report", record.artifacts["report"], "report")
