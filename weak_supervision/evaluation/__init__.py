@@ -1,0 +1,47 @@
+"""Honest numbers: accuracy with its n, calibration with its null band, paired comparisons.
+
+Try it::
+
+    from weak_supervision.evaluation import accuracy
+    print(accuracy([0, 1], [0, 0]))
+"""
+
+from weak_supervision.evaluation.accuracy import (
+    MIN_ROWS,
+    TIE_RULE,
+    Quality,
+    accuracy,
+    class_accuracy,
+    hard_labels,
+    quality,
+)
+from weak_supervision.evaluation.calibration import Calibration, ReliabilityBin, calibration
+from weak_supervision.evaluation.compare import Comparison, compare_paired
+from weak_supervision.evaluation.confusion import ConfusionMatrix, confusion_matrix
+from weak_supervision.evaluation.crossover import (
+    CrossoverPoint,
+    Worth,
+    crossover_curve,
+    hand_labels_worth,
+)
+
+__all__ = [
+    "MIN_ROWS",
+    "TIE_RULE",
+    "Calibration",
+    "Comparison",
+    "ConfusionMatrix",
+    "CrossoverPoint",
+    "Quality",
+    "ReliabilityBin",
+    "Worth",
+    "accuracy",
+    "calibration",
+    "class_accuracy",
+    "compare_paired",
+    "confusion_matrix",
+    "crossover_curve",
+    "hand_labels_worth",
+    "hard_labels",
+    "quality",
+]
