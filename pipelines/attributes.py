@@ -22,6 +22,7 @@ from weaklight.errors import DataError
 __all__ = ["ATTRIBUTES", "measure"]
 
 GRID = 32  # rows and columns of the common grid; a 28-pixel picture loses nothing on it
+HALF = GRID // 2
 CHUNK = 1_024  # pictures measured at once, about 60 MB
 MIN_CONTRAST = 8  # grey levels: fainter differences from the background are noise
 CONTRAST_SHARE = 0.08  # of the picture's strongest contrast: keeps dark cloth on a dark ground
@@ -47,12 +48,12 @@ ATTRIBUTES: dict[str, str] = {
     "body_width": "Width of the middle piece below the chest, divided by the item's height.",
     "sleeve_reach": "How far down the widest line lies: short sleeves end high, long ones low.",
     "sleeve_width": "Cloth outside the middle piece below the chest, as a share of the width.",
-    "hem_drop": "How far the lower edge hangs lower in the middle than at the sides.",
     "slope": "How much higher one side of the top edge is than the other, as toe and ankle.",
     "toe_height": "Height of the lower one of the two outer quarters, as a share of the height.",
     "ankle_height": "Height of the taller one of the two outer quarters, as a share of the height.",
     "shaft_width": "Width of the top quarter, as a share of the item's width.",
-    "sole_height": "Share of the height, from the ground up, that is filled nearly full width.",
+    "sole_height": "Usual thickness of the lowest solid layer, against the item's width.",
+    "openness": "Share of the space between top and lower edge that is open: straps, cut-outs.",
     "arch_gap": "Share of the lowest sixth left open between toe and heel.",
     "lower_fill": "Share of the lower half of the bounding box that the item covers.",
     "upper_fill": "Share of the upper half of the bounding box that the item covers.",
@@ -60,6 +61,8 @@ ATTRIBUTES: dict[str, str] = {
     "texture": "Mean strength of edges inside the item, against its brightness.",
     "print": "Spread of brightness on the chest, against its mean.",
     "front_line": "Strength of a line down the middle of the front: buttons, zip or open front.",
+    "sleeve_line": "Strength of a dark line between body and sleeve: an arm hangs beside the body.",
+    "roughness": "Mean change of brightness from line to line of the torso: knit, quilting, print.",
     "side_shade": "Brightness of the outer quarters less that of the middle: sleeves at the side.",
     "collar": "Brightness just below the neckline less that of the chest.",
     "vertical_lines": "Share of the inner edges that run up and down rather than across.",
@@ -166,21 +169,10 @@ def _holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return _unstrip((parts != parts[0, 0]) & (parts != 0))
 
 
-def _outline(f: _Frames) -> dict[str, NDArray[np.float64]]:
-    """Shape as a whole: proportions, symmetry, holes."""
-    mask, mirror = f.inside, f.inside[:, :, ::-1]
-    holes = f.inside & ~f.mask
-    return {
-        "aspect": f.aspect,
-        "fill": f.mask.mean(axis=(1, 2)),
-        "symmetry": (mask & mirror).sum(axis=(1, 2)) / (mask | mirror).sum(axis=(1, 2)),
-        "holes": holes.mean(axis=(1, 2)),
-        "handle": holes[:, : GRID // 2].mean(axis=(1, 2)),
-        "pieces_across": _pieces(f.mask).mean(axis=1),
-        "pieces_down": _pieces(f.mask.transpose(0, 2, 1)).mean(axis=1),
-        "lower_fill": f.mask[:, GRID // 2 :].mean(axis=(1, 2)),
-        "upper_fill": f.mask[:, : GRID // 2].mean(axis=(1, 2)),
-    }
+def _between(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
+    """Return the cells that have ``mask`` at or before them and at or after them along ``axis``."""
+    after = np.flip(np.logical_or.accumulate(np.flip(mask, axis), axis=axis), axis)
+    return np.logical_or.accumulate(mask, axis=axis) & after
 
 
 def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -191,37 +183,46 @@ def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _band(profile: NDArray[np.generic], low: float, high: float) -> NDArray[np.float64]:
-    """Return the mean of a (n, G) profile from ``low`` to ``high``, shares of the height."""
+    """Return the mean of a (n, G) profile from ``low`` to ``high``, shares of its length."""
     return profile[:, round(low * GRID) : round(high * GRID)].mean(axis=1)
+
+
+def _outline(f: _Frames) -> dict[str, NDArray[np.float64]]:
+    """Shape as a whole: proportions, symmetry, openings."""
+    mirror = f.inside[:, :, ::-1]
+    holes = f.inside & ~f.mask
+    area = f.mask.sum(axis=(1, 2))
+    return {
+        "aspect": f.aspect,
+        "fill": area / GRID**2,
+        "upper_fill": f.mask[:, :HALF].mean(axis=(1, 2)),
+        "lower_fill": f.mask[:, HALF:].mean(axis=(1, 2)),
+        "symmetry": (f.inside & mirror).sum(axis=(1, 2)) / (f.inside | mirror).sum(axis=(1, 2)),
+        "holes": holes.mean(axis=(1, 2)),
+        "handle": holes[:, :HALF].mean(axis=(1, 2)),
+        "openness": 1 - area / _between(f.mask, axis=1).sum(axis=(1, 2)),
+        "pieces_across": _pieces(f.mask).mean(axis=1),
+        "pieces_down": _pieces(f.mask.transpose(0, 2, 1)).mean(axis=1),
+    }
 
 
 def _garment(f: _Frames) -> dict[str, NDArray[np.float64]]:
     """Necklines, sleeves, legs and the widths from the shoulder to the hem."""
     mask = f.mask
-    span = np.where(
-        mask.any(axis=2), GRID - mask.argmax(axis=2) - mask[:, :, ::-1].argmax(axis=2), 0
-    )  # (n, G) cells from the leftmost to the rightmost of a row
-    width = span / GRID
-    middle = slice(GRID // 2 - 2, GRID // 2 + 2)
-    open_middle = ~mask[:, :, middle].all(axis=2)
-    sided = mask[:, :, : GRID // 2].any(axis=2) & mask[:, :, GRID // 2 :].any(axis=2)
-    left, right = _body(mask)
-    body = (right - left) / GRID  # (n, G) width of the piece over the middle
-    outside = (mask.sum(axis=2) / GRID - body).clip(0)  # (n, G) cloth beside that piece
-    top_edge = np.where(mask.any(axis=1), mask.argmax(axis=1), GRID) / GRID  # (n, G) per column
-    low_edge = np.where(mask.any(axis=1), mask[:, ::-1].argmax(axis=1), GRID) / GRID
-    centre, sides = top_edge[:, middle].mean(axis=1), np.sort(top_edge, axis=1)[:, :4].mean(axis=1)
-    neck = (top_edge[:, GRID // 4 : -GRID // 4] > 2 / GRID).mean(axis=1) / 2
-    bottom = low_edge[:, GRID // 3 : -GRID // 3]
-    beside = np.concatenate(
-        [low_edge[:, GRID // 6 : GRID // 3], low_edge[:, -GRID // 3 : -GRID // 6]], axis=1
-    )
-    widest = span >= 0.97 * span.max(axis=1, keepdims=True)
+    width = _between(mask, axis=2).mean(axis=2)  # (n, G) outline's width at each height
+    widest = width >= 0.97 * width.max(axis=1, keepdims=True)
+    body = _middle_piece(mask)  # (n, G)
+    beside = (mask.mean(axis=2) - body).clip(0)  # (n, G) cloth left and right of that piece
+    parted = ~mask[:, :, HALF - 2 : HALF + 2].all(axis=2)
+    two_sided = mask[:, :, :HALF].any(axis=2) & mask[:, :, HALF:].any(axis=2)
+    top_edge = 1 - np.logical_or.accumulate(mask, axis=1).mean(axis=1)  # (n, G) depth per column
     return {
-        "leg_gap": _band(open_middle & sided, 0.5, 1.0),
-        "sleeve_gap": _band((outside > 0) & (body > 0), 0.25, 1.0),
-        "neck_depth": (centre - sides).clip(0),
-        "neck_width": neck,
+        "leg_gap": _band(parted & two_sided, 0.5, 1.0),
+        "sleeve_gap": _band((beside > 0) & (body > 0), 0.25, 1.0),
+        "sleeve_width": _band(beside, 0.5, 0.9),
+        "sleeve_reach": 1 - widest[:, ::-1].argmax(axis=1) / GRID,
+        "neck_depth": top_edge[:, HALF - 2 : HALF + 2].mean(axis=1) - top_edge.min(axis=1),
+        "neck_width": _band(top_edge > 2 / GRID, 0.25, 0.75),
         "top_width": _band(width, 0.0, 0.1),
         "shoulder_width": _band(width, 0.15, 0.25),
         "chest_width": _band(width, 0.35, 0.45),
@@ -229,77 +230,64 @@ def _garment(f: _Frames) -> dict[str, NDArray[np.float64]]:
         "hip_width": _band(width, 0.75, 0.85),
         "hem_width": _band(width, 0.9, 1.0),
         "body_width": _band(body, 0.5, 0.8) / f.aspect,
-        "sleeve_reach": 1 - widest[:, ::-1].argmax(axis=1) / GRID,
-        "sleeve_width": _band(outside, 0.5, 0.9),
-        "hem_drop": beside.mean(axis=1) - bottom.mean(axis=1),
     }
 
 
-def _body(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (n, G) first and past-the-last column of the run that covers the middle column."""
-    half = GRID // 2
-    to_right = np.logical_and.accumulate(mask[:, :, half:], axis=2).sum(axis=2)
-    to_left = np.logical_and.accumulate(mask[:, :, half - 1 :: -1], axis=2).sum(axis=2)
-    to_left = np.where(to_right > 0, to_left, 0)
-    return half - to_left, half + to_right
+def _middle_piece(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return (n, G) width of the run that covers the middle of each row, 0 where that is open."""
+    right = np.logical_and.accumulate(mask[:, :, HALF:], axis=2).sum(axis=2)
+    left = np.logical_and.accumulate(mask[:, :, HALF - 1 :: -1], axis=2).sum(axis=2)
+    return np.where((left > 0) & (right > 0), left + right, 0) / GRID
 
 
 def _shoe(f: _Frames) -> dict[str, NDArray[np.float64]]:
     """Toe, ankle, shaft and sole; the same whichever way the shoe points."""
     mask = f.mask
-    tall = np.where(mask.any(axis=1), GRID - mask.argmax(axis=1), 0) / GRID  # (n, G) per column
+    tall = np.logical_or.accumulate(mask, axis=1).mean(axis=1)  # (n, G) height per column
     one, other = _band(tall, 0.0, 0.25), _band(tall, 0.75, 1.0)
-    filled = mask.mean(axis=2)  # (n, G)
-    full = np.logical_and.accumulate(filled[:, ::-1] >= 0.8, axis=1)
-    ground = mask[:, round(GRID * 5 / 6) :]
-    between = np.logical_or.accumulate(ground, axis=2) & np.logical_or.accumulate(
-        ground[:, :, ::-1], axis=2
-    )[:, :, ::-1]
+    upwards = mask[:, ::-1]
+    from_ground = np.logical_or.accumulate(upwards, axis=1)  # a column's lowest cell and above
+    layer = np.logical_and.accumulate(upwards | ~from_ground, axis=1) & from_ground
+    ground = mask[:, GRID * 5 // 6 :]
     return {
         "slope": np.abs(one - other),
         "toe_height": np.minimum(one, other),
         "ankle_height": np.maximum(one, other),
-        "shaft_width": _band(filled, 0.0, 0.25),
-        "sole_height": full.mean(axis=1),
-        "arch_gap": (between & ~ground).mean(axis=(1, 2)),
+        "shaft_width": _band(mask.mean(axis=2), 0.0, 0.25),
+        "sole_height": np.median(layer.mean(axis=1), axis=1) * f.aspect,
+        "arch_gap": (_between(ground, axis=2) & ~ground).mean(axis=(1, 2)),
     }
 
 
 def _cloth(f: _Frames) -> dict[str, NDArray[np.float64]]:
-    """Brightness, texture and the lines seen on the cloth."""
-    area = f.mask.sum(axis=(1, 2))
+    """Brightness, and what is seen on the cloth, measured against that brightness."""
     shade = np.where(f.mask, f.shade, 0.0)
-    brightness = shade.sum(axis=(1, 2)) / area
-    inner = f.inside.copy()
-    inner[:, 1:] &= f.inside[:, :-1]
-    inner[:, :-1] &= f.inside[:, 1:]
-    inner[:, :, 1:] &= f.inside[:, :, :-1]
-    inner[:, :, :-1] &= f.inside[:, :, 1:]
-    strip = _strip(shade)
+    brightness = shade.sum(axis=(1, 2)) / f.mask.sum(axis=(1, 2))
+    shade /= brightness[:, None, None]
+    inner, strip = _eroded(f.inside), _strip(shade)
     across = np.abs(_unstrip(sobel(strip, axis=1))) * inner
     down = np.abs(_unstrip(sobel(strip, axis=0))) * inner
-    n_inner = np.maximum(inner.sum(axis=(1, 2)), 1)
     edges = (across + down).sum(axis=(1, 2))
-    g = GRID
-    chest = shade[:, g // 4 : g * 5 // 8, g // 3 : -g // 3]
-    torso = shade[:, g // 4 : g * 7 // 8]
-    middle = torso[:, :, g // 2 - 2 : g // 2 + 2]
-    beside = np.concatenate(
-        [torso[:, :, g // 2 - 6 : g // 2 - 3], torso[:, :, g // 2 + 3 : g // 2 + 6]], axis=2
-    )
-    outer = np.concatenate([torso[:, :, : g // 4], torso[:, :, -g // 4 :]], axis=2)
-    outer_area = np.concatenate(
-        [f.mask[:, g // 4 : g * 7 // 8, : g // 4], f.mask[:, g // 4 : g * 7 // 8, -g // 4 :]], axis=2
-    ).sum(axis=(1, 2))
-    collar = shade[:, g // 16 : g // 5, g // 3 : -g // 3].mean(axis=(1, 2))
-    line = np.abs(middle - beside.mean(axis=2, keepdims=True)).max(axis=2).mean(axis=1)
+    torso = shade[:, 6:28]  # below the neckline, above the hem
+    front = torso[:, :, 10:22]
+    chest = front[:, 2:14]
+    ridge = 2 * torso[:, :, 2:-2] - torso[:, :, :-4] - torso[:, :, 4:]  # (n, 22, G - 4)
+    arm_side = ridge[:, :, np.r_[1:8, 20:27]]
     return {
         "brightness": brightness,
-        "texture": edges / n_inner / brightness,
-        "print": chest.std(axis=(1, 2)) / np.maximum(chest.mean(axis=(1, 2)), 1 / 255),
-        "front_line": line / brightness,
-        "side_shade": outer.sum(axis=(1, 2)) / np.maximum(outer_area, 1)
-        - torso[:, :, g // 3 : -g // 3].mean(axis=(1, 2)),
-        "collar": collar - chest.mean(axis=(1, 2)),
+        "texture": edges / np.maximum(inner.sum(axis=(1, 2)), 1),
+        "roughness": np.abs(np.diff(front, axis=1)).mean(axis=(1, 2)),
+        "print": chest.std(axis=(1, 2)),
+        "front_line": np.abs(ridge.mean(axis=1))[:, 11:17].max(axis=1),
+        "sleeve_line": (-arm_side).clip(0).mean(axis=1).max(axis=1),
+        "side_shade": torso[:, :, np.r_[0:8, 24:32]].mean(axis=(1, 2)) - front.mean(axis=(1, 2)),
+        "collar": shade[:, 2:6, 10:22].mean(axis=(1, 2)) - chest.mean(axis=(1, 2)),
         "vertical_lines": across.sum(axis=(1, 2)) / np.maximum(edges, 1e-9),
     }
+
+
+def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the cells whose four neighbours all lie in ``mask``; outside the frame is empty."""
+    near = np.pad(mask, ((0, 0), (1, 1), (1, 1)))
+    sideways = near[:, 1:-1, :-2] & near[:, 1:-1, 2:]
+    return mask & sideways & near[:, :-2, 1:-1] & near[:, 2:, 1:-1]

@@ -75,7 +75,7 @@ def _write_chunk(folder: Path, names: NDArray[np.str_], values: NDArray[np.float
 
 def _read_chunk(file: Path) -> dict[str, NDArray[np.float32]]:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             names = stored["keys"].astype(str).tolist()
             return dict(zip(names, stored["values"], strict=True))
     except (ValueError, OSError, KeyError, zipfile.BadZipFile):

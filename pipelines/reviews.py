@@ -1,0 +1,319 @@
+"""The review store: what people decided, as events that are only ever added.
+
+The current human decision on an item is a view over the events, never a row that somebody edits. An
+undo is one more event, which names the event that it takes back. SQLite in WAL mode by default; any
+SQLAlchemy URL, such as PostgreSQL, for a team.
+
+Try it: ``ReviewStore("my_project/.weaklight/reviews.sqlite").current()``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
+
+from pipelines.store import explain_disk_errors, write_atomically
+from weaklight.errors import DataError
+
+__all__ = ["ACTIONS", "DECISIONS", "ReviewEvent", "ReviewStore"]
+
+# What settles an item's label or its place in the training set; the rest are remarks beside it.
+DECISIONS = ("accept", "relabel", "exclude")
+ACTIONS = (*DECISIONS, "flag", "skip", "undo", "comment", "assign", "draw_sample", "set_role")
+_UNDOABLE = (*DECISIONS, "flag", "skip", "comment")
+# A writer holds the lock for about a millisecond; half a minute outlasts any queue of people.
+BUSY_TIMEOUT_MS = 30_000
+
+_EVENTS = sa.Table(
+    "events",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("time", sa.String(32), nullable=False),
+    sa.Column("item_id", sa.String, nullable=False, index=True),
+    sa.Column("reviewer", sa.String, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("old", sa.String),
+    sa.Column("new", sa.String),
+    sa.Column("run_id", sa.String(64)),
+    sa.Column("queue", sa.String(32)),
+    sa.Column("batch", sa.String(32)),
+    sa.Column("undoes", sa.Integer, unique=True),  # an event is taken back once
+    sqlite_autoincrement=True,  # an id is never given twice
+)
+_COLUMNS = tuple(column.name for column in _EVENTS.columns)
+
+_SQLITE_GUARDS = (
+    """CREATE TRIGGER events_keep BEFORE UPDATE ON events
+       BEGIN SELECT RAISE(ABORT, 'review events are never changed; add an undo event'); END""",
+    """CREATE TRIGGER events_stay BEFORE DELETE ON events
+       BEGIN SELECT RAISE(ABORT, 'review events are never deleted; add an undo event'); END""",
+    # INSERT OR REPLACE deletes without firing the trigger above.
+    """CREATE TRIGGER events_add BEFORE INSERT ON events
+       WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id OR undoes = NEW.undoes)
+       BEGIN SELECT RAISE(ABORT, 'this review event exists or is already undone'); END""",
+)
+_POSTGRESQL_GUARDS = (
+    """CREATE OR REPLACE FUNCTION weaklight_events_stay() RETURNS trigger AS $$
+       BEGIN RAISE EXCEPTION 'review events are never changed or deleted; add an undo event'; END
+       $$ LANGUAGE plpgsql""",
+    """CREATE OR REPLACE TRIGGER events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+       FOR EACH STATEMENT EXECUTE FUNCTION weaklight_events_stay()""",
+)
+
+
+@dataclass(frozen=True)
+class ReviewEvent:
+    """One act of a reviewer.
+
+    Attributes
+    ----------
+    item_id : the item; empty only for ``draw_sample``, which concerns many
+    reviewer : who did it
+    action : one of :data:`ACTIONS`
+    old, new : the label before and after, by class name; ``new`` holds the text of a comment
+    run_id : the run whose labels the reviewer saw
+    queue : the order in which the item was offered, or the page it came from
+    """
+
+    item_id: str
+    reviewer: str
+    action: str
+    old: str | None = None
+    new: str | None = None
+    run_id: str | None = None
+    queue: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise DataError(f"expected an action of {list(ACTIONS)}, but came {self.action!r}")
+        if not self.reviewer.strip():
+            raise DataError("a review needs the reviewer's name, but it is empty; enter one first")
+        if not self.item_id and self.action != "draw_sample":
+            raise DataError(f"the action {self.action!r} needs an item_id, but it is empty")
+        if self.action in ("accept", "relabel") and not self.new:
+            raise DataError(
+                f"the action {self.action!r} needs the label in `new`, but came {self.new!r}; "
+                "use exclude or skip for an item without a label"
+            )
+
+
+class ReviewStore:
+    """Append-only review events of one project.
+
+    A missing or empty SQLite file reads as no reviews and is only created by the first event.
+
+    Parameters
+    ----------
+    url_or_path
+        A file for SQLite, or any SQLAlchemy URL.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = ReviewStore(Path(tempfile.mkdtemp()) / "reviews.sqlite")
+    >>> store.record(ReviewEvent("00017", "ada", "relabel", old="shirt", new="coat"))
+    1
+    >>> store.current()[["item_id", "new"]].values.tolist()
+    [['00017', 'coat']]
+    >>> undone = store.undo("ada")
+    >>> len(store.current()), len(store.events())
+    (0, 2)
+    """
+
+    def __init__(self, url_or_path: Path | str) -> None:
+        text = str(url_or_path)
+        self.url = sa.make_url(text if "://" in text else f"sqlite:///{Path(text).absolute()}")
+        self._file = Path(self.url.database or "") if self._is_sqlite else None
+        self._engine = _engine(self.url)
+
+    def record(self, event: ReviewEvent) -> int:
+        """Write one event in one short transaction and return its id.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full or the file cannot be written.
+        """
+        return self.record_many([event])[0]
+
+    def record_many(self, events: Sequence[ReviewEvent]) -> list[int]:
+        """Write the events of one bulk action, all or none; one undo takes all of them back."""
+        batch = uuid.uuid4().hex if len(events) > 1 else None
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        rows = [{**_as_row(event), "time": now, "batch": batch} for event in events]
+        with self._writing() as connection:
+            return [_insert(connection, row) for row in rows]
+
+    def undo(self, reviewer: str) -> list[ReviewEvent]:
+        """Take back the reviewer's last action, and with it the whole bulk action it was part of.
+
+        Nothing is removed: each event taken back gets a compensating ``undo`` event. What others
+        decided on the item before shows again.
+
+        Returns
+        -------
+        The events that no longer count, oldest first; empty when there is nothing to take back.
+        """
+        if not self._exists():
+            return []
+        mine = (_EVENTS.c.reviewer == reviewer) & _EVENTS.c.action.in_(_UNDOABLE) & _stands()
+        query = sa.select(_EVENTS).where(mine).order_by(_EVENTS.c.id)
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        with self._writing() as connection:
+            last = connection.execute(
+                query.order_by(None).order_by(_EVENTS.c.id.desc()).limit(1)
+            ).one_or_none()
+            if last is None:
+                return []
+            same = _EVENTS.c.id == last.id if last.batch is None else _EVENTS.c.batch == last.batch
+            undone = connection.execute(query.where(same)).all()
+            for row in undone:
+                back = {
+                    "item_id": row.item_id, "reviewer": reviewer, "action": "undo", "old": row.new,
+                    "new": row.old, "run_id": row.run_id, "queue": row.queue, "undoes": row.id,
+                    "batch": row.batch, "time": now,
+                }  # fmt: skip
+                _insert(connection, back)
+        return [ReviewEvent(**{f.name: getattr(r, f.name) for f in fields(ReviewEvent)})
+                for r in undone]  # fmt: skip
+
+    def current(self, actions: Sequence[str] = DECISIONS) -> pd.DataFrame:
+        """Return, per item, the last event of these kinds that was not taken back.
+
+        Returns
+        -------
+        Columns of the events table, one row an item, sorted by ``item_id``. ``new`` is a class
+        name; for ``exclude`` it is None.
+        """
+        counts = _EVENTS.c.action.in_(actions) & _stands()
+        newest = sa.select(sa.func.max(_EVENTS.c.id)).where(counts).group_by(_EVENTS.c.item_id)
+        query = sa.select(_EVENTS).where(_EVENTS.c.id.in_(newest)).order_by(_EVENTS.c.item_id)
+        return self._frame(query)
+
+    def events(self, limit: int | None = None) -> pd.DataFrame:
+        """Return the log, newest first."""
+        return self._frame(sa.select(_EVENTS).order_by(_EVENTS.c.id.desc()).limit(limit))
+
+    def digest(self) -> str:
+        """Digest the current decisions; equal decisions digest equally, however they came about."""
+        current = self.current()
+        rows = current[["item_id", "action", "new"]].to_numpy(dtype=object).tolist()
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:24]
+
+    def snapshot(self, path: Path) -> None:
+        """Write the whole log as Parquet, oldest first, in one atomic step."""
+        buffer = io.BytesIO()
+        self.events().iloc[::-1].to_parquet(buffer, index=False)
+        write_atomically(path, buffer.getvalue())
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    def _exists(self) -> bool:
+        if self._file is not None:
+            return self._file.is_file() and self._file.stat().st_size > 0
+        return sa.inspect(self._engine).has_table(_EVENTS.name)
+
+    def _frame(self, query: sa.Select[Any]) -> pd.DataFrame:
+        rows: Sequence[Any] = []
+        if self._exists():
+            with self._engine.connect() as connection:
+                rows = connection.execute(query).all()
+        frame = pd.DataFrame([tuple(row) for row in rows], columns=list(_COLUMNS), dtype=object)
+        return frame.astype({"id": "int64"})
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with explain_disk_errors(self._file or Path(".")):
+            if not self._exists():
+                self._create()
+            writer = self._engine.execution_options(weaklight_writes=True)
+            with writer.begin() as connection:
+                yield connection
+
+    def _create(self) -> None:
+        if self._file is None:
+            _EVENTS.metadata.create_all(self._engine, checkfirst=True)
+            if self.url.get_backend_name() == "postgresql":
+                with self._engine.begin() as connection:
+                    for statement in _POSTGRESQL_GUARDS:
+                        connection.exec_driver_sql(statement)
+        else:
+            _create_sqlite(self._file)
+
+
+def _create_sqlite(file: Path) -> None:
+    """Build the database aside and rename it into place; of twenty first writers one does it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    door = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        if file.is_file() and file.stat().st_size > 0:
+            return
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".reviews-") as folder:
+            fresh = Path(folder) / file.name
+            with _engine(sa.make_url(f"sqlite:///{fresh}")).connect() as connection:
+                connection.exec_driver_sql("COMMIT")  # the mode cannot change in a transaction
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                connection.exec_driver_sql("BEGIN")
+                connection.execute(CreateTable(_EVENTS))
+                for index in _EVENTS.indexes:
+                    index.create(connection)
+                for statement in _SQLITE_GUARDS:
+                    connection.exec_driver_sql(statement)
+                connection.commit()
+            os.replace(fresh, file)
+            os.fsync(door)
+    finally:
+        os.close(door)
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    # A connection per transaction: opening one costs less than a millisecond, and none is shared
+    # by threads or inherited by a fork.
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    if url.get_backend_name() == "sqlite":
+
+        @sa.event.listens_for(engine, "connect")
+        def _connect(connection: Any, record: Any) -> None:
+            connection.isolation_level = None  # we say BEGIN ourselves
+            connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            # IMMEDIATE waits for the lock at the start, so no writer fails half-way.
+            writes = connection.get_execution_options().get("weaklight_writes", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _as_row(event: ReviewEvent) -> dict[str, str | None]:
+    return {f.name: getattr(event, f.name) for f in fields(event)}
+
+
+def _insert(connection: sa.Connection, row: dict[str, Any]) -> int:
+    inserted = connection.execute(_EVENTS.insert().values(**row)).inserted_primary_key
+    return int(inserted[0])  # type: ignore[index]
+
+
+def _stands() -> sa.ColumnElement[bool]:
+    """Say whether an event was never taken back."""
+    undo = _EVENTS.alias("undo")
+    return ~sa.exists().where(undo.c.undoes == _EVENTS.c.id)

@@ -1,0 +1,197 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipelines.config import ItemsConfig, load_config
+from pipelines.pixels import load_pixels
+from pipelines.readers import find_source
+from pipelines.stages.base import Work
+from pipelines.stages.ingest import IngestInputs, ingest
+from tests.pipelines.conftest import CLASSES, draw, png, shapes
+from weaklight.errors import ConfigError, DataError
+
+
+def run(root: Path, source: str | None = None, **options: object) -> tuple[Path, dict]:
+    """Run ingest alone; return its output folder and its report."""
+    config = load_config(root / "weaklight.toml")
+    section = config.items.model_copy(update={"source": source or config.items.source, **options})
+    out = root / ".weaklight" / "artifacts" / "ingest" / "x"
+    out.mkdir(parents=True)
+    work = Work(
+        out=out,
+        scratch=root / "scratch",
+        cache=root / ".weaklight" / "cache",
+        project_root=root,
+        seed=0,
+        classes=config.classes,
+        class_sets=config.vote_sets,
+    )
+    ingest(IngestInputs(), section, work)
+    return out, json.loads((out / "ingest.json").read_text())
+
+
+def test_gold_is_kept_apart_by_split(make_project: Callable[..., Path]) -> None:
+    table = shapes()
+    out, report = run(make_project(table))
+    items = pd.read_parquet(out / "items.parquet")
+    assert "gold" not in items and "bag_label" not in items
+    assert report["splits"] == {"unlabeled": 120, "dev": 30, "calibration": 0, "test": 45}
+    for name, split in (("gold_dev", "dev"), ("gold_test", "test")):
+        gold = pd.read_parquet(out / f"{name}.parquet")
+        expected = table[table["split"] == split]
+        assert gold["item_id"].tolist() == expected["item_id"].tolist()
+        assert [CLASSES[g] for g in gold["gold"]] == expected["gold"].tolist()
+    assert load_pixels(out / "pixels.json").shape == (195, 16, 16, 1)
+    assert pd.read_parquet(out / "attributes.parquet")["aspect"].notna().all()
+
+
+def test_bad_rows_are_dropped_counted_and_named(make_project: Callable[..., Path]) -> None:
+    table = shapes(40, 10, 10)
+    images = table["image"].tolist()
+    images[0] = b""
+    images[1] = b"no image at all"
+    images[2] = images[2][: len(images[2]) // 2]
+    table["image"] = images
+    table.loc[3, "item_id"] = table.loc[4, "item_id"]
+    table.loc[5, "item_id"] = None
+    root = make_project(table)
+    out, report = run(root)
+    assert report["dropped"] == {
+        "duplicate item_id (the first one is kept)": 1,
+        "image cannot be decoded": 2,
+        "image of zero bytes": 1,
+        "no item_id": 1,
+    }
+    assert report["read"] == 60 and report["kept"] == 55
+    assert report["examples"]["image of zero bytes"] == ["i0000"]
+    items = pd.read_parquet(out / "items.parquet")
+    assert len(items) == 55 == load_pixels(out / "pixels.json").shape[0]
+
+
+def test_bags_without_a_label_or_with_two_are_dissolved(make_project: Callable[..., Path]) -> None:
+    table = shapes(40, 10, 10)
+    table.loc[table["bag_id"] == "b0", "bag_label"] = pd.NA
+    torn = table.index[table["bag_id"] == "b1"]
+    table.loc[torn[0], "bag_label"] = 1 - table.loc[torn[1], "bag_label"]
+    out, report = run(make_project(table))
+    bags = pd.read_parquet(out / "bag_labels.parquet")
+    assert not {"b0", "b1"} & set(bags["bag_id"])
+    assert not {"b0", "b1"} & set(pd.read_parquet(out / "items.parquet")["bag_id"].dropna())
+    assert any("no label" in n for n in report["notes"])
+    assert any("two labels" in n for n in report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("gold", "square", "gold must name one of the classes"),
+        ("split", "train", "split must be one of"),
+        ("bag_label", 3, "bag_label must be 0 or 1"),
+    ],
+)
+def test_unknown_values_stop_with_what_to_do(
+    make_project: Callable[..., Path], column: str, value: object, words: str
+) -> None:
+    table = shapes(40, 10, 10)
+    rows = table.index[table["bag_id"] == "b0"] if column == "bag_label" else table.index[-2:]
+    table.loc[rows, column] = value
+    with pytest.raises(DataError, match=words):
+        run(make_project(table))
+
+
+def test_an_empty_table_and_a_missing_column_stop(make_project: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="it is empty"):
+        run(make_project(shapes(40, 10, 10).iloc[:0], name="empty"))
+    with pytest.raises(DataError, match="needs a column 'image'"):
+        run(make_project(shapes(4, 4, 4).drop(columns="image"), name="no_image"))
+
+
+def test_gold_of_unlabeled_rows_is_not_read(make_project: Callable[..., Path]) -> None:
+    table = shapes(40, 10, 10)
+    table.loc[0, "gold"] = "tall"
+    out, report = run(make_project(table))
+    assert any("gold of 1 unlabeled rows was not read" in n for n in report["notes"])
+    stored = pd.concat(pd.read_parquet(out / f"gold_{s}.parquet") for s in ("dev", "test"))
+    assert "i0000" not in set(stored["item_id"])
+
+
+def test_a_folder_of_images_with_gold_folders(make_project: Callable[..., Path]) -> None:
+    root = make_project()
+    rng = np.random.default_rng(1)
+    for place in ("unlabeled/x", "dev/tall", "test/wide"):
+        folder = root / "images" / place
+        folder.mkdir(parents=True)
+        for i in range(3):
+            Image.fromarray(draw("tall", rng)).save(folder / f"{i}.png")
+    (root / "images" / "unlabeled" / "x" / "broken.png").write_bytes(b"")
+    out, report = run(root, "images")
+    items = pd.read_parquet(out / "items.parquet")
+    assert items["split"].value_counts().to_dict() == {"unlabeled": 3, "dev": 3, "test": 3}
+    assert report["dropped"] == {"image of zero bytes": 1}
+    assert pd.read_parquet(out / "gold_test.parquet")["gold"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_tables_with_image_paths(make_project: Callable[..., Path], kind: str) -> None:
+    root = make_project()
+    rng = np.random.default_rng(1)
+    for i in range(4):
+        (root / f"{i}.png").write_bytes(png(draw("wide", rng)))
+    table = pd.DataFrame(
+        {"item_id": [f"0{i}" for i in range(5)], "image": [f"{i}.png" for i in range(5)], "shop": 7}
+    )
+    if kind == "csv":
+        table.to_csv(root / "list.csv", index=False)
+    else:
+        table.to_json(root / "list.jsonl", orient="records", lines=True)
+    out, report = run(root, f"list.{kind}")
+    items = pd.read_parquet(out / "items.parquet")
+    assert items["item_id"].tolist() == ["00", "01", "02", "03"]
+    assert items["shop"].tolist() == [7] * 4
+    assert report["dropped"] == {"image file missing or unreadable": 1}
+    found = find_source(root, ItemsConfig(source=f"list.{kind}"))
+    assert len(found.files) == 5  # the table and the four images that exist
+
+
+def test_a_torchvision_data_set_by_name(make_project: Callable[..., Path]) -> None:
+    root = make_project(settings='classes = ["a", "b"]\n[items]\nsource = "items.parquet"\n')
+    write_mnist(root / "data" / "MNIST" / "raw")
+    settings = (
+        "classes = " + json.dumps([f"{d} - {n}" for d, n in enumerate(DIGITS)])
+        + '\n[items]\nsource = "torchvision:MNIST"\n'
+    )
+    (root / "weaklight.toml").write_text(settings)
+    out, report = run(root)
+    assert report["splits"] == {"unlabeled": 36, "dev": 4, "calibration": 0, "test": 10}
+    gold = pd.read_parquet(out / "gold_test.parquet")["gold"].tolist()
+    assert gold == [i % 10 for i in range(10)]
+
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def write_mnist(folder: Path) -> None:
+    """Write a miniature MNIST in the format that torchvision reads."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 40), ("t10k", 10)):
+        images = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        header = np.array([2051, n, 28, 28], dtype=">i4").tobytes()
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        labels = (np.arange(n) % 10).astype(np.uint8)
+        header = np.array([2049, n], dtype=">i4").tobytes()
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+
+
+def test_a_missing_source_says_what_is_expected(make_project: Callable[..., Path]) -> None:
+    root = make_project()
+    with pytest.raises(ConfigError, match="expected a folder or a file"):
+        find_source(root, ItemsConfig(source="nothing"))
+    (root / "list.xlsx").write_bytes(b"")
+    with pytest.raises(ConfigError, match="of no known kind"):
+        find_source(root, ItemsConfig(source="list.xlsx"))
