@@ -1,0 +1,224 @@
+"""The review store: nothing is lost, nothing is changed, and the current view is a view."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipelines.reviews import ReviewEvent, ReviewStore
+from weaklight.errors import DataError, WeaklightError
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ReviewStore(tmp_path / "reviews.sqlite")
+
+
+def relabel(item, new, reviewer="ada", old=None):
+    return ReviewEvent(item, reviewer, "relabel", old=old, new=new)
+
+
+def now(store):
+    current = store.current()
+    return {r.item_id: (r.action, r.new) for r in current.itertuples()}
+
+
+def test_a_missing_or_empty_file_reads_as_no_reviews_and_stays_as_it_is(tmp_path):
+    missing = tmp_path / "none" / "reviews.sqlite"
+    store = ReviewStore(missing)
+    assert store.current().empty and store.events().empty and store.undo("ada") == []
+    empty_digest = store.digest()
+    assert not missing.parent.exists()
+
+    touched = tmp_path / "touched.sqlite"
+    touched.touch()
+    assert ReviewStore(touched).digest() == empty_digest
+    assert touched.stat().st_size == 0
+    ReviewStore(touched).record(relabel("1", "coat"))
+    assert len(ReviewStore(touched).current()) == 1
+
+
+def test_the_last_decision_counts_and_remarks_do_not_hide_it(store):
+    store.record(ReviewEvent("1", "ada", "accept", new="shirt"))
+    store.record(relabel("1", "coat", reviewer="bob", old="shirt"))
+    store.record(ReviewEvent("1", "ada", "flag"))
+    store.record(ReviewEvent("2", "ada", "exclude"))
+    store.record(ReviewEvent("3", "ada", "skip"))
+    assert now(store) == {"1": ("relabel", "coat"), "2": ("exclude", None)}
+    assert list(store.current(("flag", "skip"))["item_id"]) == ["1", "3"]
+
+
+def test_undo_takes_back_the_reviewers_own_last_action_step_by_step(store):
+    store.record(relabel("1", "coat"))
+    store.record(relabel("1", "dress", reviewer="bob"))
+    store.record(relabel("2", "bag"))
+    assert [e.item_id for e in store.undo("ada")] == ["2"]
+    assert [e.item_id for e in store.undo("ada")] == ["1"]
+    assert now(store) == {"1": ("relabel", "dress")}, "bob's decision is not ada's to undo"
+    store.undo("bob")
+    assert now(store) == {}
+    assert store.undo("ada") == []
+    assert list(store.events()["action"]) == ["undo"] * 3 + ["relabel"] * 3
+
+
+def test_undo_brings_back_what_was_decided_before(store):
+    store.record(relabel("1", "coat"))
+    store.record(ReviewEvent("1", "bob", "exclude", old="coat"))
+    store.undo("bob")
+    assert now(store) == {"1": ("relabel", "coat")}
+
+
+def test_one_undo_takes_back_a_whole_bulk_action(store):
+    store.record(relabel("0", "bag"))
+    store.record_many([relabel(str(i), "coat") for i in range(1, 6)])
+    assert [e.item_id for e in store.undo("ada")] == ["1", "2", "3", "4", "5"]
+    assert now(store) == {"0": ("relabel", "bag")}
+
+
+def test_a_bulk_action_is_written_whole_or_not_at_all(store):
+    store.record(relabel("0", "bag"))
+    broken = relabel("2", "coat")
+    object.__setattr__(broken, "reviewer", None)
+    with pytest.raises(Exception, match="NOT NULL"):
+        store.record_many([relabel("1", "coat"), broken])
+    assert len(store.events()) == 1
+
+
+def test_digest_follows_the_decisions_and_not_their_history(store, tmp_path):
+    empty = store.digest()
+    store.record(relabel("1", "coat"))
+    decided = store.digest()
+    store.record(ReviewEvent("1", "ada", "comment", new="sleeves?"))
+    assert store.digest() == decided != empty
+    store.undo("ada")  # the comment
+    store.undo("ada")
+    assert store.digest() == empty
+
+    other = ReviewStore(tmp_path / "other.sqlite")
+    other.record(relabel("1", "dress", reviewer="bob"))
+    other.record(relabel("1", "coat", reviewer="bob"))
+    assert other.digest() == decided
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET new = 'bag'",
+        "DELETE FROM events",
+        "INSERT OR REPLACE INTO events (id, time, item_id, reviewer, action) "
+        "VALUES (1, 't', '1', 'eve', 'skip')",
+        "INSERT OR REPLACE INTO events (time, item_id, reviewer, action, undoes) "
+        "VALUES ('t', '1', 'eve', 'undo', 1)",
+    ],
+)
+def test_nobody_changes_or_removes_an_event(store, tmp_path, statement):
+    store.record(relabel("1", "coat"))
+    store.undo("ada")
+    before = store.events()
+    with sqlite3.connect(tmp_path / "reviews.sqlite") as raw:
+        with pytest.raises(sqlite3.IntegrityError, match="review event"):
+            raw.execute(statement)
+    pd.testing.assert_frame_equal(store.events(), before)
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        ({"action": "approve"}, "expected an action"),
+        ({"action": "skip", "reviewer": " "}, "reviewer's name"),
+        ({"action": "skip", "item_id": ""}, "needs an item_id"),
+        ({"action": "relabel"}, "needs the label"),
+    ],
+)
+def test_a_malformed_event_is_refused_before_it_is_written(event, says):
+    with pytest.raises(DataError, match=says):
+        ReviewEvent(**{"item_id": "1", "reviewer": "ada", **event})
+
+
+def test_a_snapshot_holds_the_whole_log_oldest_first(store, tmp_path):
+    store.record_many([relabel("1", "coat"), relabel("2", "bag")])
+    store.undo("ada")
+    store.snapshot(tmp_path / "log.parquet")
+    log = pd.read_parquet(tmp_path / "log.parquet")
+    assert list(log["action"]) == ["relabel", "relabel", "undo", "undo"]
+    assert list(log["id"]) == [1, 2, 3, 4]
+
+
+def test_a_folder_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises((WeaklightError, NotADirectoryError, FileExistsError)):
+        ReviewStore(tmp_path / "file" / "reviews.sqlite").record(relabel("1", "coat"))
+
+
+_WRITER = """
+import sys
+from pipelines.reviews import ReviewEvent, ReviewStore
+path, who = sys.argv[1:]
+print("ready", flush=True)
+sys.stdin.read()  # all start together, when the parent closes the pipe
+store = ReviewStore(path)
+for i in range(25):
+    store.record(ReviewEvent(f"{who}-{i}", who, "relabel", new="coat"))
+store.undo(who)
+"""
+
+
+def test_twenty_processes_writing_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "fresh" / "reviews.sqlite"
+    command = [sys.executable, "-c", _WRITER, str(path)]
+    writers = [
+        subprocess.Popen(
+            [*command, f"w{i:02d}"], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for i in range(20)
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == b"ready\n"
+    for writer in writers:
+        writer.stdin.close()
+    for writer in writers:
+        writer.stdout.close()
+        assert writer.wait(timeout=100) == 0
+    store = ReviewStore(path)
+    events = store.events()
+    assert len(events) == 20 * 25 + 20
+    assert set(events["id"]) == set(range(1, 521))
+    expected = {f"w{w:02d}-{i}" for w in range(20) for i in range(24)}
+    assert set(store.current()["item_id"]) == expected
+
+
+_acts = st.lists(
+    st.tuples(
+        st.sampled_from(["ada", "bob"]),
+        st.sampled_from(["relabel", "exclude", "flag", "undo"]),
+        st.sampled_from("12"),
+        st.sampled_from(["coat", "bag"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(acts=_acts)
+def test_current_equals_a_replay_with_the_undone_events_struck_out(acts, tmp_path_factory):
+    store = ReviewStore(tmp_path_factory.mktemp("r") / "reviews.sqlite")
+    log: list[tuple] = []
+    for reviewer, action, item, label in acts:
+        if action == "undo":
+            store.undo(reviewer)
+            mine = [entry for entry in log if entry[0] == reviewer]
+            if mine:
+                log.remove(mine[-1])
+            continue
+        new = label if action == "relabel" else None
+        store.record(ReviewEvent(item, reviewer, action, new=new))
+        log.append((reviewer, action, item, new, len(store.events())))
+    replayed = {entry[2]: (entry[1], entry[3]) for entry in log if entry[1] != "flag"}
+    assert now(store) == replayed
