@@ -127,7 +127,7 @@ class CleanConfig(_Section):
 class TrainConfig(_Section):
     """``[train]``: the classifier on frozen features."""
 
-    l2: float = Field(default=1e-3, ge=0)
+    l2: float = Field(default=10.0, ge=0)
 
 
 class EvaluateConfig(_Section):

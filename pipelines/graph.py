@@ -118,6 +118,7 @@ STAGES: tuple[StageSpec, ...] = (
         {
             "items": "ingest.items",
             "weak_labels": "aggregate.weak_labels",
+            "human": "reviews.human",
             "features": "embed.features",
             "present": "embed.present",
         },

@@ -24,7 +24,6 @@ def head_labels(
     targets: NDArray[np.float32],
     train: NDArray[np.int64],
     query: NDArray[np.int64],
-    seed: int,
 ) -> NDArray[np.int64]:
     """Train the linear head on some rows and label others.
 
@@ -43,9 +42,7 @@ def head_labels(
     """
     if len(train) == 0:
         return np.full(len(query), ABSTAIN, dtype=np.int64)
-    head = LinearHead(seed=seed).fit(
-        features[train], targets[train], np.ones(len(train), dtype=np.float32)
-    )
+    head = LinearHead().fit(features[train], targets[train])
     return np.asarray(head.predict_proba(features[query]).argmax(axis=1), dtype=np.int64)
 
 
@@ -72,7 +69,7 @@ def gold_only_curve(
     one_hot = np.eye(n_classes, dtype=np.float32)[np.maximum(gold, 0)]
 
     def fit_predict(drawn: NDArray[np.int64]) -> NDArray[np.int64]:
-        return head_labels(features, one_hot, gold_rows[drawn], query, seed)
+        return head_labels(features, one_hot, gold_rows[drawn], query)
 
     return crossover_curve(
         fit_predict, gold[query], n_gold=len(gold_rows), sizes=sizes, draws=draws, seed=seed

@@ -197,3 +197,161 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         metrics={entry["key"]: entry["value"] for entry in headline},
         notes=notes,
     )
+
+
+def _steps(run: _Run) -> list[_Step]:
+    """Labels after each step: every label model, the chosen one, cleaning, the classifier."""
+    steps: list[_Step] = []
+
+    def add(key: str, title: str, p: NDArray[np.float32], is_covered: NDArray[np.bool_]) -> None:
+        steps.append(_Step(key, title, hard_labels(p, run.keys), is_covered))
+
+    for name, title in _TITLES.items():
+        if (run.inputs.posteriors / f"{name}.npy").is_file():
+            add(name, title, run.posterior(name), run.has_vote)
+    for name, title in _TITLES.items():
+        if (run.inputs.posteriors / f"{name}+features.npy").is_file():
+            spread = run.posterior(f"{name}+features")
+            moved = np.abs(spread - run.posterior(name)).max(axis=1) > 1e-6
+            add(f"{name}+features", f"{title}, spread over features", spread, run.has_vote | moved)
+    weak = run.weak_labels["covered"].to_numpy(bool)
+    add("chosen", "Weak labels (the chosen model)", run.posterior("chosen"), weak)
+    # A label that cleaning leaves out is no label: on all items it counts as a tie.
+    kept = np.load(run.inputs.weights) > 0
+    flat = np.float32(1 / len(run.classes))
+    add("cleaned", "After cleaning", np.where(kept[:, None], np.load(run.inputs.targets), flat), kept)
+    add("classifier", "Classifier", run.probabilities, run.present)
+    return steps
+
+
+def _step_quality(run: _Run, step: _Step, split: str) -> dict[str, Any]:
+    rows = run.rows(split)
+    measured = quality(step.labels[rows], run.gold[rows], step.is_covered[rows])
+    result = {
+        "overall": measured.overall.as_dict(),
+        "coverage": measured.coverage.as_dict(),
+        "covered": measured.covered.as_dict(),
+    }
+    if len(rows) and measured.coverage.successes == 0:
+        reason = f"no {split} item has a label at this step"
+        result |= {"overall": _missing(reason), "covered": _missing(reason)}
+    return result
+
+
+@dataclass(frozen=True)
+class _Rival:
+    """A baseline's labels of the test rows, or the reason why there are none."""
+
+    key: str
+    title: str
+    labels: NDArray[np.int64] | None
+    reason: str = ""
+
+
+def _rivals(
+    run: _Run, config: EvaluateConfig, seed: int
+) -> tuple[list[_Rival], tuple[CrossoverPoint, ...]]:
+    """Label the test rows by every baseline; also return the gold-only curve."""
+    test, n_classes = run.rows("test"), len(run.classes)
+    dev = run.rows("dev")
+    dev = dev[run.present[dev]]
+    query = test[run.present[test]]
+
+    def on_test(labels_of_query: NDArray[np.int64]) -> NDArray[np.int64]:
+        whole = np.full(len(test), ABSTAIN, dtype=np.int64)  # no features, no label
+        whole[run.present[test]] = labels_of_query
+        return whole
+
+    titles = {
+        "majority_vote_head": "Majority vote, then the same classifier",
+        "gold_only_100": f"Classifier on {FEW_GOLD} gold labels",
+        "gold_only_all": f"Classifier on all {len(dev):,} gold labels",
+        "knn_ssl": f"Nearest neighbours on features ({len(dev):,} gold labels)",
+        "knn_pixels": f"Nearest neighbours on raw pixels ({len(dev):,} gold labels)",
+    }
+    if len(query) == 0:
+        return [_Rival(k, t, None, NO_TEST_GOLD) for k, t in titles.items()], ()
+
+    unlabeled = (run.items["split"] == "unlabeled").to_numpy() & run.present & run.has_vote
+    labels: dict[str, NDArray[np.int64] | None] = dict.fromkeys(titles)
+    reasons = dict.fromkeys(titles, "no gold on the dev split")
+    reasons["majority_vote_head"] = "no unlabeled item has a vote"
+    if unlabeled.any():
+        labels["majority_vote_head"] = on_test(
+            head_labels(
+                run.features, run.posterior("majority_vote"), np.flatnonzero(unlabeled), query
+            )
+        )
+    curve: tuple[CrossoverPoint, ...] = ()
+    if len(dev):
+        curve = gold_only_curve(
+            run.features,
+            run.gold,
+            dev,
+            query,
+            n_classes,
+            sizes=(*config.crossover_sizes, FEW_GOLD),
+            draws=config.crossover_draws,
+            seed=seed,
+        )
+        by_size = {point.size: point for point in curve}
+        labels["gold_only_all"] = on_test(curve[-1].labels[0])
+        if FEW_GOLD in by_size:
+            point = by_size[FEW_GOLD]
+            labels["gold_only_100"] = on_test(point.labels[point.median_draw])
+        else:
+            reasons["gold_only_100"] = f"dev has only {len(dev)} gold rows with features"
+        pixels = load_pixels(run.inputs.pixels)
+        for key, reference, asked in (
+            ("knn_ssl", run.features[dev], run.features[query]),
+            ("knn_pixels", _flat(pixels[dev]), _flat(pixels[query])),
+        ):
+            found = knn_labels(reference, run.gold[dev], asked, n_classes, config.knn)
+            labels[key] = on_test(found)
+    return [_Rival(k, t, labels[k], reasons[k]) for k, t in titles.items()], curve
+
+
+def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.reshape(len(images), -1).astype(np.float32) / 255
+
+
+def _headline(
+    run: _Run, steps: Sequence[_Step], rivals: Sequence[_Rival]
+) -> list[dict[str, Any]]:
+    """Return the numbers that benchmarks and the app read, all on test."""
+    test, by_key = run.rows("test"), {s.key: s for s in steps}
+    entries: list[dict[str, Any]] = []
+
+    def add(key: str, title: str, measured: Mapping[str, Any], split: str = "test") -> None:
+        entries.append({"key": key, "title": title, "split": split, **measured})
+
+    def accuracy_of(labels: NDArray[np.int64] | None, reason: str = NO_TEST_GOLD) -> dict[str, Any]:
+        if labels is None or len(test) == 0:
+            return _missing(reason)
+        return accuracy(labels, run.gold[test]).as_dict()
+
+    majority = by_key["majority_vote"]
+    in_test = (run.items["split"] == "test").to_numpy()
+    where = in_test if in_test.any() else np.ones(len(in_test), dtype=bool)
+    voted = (run.votes[where] != ABSTAIN).any(axis=1)
+    reached = test[majority.is_covered[test]]
+    add("majority_vote_accuracy", "Majority vote, all items", accuracy_of(majority.labels[test]))
+    add(
+        "coverage",
+        "Items that a labelling function votes on",
+        Proportion(int(voted.sum()), len(voted)).as_dict(),
+        "test" if in_test.any() else "all",
+    )
+    covered = accuracy(majority.labels[reached], run.gold[reached])
+    add(
+        "covered_accuracy",
+        "Majority vote, covered items",
+        covered.as_dict() if covered.n else _missing("no covered test item has gold"),
+    )
+    add("posterior_accuracy", "Weak labels", accuracy_of(by_key["chosen"].labels[test]))
+    add("classifier_accuracy", "Classifier", accuracy_of(by_key["classifier"].labels[test]))
+    for rival in rivals:
+        key = rival.key.replace("gold_only_", "gold_only_accuracy_")
+        key = "majority_vote_head_accuracy" if key == "majority_vote_head" else key
+        add(key, rival.title, accuracy_of(rival.labels, rival.reason))
+    return entries

@@ -1,0 +1,129 @@
+"""Clean: labels that a classifier on the features contradicts, and the targets to train on.
+
+Try it: ``weaklight label``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipelines.config import CleanConfig
+from pipelines.stages.base import StageResult, Work
+from weak_supervision.noise import find_issues, out_of_fold_proba
+from weaklight.errors import DataError
+
+__all__ = ["CleanInputs", "clean"]
+
+
+@dataclass(frozen=True)
+class CleanInputs:
+    """Upstream files of the stage."""
+
+    items: Path
+    weak_labels: Path
+    human: Path
+    features: Path
+    present: Path
+
+
+def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
+    """Find doubtful labels by confident learning and set the weights for training.
+
+    Only covered unlabelled items are trained on; a row's weight is its confidence, 1 for a human
+    label, 0 where it is doubted (``action = "drop"``), excluded by a person or without features.
+
+    Raises
+    ------
+    DataError
+        If too few items carry a label to train on.
+    """
+    weak = pd.read_parquet(inputs.weak_labels)
+    split = pd.read_parquet(inputs.items, columns=["split"])["split"]
+    human = pd.read_parquet(inputs.human)
+    features = np.load(inputs.features, allow_pickle=False)
+    present = np.load(inputs.present, allow_pickle=False)
+    targets = weak[[f"p_{c}" for c in work.classes]].to_numpy(dtype=np.float32)
+    by_human = (weak["source"] == "human").to_numpy()
+    excluded = weak["item_id"].isin(human.loc[human["action"] == "exclude", "item_id"]).to_numpy()
+    usable = (
+        weak["covered"].to_numpy() & (split == "unlabeled").to_numpy() & present & ~excluded
+    )
+    weights = np.where(usable, weak["confidence"].to_numpy(), 0.0).astype(np.float32)
+    weights[usable & by_human] = 1.0
+    n_usable = int(usable.sum())
+    if n_usable < max(config.folds, 2 * len(work.classes)):
+        raise DataError(
+            f"only {n_usable} unlabelled items carry a label and features, too few to train "
+            f"{len(work.classes)} classes; widen the labelling functions' coverage"
+        )
+    work.progress(0, 2, "out-of-fold probabilities")
+    proba = out_of_fold_proba(features, targets, weights, folds=config.folds, seed=work.seed)
+    work.progress(1, 2, "confident learning")
+    labels = np.where(usable, weak["label"].to_numpy(), -1)
+    issues = _issues(weak["item_id"].to_numpy(), labels, proba, by_human)
+    if config.action == "drop":
+        doubted = weak["item_id"].isin(issues["item_id"]).to_numpy()
+        weights[doubted] = 0.0
+    _check_classes_left(weights, labels, work.classes)
+
+    issues.to_parquet(work.out / "issues.parquet", index=False)
+    np.save(work.out / "out_of_fold.npy", proba)
+    np.save(work.out / "targets.npy", targets)
+    np.save(work.out / "weights.npy", weights)
+    agreement = float((proba.argmax(axis=1) == labels)[usable].mean())
+    return StageResult(
+        outputs={
+            "issues": "issues.parquet",
+            "out_of_fold": "out_of_fold.npy",
+            "targets": "targets.npy",
+            "weights": "weights.npy",
+        },
+        metrics={
+            "n_labelled": n_usable,
+            "n_issues": len(issues),
+            "n_trained_on": int((weights > 0).sum()),
+            "n_excluded": int(excluded.sum()),
+            "out_of_fold_agreement": agreement,
+        },
+        notes=(
+            f"{len(issues)} of {n_usable} labels are doubted by the features"
+            + (" and left out of training" if config.action == "drop" else " and kept"),
+        ),
+    )
+
+
+def _issues(
+    item_ids: NDArray[np.object_],
+    labels: NDArray[np.int64],
+    proba: NDArray[np.float32],
+    by_human: NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Doubted labels, worst first; what a person decided is not doubted."""
+    found = find_issues(labels, proba)
+    found = found[~by_human[found["row"].to_numpy()]]
+    return pd.DataFrame(
+        {
+            "item_id": item_ids[found["row"].to_numpy()],
+            "kind": "label",
+            "label": found["label"].to_numpy(),
+            "suggested": found["suggested"].to_numpy(),
+            "score": found["score"].to_numpy(),
+        }
+    )
+
+
+def _check_classes_left(
+    weights: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]
+) -> None:
+    left = np.unique(labels[weights > 0])
+    if len(left) < 2:
+        names = [classes[c] for c in left]
+        raise DataError(
+            f"after cleaning only the classes {names} have labels to train on, two are needed; "
+            'write LFs for the others or set [clean] action = "keep"'
+        )

@@ -1,0 +1,131 @@
+"""Embed: features of every item from the frozen encoder, one neighbor graph, a 2-D map.
+
+Try it: ``weaklight embed``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipelines.config import EmbedConfig
+from pipelines.item_cache import cached_rows
+from pipelines.pixels import load_pixels
+from pipelines.stages.base import StageResult, Work
+from pipelines.store import hash_path
+from ssl_models.embed import embed as embed_images
+from ssl_models.embed import load_encoder
+from weak_supervision.neighbors import build_graph
+from weaklight.errors import DataError
+from weaklight.seeds import derive_seed, numpy_generator
+
+__all__ = ["EmbedInputs", "embed"]
+
+# t-SNE of all items would take minutes; these landmarks show the shape and the rest join them.
+_LANDMARKS = 1500
+_JOIN = 3  # nearest landmarks that place an item
+
+
+@dataclass(frozen=True)
+class EmbedInputs:
+    """Upstream files of the stage."""
+
+    items: Path
+    pixels: Path
+    encoder: Path
+
+
+def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
+    """Write features, the neighbor graph and the map; only items new to this encoder are embedded.
+
+    Raises
+    ------
+    DataError
+        If no item has finite features.
+    """
+    items = pd.read_parquet(inputs.items, columns=["sha256"])
+    pixels = load_pixels(inputs.pixels)
+    shape = "x".join(map(str, pixels.shape[1:]))
+    cache = work.cache / "features" / f"{hash_path(inputs.encoder)[0][:24]}-{shape}"
+    encoder = None
+
+    def compute(rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        nonlocal encoder
+        if encoder is None:
+            encoder = load_encoder(inputs.encoder)
+        return embed_images(encoder, pixels[rows])
+
+    features = cached_rows(
+        cache,
+        items["sha256"].to_numpy(dtype=str),
+        compute,
+        progress=lambda done, total: work.progress(done, total, "embedding"),
+    )
+    present = np.isfinite(features).all(axis=1)
+    if not present.any():
+        raise DataError(
+            f"none of the {len(features)} items has finite features; the encoder has diverged: "
+            "look at the collapse monitor in the report and lower [pretrain] learning_rate"
+        )
+    np.save(work.out / "features.npy", features)
+    np.save(work.out / "present.npy", present)
+    work.progress(1, 3, "neighbor graph")
+    graph = build_graph(features, present, k=config.neighbors)
+    graph.save(work.out / "graph")
+    work.progress(2, 3, "map")
+    np.save(work.out / "map.npy", lay_out(features, present, work.seed))
+    missing = int((~present).sum())
+    notes = (f"{missing} items have features that are not finite",) if missing else ()
+    return StageResult(
+        outputs={
+            "features": "features.npy",
+            "present": "present.npy",
+            "graph": "graph",
+            "map": "map.npy",
+        },
+        metrics={"n": len(features), "d": features.shape[1], "n_missing": missing},
+        notes=notes,
+    )
+
+
+def lay_out(
+    features: NDArray[np.float32], present: NDArray[np.bool_], seed: int
+) -> NDArray[np.float32]:
+    """Return a 2-D layout for looking at, never for measuring.
+
+    Returns
+    -------
+    (n, 2) float32: t-SNE (van der Maaten and Hinton 2008) of at most 1,500 landmarks; every other
+    item lies among its three nearest landmarks; items without features lie at NaN.
+    """
+    from sklearn.manifold import TSNE
+
+    rows = np.flatnonzero(present)
+    flat = np.full((len(features), 2), np.nan, dtype=np.float32)
+    unit = features[rows] / np.maximum(np.linalg.norm(features[rows], axis=1, keepdims=True), 1e-12)
+    if len(rows) < 8:
+        flat[rows] = np.arange(len(rows))[:, None]
+        return flat
+    rng = numpy_generator(seed, "map")
+    chosen = np.sort(rng.choice(len(rows), size=min(_LANDMARKS, len(rows)), replace=False))
+    layout = TSNE(
+        perplexity=min(30.0, (len(chosen) - 1) / 3),
+        init="pca",
+        max_iter=500,
+        random_state=derive_seed(seed, "tsne") % 2**32,
+    ).fit_transform(unit[chosen])
+    cosines = unit @ unit[chosen].T  # (n, landmarks)
+    near = np.argsort(-cosines, axis=1, kind="stable")[:, :_JOIN]
+    weight = np.exp(20 * (np.take_along_axis(cosines, near, axis=1) - 1.0))  # (n, 3)
+    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
+    placed = (layout[near] * weight[..., None]).sum(axis=1)
+    placed += rng.normal(0, 0.01 * np.abs(layout).max(), size=placed.shape)
+    placed[chosen] = layout
+    flat[rows] = placed
+    return flat
+
+

@@ -1,0 +1,105 @@
+"""Vote: run every labelling function over every item; errors stay inside their LF.
+
+Try it: ``weaklight lf check``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from labeling_functions import apply_lfs, load_folder
+from pipelines.config import VoteConfig
+from pipelines.stages.base import StageResult, Work
+from weaklight.contracts import ABSTAIN
+from weaklight.errors import LabelingError
+
+__all__ = ["VoteInputs", "lf_view", "vote"]
+
+# What an LF may not see: where an item lies decides nothing about its class.
+_HIDDEN = ("split", "sha256")
+
+
+@dataclass(frozen=True)
+class VoteInputs:
+    """Upstream files of the stage."""
+
+    items: Path
+    attributes: Path
+    features: Path
+    present: Path
+
+
+def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
+    """Apply the project's LFs; only items or LFs that changed are run again.
+
+    Raises
+    ------
+    LabelingError
+        If the project has no LF, or an LF file cannot be loaded.
+    """
+    folder = work.project_root / config.folder
+    lfs = load_folder(folder)
+    if not lfs:
+        raise LabelingError(
+            f"expected labelling functions in {folder}, but found none; "
+            "`weaklight init` writes a first one"
+        )
+    table = lf_view(inputs.items, inputs.attributes)
+    features = np.load(inputs.features, allow_pickle=False)
+    features[~np.load(inputs.present, allow_pickle=False)] = np.nan
+    result = apply_lfs(
+        lfs,
+        table,
+        classes=work.classes,
+        class_sets=work.class_sets,
+        features=features,
+        item_keys=_content_keys(table, features),
+        cache_dir=work.cache / "votes",
+        time_limit_s=config.time_limit_s,
+        workers=config.workers,
+        progress=lambda done, total: work.progress(done, total, "running LFs"),
+    )
+    np.save(work.out / "votes.npy", result.votes)
+    entries = [asdict(report) for report in result.reports]
+    (work.out / "lfs.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    is_covered = (result.votes != ABSTAIN).any(axis=1)
+    notes = [f"{r.name}: {r.note}" for r in result.reports if r.note]
+    if not is_covered.any():
+        notes.append("every LF abstains on every item: no label can come from them")
+    return StageResult(
+        outputs={"votes": "votes.npy", "lfs": "lfs.json"},
+        metrics={
+            "n_lfs": len(lfs),
+            "coverage": float(is_covered.mean()),
+            "n_errors": int(sum(r.n_errors for r in result.reports)),
+        },
+        notes=tuple(notes),
+    )
+
+
+def lf_view(items: Path, attributes: Path) -> pd.DataFrame:
+    """Return the table that LFs see: item_id, metadata and measured attributes, never gold."""
+    table = pd.read_parquet(items).drop(columns=[*_HIDDEN])
+    measured = pd.read_parquet(attributes).drop(columns="item_id")
+    clash = sorted(set(table.columns) & set(measured.columns))
+    return pd.concat([table.drop(columns=clash), measured], axis=1)
+
+
+def _content_keys(table: pd.DataFrame, features: NDArray[np.float32]) -> NDArray[np.str_]:
+    """Digest of everything an LF could read of each item."""
+    of_columns = [
+        pd.util.hash_pandas_object(table, index=False, hash_key=key).to_numpy()
+        for key in ("weaklight-votes1", "weaklight-votes2")
+    ]
+    keys = [
+        hashlib.blake2b(a.tobytes() + b.tobytes() + f.tobytes(), digest_size=16).hexdigest()
+        for a, b, f in zip(*of_columns, features, strict=True)
+    ]
+    return np.array(keys)
