@@ -1,4 +1,4 @@
-"""What the weak labels are measured against: the cheapest ways to the same classifier.
+"""What the weak labels are measured against: cheaper ways to a classifier, on the same test rows.
 
 Every baseline uses the features, the linear head and the test rows of the run itself, so that a
 difference comes from the labels alone.
@@ -6,85 +6,139 @@ difference comes from the labels alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.config import EvaluateConfig
+from pipelines.pixels import load_pixels
+from pipelines.stages.judged import Judged
 from ssl_models.knn import knn_predict_proba
 from weak_supervision.classifiers import LinearHead
 from weak_supervision.evaluation import CrossoverPoint, crossover_curve
 from weaklight.contracts import ABSTAIN
 
-__all__ = ["gold_only_curve", "head_labels", "knn_labels"]
+__all__ = ["FEW_GOLD", "NO_TEST_GOLD", "Rival", "gold_only_curve", "rivals"]
+
+FEW_GOLD = 100  # what one person labels in an hour: the bar that weak labels have to clear
+NO_TEST_GOLD = "no gold on the test split"
 
 
-def head_labels(
-    features: NDArray[np.float32],
-    targets: NDArray[np.float32],
-    train: NDArray[np.int64],
-    query: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Train the linear head on some rows and label others.
+@dataclass(frozen=True)
+class Rival:
+    """A baseline's labels of the test rows with gold, or the reason why there are none."""
 
-    Parameters
-    ----------
-    features
-        (n, d) float32, finite in the rows of ``train`` and ``query``.
-    targets
-        (n, K) float32; only the rows of ``train`` are read.
-    train, query
-        Row numbers.
-
-    Returns
-    -------
-    (len(query),) class ids; all -1 where there is nothing to train on.
-    """
-    if len(train) == 0:
-        return np.full(len(query), ABSTAIN, dtype=np.int64)
-    head = LinearHead().fit(features[train], targets[train])
-    return np.asarray(head.predict_proba(features[query]).argmax(axis=1), dtype=np.int64)
+    key: str
+    title: str
+    labels: NDArray[np.int64] | None
+    reason: str = ""
 
 
-def gold_only_curve(
-    features: NDArray[np.float32],
-    gold: NDArray[np.int64],
-    gold_rows: NDArray[np.int64],
-    query: NDArray[np.int64],
-    n_classes: int,
-    *,
-    sizes: Sequence[int],
-    draws: int,
-    seed: int,
-) -> tuple[CrossoverPoint, ...]:
-    """Train the head on gold rows alone, ever more of them, and measure on ``query``.
+def rivals(run: Judged, curve: Sequence[CrossoverPoint], config: EvaluateConfig) -> list[Rival]:
+    """Return every baseline.
 
     Parameters
     ----------
-    gold
-        (n,) class ids, known in ``gold_rows`` and ``query``.
-    gold_rows
-        The rows to draw from: dev rows with gold and features.
+    curve
+        From :func:`gold_only_curve`; its point at 100 gold rows is shown by the draw of median
+        accuracy.
     """
-    one_hot = np.eye(n_classes, dtype=np.float32)[np.maximum(gold, 0)]
+    test, dev = run.rows("test"), _with_features(run, "dev")
+    query = test[run.present[test]]
+    voted = np.flatnonzero(run.in_split("unlabeled") & run.present & run.has_vote)
+    few = next((point for point in curve if point.size == FEW_GOLD), None)
+    n_dev = f"{len(dev):,}"
+    no_dev = "" if len(dev) else "no gold on the dev split"
 
-    def fit_predict(drawn: NDArray[np.int64]) -> NDArray[np.int64]:
-        return head_labels(features, one_hot, gold_rows[drawn], query)
+    def rival(
+        key: str, title: str, label_query: Callable[[], NDArray[np.int64]], missing: str
+    ) -> Rival:
+        if len(query) == 0:
+            return Rival(key, title, None, NO_TEST_GOLD)
+        if missing:
+            return Rival(key, title, None, missing)
+        labels = np.full(len(test), ABSTAIN, dtype=np.int64)  # no features, no label
+        labels[run.present[test]] = label_query()
+        return Rival(key, title, labels)
 
+    def nearest(
+        values: NDArray[np.floating], query_values: NDArray[np.floating]
+    ) -> NDArray[np.int64]:
+        proba = knn_predict_proba(
+            values, run.gold[dev], query_values, len(run.classes), k=config.knn
+        )
+        return np.asarray(proba.argmax(axis=1), dtype=np.int64)
+
+    def nearest_pixels() -> NDArray[np.int64]:
+        pixels = load_pixels(run.files.pixels)
+        return nearest(_flat(pixels[dev]), _flat(pixels[query]))
+
+    return [
+        rival(
+            "majority_vote_head_accuracy",
+            "Majority vote, then the same classifier",
+            lambda: _head_labels(run, run.posterior("majority_vote"), voted, query),
+            "" if len(voted) else "no unlabeled item has a vote",
+        ),
+        rival(
+            "gold_only_accuracy_100",
+            f"Classifier on {FEW_GOLD} hand labels, nothing else",
+            lambda: few.labels[few.median_draw] if few else np.empty(0, np.int64),
+            no_dev or ("" if few else f"dev has only {n_dev} gold rows with features"),
+        ),
+        rival(
+            "gold_only_accuracy_all",
+            f"Classifier on all {n_dev} hand labels, nothing else",
+            lambda: curve[-1].labels[0],
+            no_dev,
+        ),
+        rival(
+            "knn_ssl",
+            f"{config.knn} nearest of {n_dev} hand labels, by features",
+            lambda: nearest(run.features[dev], run.features[query]),
+            no_dev,
+        ),
+        rival(
+            "knn_pixels",
+            f"{config.knn} nearest of {n_dev} hand labels, by raw pixels",
+            nearest_pixels,
+            no_dev,
+        ),
+    ]
+
+
+def gold_only_curve(run: Judged, config: EvaluateConfig, seed: int) -> tuple[CrossoverPoint, ...]:
+    """Train the head on dev gold alone, ever more of it; empty where dev or test has no gold.
+
+    Measured on the test rows that have features, which nearly always is all of them.
+    """
+    dev, query = _with_features(run, "dev"), _with_features(run, "test")
+    if len(dev) == 0 or len(query) == 0:
+        return ()
+    one_hot = np.eye(len(run.classes), dtype=np.float32)[np.maximum(run.gold, 0)]
     return crossover_curve(
-        fit_predict, gold[query], n_gold=len(gold_rows), sizes=sizes, draws=draws, seed=seed
+        lambda drawn: _head_labels(run, one_hot, dev[drawn], query),
+        run.gold[query],
+        n_gold=len(dev),
+        sizes=(*config.crossover_sizes, FEW_GOLD),
+        draws=config.crossover_draws,
+        seed=seed,
     )
 
 
-def knn_labels(
-    features: NDArray[np.floating],
-    labels: NDArray[np.int64],
-    query: NDArray[np.floating],
-    n_classes: int,
-    k: int,
+def _with_features(run: Judged, split: str) -> NDArray[np.int64]:
+    rows = run.rows(split)
+    return rows[run.present[rows]]
+
+
+def _head_labels(
+    run: Judged, targets: NDArray[np.float32], train: NDArray[np.int64], query: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Label each query by its ``k`` nearest references; all -1 where there is no reference."""
-    if len(features) == 0:
-        return np.full(len(query), ABSTAIN, dtype=np.int64)
-    proba = knn_predict_proba(features, labels, query, n_classes, k=k)
-    return np.asarray(proba.argmax(axis=1), dtype=np.int64)
+    head = LinearHead().fit(run.features[train], targets[train])
+    return np.asarray(head.predict_proba(run.features[query]).argmax(axis=1), dtype=np.int64)
+
+
+def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.reshape(len(images), -1).astype(np.float32) / 255

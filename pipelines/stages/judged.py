@@ -1,0 +1,166 @@
+"""A finished run as `evaluate` sees it: its artifacts row by row, and the labels of every step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from weak_supervision.evaluation import hard_labels
+from weaklight.contracts import ABSTAIN, ClassSet
+
+__all__ = ["MODEL_TITLES", "Judged", "JudgedFiles", "Step", "label_steps"]
+
+MODEL_TITLES = {
+    "majority_vote": "Majority vote",
+    "snorkel": "Snorkel label model",
+    "dawid_skene": "Dawid-Skene",
+}
+_MOVED = 1e-6  # a row whose posterior spreading changed by less was not reached by it
+
+
+class JudgedFiles(Protocol):
+    """The files that are judged; the fields of ``EvaluateInputs``."""
+
+    items: Path
+    pixels: Path
+    gold_dev: Path
+    gold_test: Path
+    features: Path
+    present: Path
+    votes: Path
+    lfs: Path
+    bag_votes: Path
+    weak_labels: Path
+    posteriors: Path
+    targets: Path
+    weights: Path
+    probabilities: Path
+
+
+@dataclass(frozen=True)
+class Step:
+    """Labels of all n items after one step of the line.
+
+    Attributes
+    ----------
+    labels : (n,) class ids, ties broken
+    is_covered : (n,) whether the step had any evidence about the item
+    """
+
+    key: str
+    title: str
+    labels: NDArray[np.int64]
+    is_covered: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The artifacts of a run, read when asked for; every array is row-aligned with the items."""
+
+    files: JudgedFiles
+    classes: tuple[str, ...]
+    class_sets: tuple[ClassSet, ...] = ()
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """``item_id`` and ``split`` of the n items."""
+        return pd.read_parquet(self.files.items, columns=["item_id", "split"])
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The n item ids."""
+        return self.items["item_id"].tolist()
+
+    def in_split(self, split: str) -> NDArray[np.bool_]:
+        """(n,) which items belong to a split."""
+        return (self.items["split"] == split).to_numpy(bool)
+
+    @cached_property
+    def gold(self) -> NDArray[np.int64]:
+        """(n,) gold of dev and test, -1 elsewhere."""
+        tables = [pd.read_parquet(p) for p in (self.files.gold_dev, self.files.gold_test)]
+        known = pd.concat(tables).set_index("item_id")["gold"]
+        return known.reindex(self.keys).fillna(ABSTAIN).to_numpy(np.int64)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Rows of a split whose gold is known."""
+        return np.flatnonzero(self.in_split(split) & (self.gold >= 0))
+
+    @cached_property
+    def votes(self) -> NDArray[np.int16]:
+        """(n, m) votes of the LFs."""
+        return np.load(self.files.votes)
+
+    @cached_property
+    def has_vote(self) -> NDArray[np.bool_]:
+        """(n,) whether an LF or a bag voted."""
+        voted: NDArray[np.bool_] = (self.votes != ABSTAIN).any(axis=1)
+        return voted | (np.load(self.files.bag_votes) != ABSTAIN)
+
+    @cached_property
+    def lfs(self) -> list[dict[str, Any]]:
+        """What ``lfs.json`` says of each LF, in column order."""
+        described: list[dict[str, Any]] = json.loads(self.files.lfs.read_text(encoding="utf-8"))
+        return described
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """(n, d) features, NaN where not present."""
+        return np.load(self.files.features)
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """(n,) whether the item has features."""
+        return np.load(self.files.present)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """(n, K) of the classifier."""
+        return np.load(self.files.probabilities)
+
+    def posterior(self, name: str) -> NDArray[np.float32]:
+        """(n, K) of a label model."""
+        return np.load(self.files.posteriors / f"{name}.npy")
+
+    def has_posterior(self, name: str) -> bool:
+        """Whether this label model was run."""
+        return (self.files.posteriors / f"{name}.npy").is_file()
+
+
+def label_steps(run: Judged) -> list[Step]:
+    """Return the labels after each step, in the order of the line.
+
+    Every label model, each again after spreading over the features, the chosen posterior, what
+    cleaning keeps of it, and the classifier.
+    """
+
+    def step(key: str, title: str, p: NDArray[np.float32], is_covered: NDArray[np.bool_]) -> Step:
+        return Step(key, title, hard_labels(p, run.keys), is_covered)
+
+    steps = [
+        step(name, title, run.posterior(name), run.has_vote)
+        for name, title in MODEL_TITLES.items()
+        if run.has_posterior(name)
+    ]
+    for name, title in MODEL_TITLES.items():
+        if run.has_posterior(f"{name}+features"):
+            spread = run.posterior(f"{name}+features")
+            moved = np.abs(spread - run.posterior(name)).max(axis=1) > _MOVED
+            key, title = f"{name}+features", f"{title} + features"
+            steps.append(step(key, title, spread, run.has_vote | moved))
+    weak = pd.read_parquet(run.files.weak_labels, columns=["covered"])["covered"].to_numpy(bool)
+    steps.append(step("chosen", "Weak labels (chosen)", run.posterior("chosen"), weak))
+    # What cleaning leaves out has no label any more: on all items it counts as a tie.
+    kept = np.load(run.files.weights) > 0
+    flat = np.float32(1 / len(run.classes))
+    targets = np.where(kept[:, None], np.load(run.files.targets), flat)
+    steps.append(step("cleaned", "After cleaning", targets, kept))
+    steps.append(step("classifier", "Classifier", run.probabilities, run.present))
+    return steps
