@@ -1,0 +1,159 @@
+"""What an LF's answer means: class names, class-set names and ids become vote values.
+
+Try it: ``Ballot(("bag", "boot")).read("boot")`` is 1.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from weaklight.contracts import ABSTAIN, ClassSet, Votes
+from weaklight.errors import LabelingError
+
+__all__ = ["Ballot", "Problem", "RowVotes", "UnknownVoteError", "nearest"]
+
+MAX_DISTINCT_PROBLEMS = 64  # kept texts per batch of rows; later ones share the last slot
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the known name closest to ``name``, or nothing."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+class UnknownVoteError(LabelingError):
+    """Raised when an answer names no class, no class set and no id of the project."""
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """The answers that a project accepts: its classes, then its class sets, in order."""
+
+    classes: tuple[str, ...]
+    class_sets: tuple[ClassSet, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names by vote value: the K classes, then the class sets."""
+        return (*self.classes, *(class_set.name for class_set in self.class_sets))
+
+    @cached_property
+    def _values(self) -> dict[str, int]:
+        return {name: value for value, name in enumerate(self.names)}
+
+    def read(self, answer: object) -> int:
+        """Return the vote value of one answer; None, NaN and ``ABSTAIN`` abstain.
+
+        Raises
+        ------
+        UnknownVoteError
+            If the answer is no name and no id of this project; its text is the answer itself.
+        """
+        if answer is None or answer is pd.NA:
+            return ABSTAIN
+        if isinstance(answer, str) and answer in self._values:
+            return self._values[answer]
+        if isinstance(answer, int | float | np.integer | np.floating) and not isinstance(
+            answer, bool
+        ):
+            number = float(answer)
+            if np.isnan(number):
+                return ABSTAIN
+            if number.is_integer() and ABSTAIN <= number < len(self.names):
+                return int(number)
+        hint = nearest(answer, self.names) if isinstance(answer, str) else ""
+        raise UnknownVoteError(f"{answer!r:.80}{hint}")
+
+    def choose(self, answer: object, vote: str | int | None) -> int:
+        """Read one answer of an LF that may say True for its declared ``vote``."""
+        if vote is not None and isinstance(answer, bool | np.bool_):
+            return self.read(vote) if answer else ABSTAIN
+        return self.read(answer)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an LF abstains on a row against its will."""
+
+    kind: Literal["raised", "unknown", "length", "column", "example"]
+    text: str
+
+
+@dataclass
+class RowVotes:
+    """One LF's votes on some rows, and what went wrong on them.
+
+    Attributes
+    ----------
+    votes : (n,) int16
+        Vote values; ``ABSTAIN`` wherever something went wrong.
+    trouble : (n,) int16
+        0 where all went well, else 1 + the index into ``problems``.
+    problems
+        The distinct problems, in order of appearance.
+    is_row_wise
+        False when a problem depends on which rows came together; such votes are not cached.
+    """
+
+    votes: Votes
+    trouble: NDArray[np.int16]
+    problems: list[Problem] = field(default_factory=list)
+    is_row_wise: bool = True
+
+    @classmethod
+    def abstaining(cls, n: int) -> RowVotes:
+        """Return n abstentions without a problem."""
+        return cls(np.full(n, ABSTAIN, np.int16), np.zeros(n, np.int16))
+
+    def fail(self, rows: slice | int | NDArray[np.integer], problem: Problem) -> None:
+        """Let ``rows`` abstain because of ``problem``."""
+        if problem in self.problems:
+            place = self.problems.index(problem)
+        elif len(self.problems) < MAX_DISTINCT_PROBLEMS:
+            place = len(self.problems)
+            self.problems.append(problem)
+        else:
+            place = MAX_DISTINCT_PROBLEMS - 1
+        self.votes[rows] = ABSTAIN
+        self.trouble[rows] = place + 1
+
+    def put(self, rows: NDArray[np.integer] | slice, part: RowVotes) -> None:
+        """Copy the votes and problems of ``part`` to ``rows`` of this one."""
+        self.votes[rows] = part.votes
+        self.trouble[rows] = 0
+        positions = np.arange(len(self.votes))[rows]
+        for place, problem in enumerate(part.problems):
+            hit = part.trouble == place + 1
+            if hit.any():
+                self.fail(positions[hit], problem)
+        self.is_row_wise &= part.is_row_wise
+
+    def to_bytes(self) -> bytes:
+        """Return the npz bytes that ``from_bytes`` reads; no pickle inside."""
+        notes = json.dumps([(p.kind, p.text) for p in self.problems]).encode()
+        stream = io.BytesIO()
+        np.savez(
+            stream,
+            votes=self.votes,
+            trouble=self.trouble,
+            problems=np.frombuffer(notes, np.uint8),
+            is_row_wise=np.array(self.is_row_wise),
+        )
+        return stream.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RowVotes:
+        """Return what ``to_bytes`` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            problems = [Problem(*pair) for pair in json.loads(stored["problems"].tobytes())]
+            return cls(stored["votes"], stored["trouble"], problems, bool(stored["is_row_wise"]))

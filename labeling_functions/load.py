@@ -1,0 +1,203 @@
+"""Loading a project's ``lfs/`` folder: every LF in every file, by path, with its digest.
+
+The files become submodules of a private package that exists only in memory: ``sys.path`` is never
+touched, no ``__pycache__`` is written, and a file may import a sibling with
+``from ._helpers import LIMIT``. Files whose name starts with ``_`` hold helpers, not LFs.
+
+Try it: ``[lf.name for lf in load_folder(Path("examples/fashion/lfs"))]``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from labeling_functions.functions import LabelingFunction, Origin, SnorkelFunction, first_sentence
+from labeling_functions.prototype import PrototypeFunction
+from labeling_functions.syntax import FolderSyntax, ModuleSyntax
+from weaklight.errors import LabelingError
+
+__all__ = ["load_folder"]
+
+_LOCK = threading.RLock()
+_FOLDERS: dict[str, FolderSyntax] = {}
+
+
+def load_folder(folder: Path) -> list[LabelingFunction]:
+    """Load every LF of a folder, in file order, then in order of definition.
+
+    Parameters
+    ----------
+    folder
+        A project's ``lfs/``; subfolders may hold data and are not searched for LFs.
+
+    Returns
+    -------
+    LFs with ``digest`` and ``origin`` set; empty if the folder holds none. A prototype without a
+    name gets the name of its variable.
+
+    Raises
+    ------
+    LabelingError
+        If the folder is missing, a file is not Python or raises while it is loaded (the message
+        names file and line), or two LFs have one name.
+
+    Notes
+    -----
+    Runs the files, so it costs what they import; itself it imports neither torch, Snorkel nor
+    scikit-learn. A folder may be loaded again after an edit; earlier LFs stay usable.
+    """
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise LabelingError(
+            f"expected a folder of LF files at {folder}, but there is none; "
+            "create it or correct [vote] folder in weaklight.toml"
+        )
+    syntax = FolderSyntax.parse(folder)
+    with _LOCK:
+        package = _register(syntax)
+        try:
+            loaded: list[LabelingFunction] = []
+            seen: set[int] = set()
+            for stem, module_syntax in syntax.modules.items():
+                if not stem.startswith("_"):
+                    module = _import(package, stem, module_syntax)
+                    loaded += _collect(module, stem, syntax, seen)
+        except BaseException:
+            _forget(package)
+            raise
+    _check_names(loaded)
+    return loaded
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the files of loaded folders, and nothing else."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        package, _, stem = fullname.rpartition(".")
+        module = _FOLDERS[package].modules.get(stem) if package in _FOLDERS else None
+        if module is None:
+            return None
+        return importlib.util.spec_from_file_location(fullname, module.path, loader=_Loader(module))
+
+
+class _Loader(importlib.abc.Loader):
+    """Runs exactly the text whose digest was taken, without a bytecode cache."""
+
+    def __init__(self, syntax: ModuleSyntax) -> None:
+        self._syntax = syntax
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._syntax.source, str(self._syntax.path), "exec"), module.__dict__)
+
+
+def _register(syntax: FolderSyntax) -> str:
+    """Make the folder importable under its private name, forgetting an earlier load."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+    package = "_weaklight_lfs_" + hashlib.sha256(str(syntax.folder).encode()).hexdigest()[:12]
+    _forget(package)
+    module = ModuleType(package, f"Labelling functions of {syntax.folder}.")
+    module.__path__ = []
+    sys.modules[package] = module
+    _FOLDERS[package] = syntax
+    return package
+
+
+def _forget(package: str) -> None:
+    for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
+        del sys.modules[name]
+    _FOLDERS.pop(package, None)
+
+
+def _import(package: str, stem: str, syntax: ModuleSyntax) -> ModuleType:
+    if "." in stem:
+        raise LabelingError(
+            f"{syntax.path}: a file name with a dot before .py cannot be loaded; rename it"
+        )
+    try:
+        return importlib.import_module(f"{package}.{stem}")
+    except (Exception, SystemExit) as error:
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(frame.filename).parent == syntax.path.parent
+        ]
+        where = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else str(syntax.path)
+        hint = "correct it and run again"
+        if isinstance(error, ModuleNotFoundError) and (
+            syntax.path.with_name(f"{error.name}.py").is_file()
+        ):
+            hint = f"to use a file beside it, write `from .{error.name} import ...` with the dot"
+        kind = "" if isinstance(error, LabelingError) else f"{type(error).__name__}: "
+        raise LabelingError(f"{where}: loading stopped with {kind}{error}; {hint}") from error
+
+
+def _collect(
+    module: ModuleType, stem: str, syntax: FolderSyntax, seen: set[int]
+) -> list[LabelingFunction]:
+    """Return the LFs that this file binds, leaving out those that it imported."""
+    file = syntax.modules[stem]
+    _check_overwritten(file)
+    found = []
+    for variable, value in list(vars(module).items()):
+        lf = _as_lf(value)
+        if lf is None or variable in file.imported or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(lf, PrototypeFunction):
+            lf = dataclasses.replace(lf, name=lf.name or variable)
+            digest = lf.own_digest()
+        else:
+            digest = syntax.digest(stem, variable, lf.options())
+        origin = Origin(syntax.folder, file.path.name, file.line_of(variable))
+        found.append(dataclasses.replace(lf, digest=digest, origin=origin))
+    return found
+
+
+def _as_lf(value: Any) -> LabelingFunction | None:
+    if isinstance(value, LabelingFunction):
+        return value
+    for cls in type(value).__mro__:
+        if cls.__module__.startswith("snorkel.") and "LabelingFunction" in cls.__name__:
+            description = first_sentence(getattr(value, "_f", value).__doc__)
+            return SnorkelFunction(name=value.name, description=description, function=value)
+    return None
+
+
+def _check_overwritten(file: ModuleSyntax) -> None:
+    """Refuse two decorated functions of one name: the first would vanish without a word."""
+    for name, statements in file.bindings.items():
+        decorated = [s for s in statements if getattr(s, "decorator_list", None)]
+        if len(decorated) > 1:
+            lines = " and ".join(str(statement.lineno) for statement in decorated)
+            raise LabelingError(
+                f"{file.path}: {name} is defined on lines {lines}, so only the last would count; "
+                "rename one"
+            )
+
+
+def _check_names(lfs: Iterable[LabelingFunction]) -> None:
+    places: dict[str, Origin | None] = {}
+    for lf in lfs:
+        if lf.name in places:
+            first, second = places[lf.name], lf.origin
+            assert first is not None and second is not None
+            raise LabelingError(
+                f"two LFs are called {lf.name!r}: {first.file}, line {first.line} and "
+                f"{second.file}, line {second.line}; names must be unique, rename one"
+            )
+        places[lf.name] = lf.origin

@@ -1,0 +1,247 @@
+"""Running LFs in child processes, so that none can hang, crash or poison the run.
+
+Each worker is a fresh interpreter (``worker.serve``), not a fork: the parent may hold torch's
+threads. An LF that overstays its limit is stopped by killing its worker, the one way that stops a
+``while True``, a runaway regular expression and a sleep in C alike; a new worker takes over.
+
+Try it: ``apply_lfs(load_folder(Path("lfs")), items, classes=classes, time_limit_s=1.0)``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from labeling_functions.ballot import Ballot, RowVotes
+from labeling_functions.functions import LabelingFunction
+from labeling_functions.worker import encode_table
+from weaklight.errors import LabelingError
+
+__all__ = ["Overstayed", "Task", "WorkerDied", "run_tasks"]
+
+START_LIMIT_S = 120.0  # imports and the LF files, on a busy machine
+POLL_S = 0.2  # how soon a worker notices that nobody wants its answer
+_BOOT = (
+    "import sys; sys.path[:] = {path!r}; from labeling_functions.worker import serve; serve({fd})"
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One LF on some rows of one shard."""
+
+    lf_index: int
+    shard: int
+    rows: NDArray[np.int64]  # positions in the whole table, ascending
+
+
+@dataclass(frozen=True)
+class Overstayed:
+    """The LF ran longer than its limit and was killed."""
+
+
+@dataclass(frozen=True)
+class WorkerDied:
+    """The LF took its process down with it."""
+
+    reason: str
+
+
+Outcome = RowVotes | Overstayed | WorkerDied
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    lfs: Sequence[LabelingFunction],
+    shards: Callable[[int], pd.DataFrame],
+    ballot: Ballot,
+    *,
+    time_limit_s: float,
+    workers: int,
+    should_skip: Callable[[Task], bool],
+) -> Generator[tuple[Task, Outcome], None, None]:
+    """Yield each task with its outcome, in order of completion.
+
+    Parameters
+    ----------
+    tasks
+        In the order in which they start; those of one shard together, so that a worker gets the
+        shard once.
+    shards
+        Returns the rows of a shard that some task needs, given its number.
+    should_skip
+        Asked before a task starts; a skipped task counts as overstayed.
+
+    Raises
+    ------
+    LabelingError
+        If the workers cannot load the LFs, or the files changed since they were loaded.
+    """
+    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[Task, Outcome] | BaseException] = queue.SimpleQueue()
+    for task in tasks:
+        waiting.put(task)
+    stop = threading.Event()
+
+    def work() -> None:
+        worker = Worker(lfs, ballot, stop)
+        try:
+            while not stop.is_set():
+                try:
+                    task = waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if should_skip(task):
+                    done.put((task, Overstayed()))
+                    continue
+                done.put((task, worker.run(task, shards, time_limit_s)))
+        except BaseException as error:  # handed to the caller's thread
+            done.put(error)
+        finally:
+            worker.close()
+
+    threads = [
+        threading.Thread(target=work, name=f"lf-worker-{i}", daemon=True)
+        for i in range(min(workers, len(tasks)))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in tasks:
+            result = done.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+class Worker:
+    """One child process, started when needed and again after it was killed.
+
+    Parameters
+    ----------
+    stop
+        Once set, the worker gives up waiting for its process.
+    """
+
+    def __init__(
+        self, lfs: Sequence[LabelingFunction], ballot: Ballot, stop: threading.Event
+    ) -> None:
+        self._lfs = lfs
+        self._ballot = ballot
+        self._stop = stop
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._shard = -1
+        self._shard_rows: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def run(
+        self, task: Task, shards: Callable[[int], pd.DataFrame], time_limit_s: float
+    ) -> Outcome:
+        """Run one task; the limit counts from the moment the LF itself starts."""
+        try:
+            connection = self._connection or self._start()
+            lf = self._lfs[task.lf_index]
+            assert lf.origin is not None
+            request = {"folder": str(lf.origin.folder), "name": lf.name, "digest": lf.digest}
+            fresh = self._shard != task.shard
+            connection.send_bytes(json.dumps({**request, "table_follows": fresh}).encode())
+            if fresh:
+                table = shards(task.shard)
+                self._shard, self._shard_rows = task.shard, table.index.to_numpy()
+                connection.send_bytes(encode_table(table))
+            inside = np.searchsorted(self._shard_rows, task.rows).astype(np.int64)
+            connection.send_bytes(inside.tobytes())
+            if self._receive(START_LIMIT_S) == b"changed":
+                raise LabelingError(
+                    f"{lf.origin.folder / lf.origin.file} changed while its LFs were running; "
+                    "run again to use the new text"
+                )
+            return RowVotes.from_bytes(self._receive(time_limit_s))
+        except TimeoutError:
+            self.close()
+            return Overstayed()
+        except (EOFError, ConnectionError):
+            return WorkerDied(self._reason())
+
+    def close(self) -> None:
+        """Stop the process and free its connection."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._connection is not None:
+            self._connection.close()
+        self._process = self._connection = None
+        self._shard = -1
+
+    def _start(self) -> Connection:
+        ours, theirs = Pipe()
+        boot = _BOOT.format(
+            path=[str(Path(entry).resolve()) for entry in sys.path], fd=theirs.fileno()
+        )
+        # one thread of BLAS a worker and a fixed hash seed: equal votes with any number of workers
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+        self._connection = ours
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", boot],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # an LF's print must not mix with the parent's output
+            env=environment,
+        )
+        theirs.close()
+        folders = sorted({str(lf.origin.folder) for lf in self._lfs if lf.origin is not None})
+        setup = {
+            "folders": folders,
+            "classes": self._ballot.classes,
+            "class_sets": [(s.name, s.members) for s in self._ballot.class_sets],
+        }
+        try:
+            ours.send_bytes(json.dumps(setup).encode())
+            answer = json.loads(self._receive(START_LIMIT_S))
+        except (EOFError, ConnectionError, TimeoutError):
+            reason = self._reason()
+            raise LabelingError(
+                f"a worker process must load {', '.join(folders)}, but it {reason}; "
+                "see the messages above, or try workers=0 to run in this process"
+            ) from None
+        if "failed" in answer:
+            raise LabelingError(answer["failed"])
+        return ours
+
+    def _receive(self, limit_s: float) -> bytes:
+        assert self._connection is not None
+        deadline = time.monotonic() + limit_s
+        while not self._connection.poll(min(POLL_S, max(0.0, deadline - time.monotonic()))):
+            if self._stop.is_set() or time.monotonic() >= deadline:
+                raise TimeoutError
+        return self._connection.recv_bytes()
+
+    def _reason(self) -> str:
+        """Close the dead process and say how it ended."""
+        process = self._process
+        try:
+            code = process.wait(timeout=5.0) if process is not None else 0
+        except subprocess.TimeoutExpired:
+            code = 0
+        self.close()
+        if code < 0:
+            return f"was ended by signal {signal.Signals(-code).name}"
+        return f"exited with code {code}"
