@@ -1,0 +1,162 @@
+"""Why an item has its label: one card with everything that spoke for or against it.
+
+Try it: ``item_card(RunView.latest(Project.open("my_project")), 0)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipelines.queries import RunView
+from weaklight.contracts import ABSTAIN
+
+__all__ = ["BagCard", "IssueCard", "ItemCard", "Neighbor", "VoteCard", "item_card"]
+
+
+@dataclass(frozen=True)
+class VoteCard:
+    """One function's vote on an item; ``agrees`` says whether it allows the item's label."""
+
+    lf: str
+    description: str
+    says: str
+    agrees: bool
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A similar item; ``similarity`` is the cosine of the features."""
+
+    row: int
+    item_id: str
+    similarity: float
+    label: str | None
+
+
+@dataclass(frozen=True)
+class BagCard:
+    """The bag that an item lies in; ``score`` is the cross-fitted instance probability."""
+
+    bag_id: str
+    is_positive: bool | None
+    score: float | None
+    says: str | None
+    n_items: int
+
+
+@dataclass(frozen=True)
+class IssueCard:
+    """What cleaning holds against a label; ``score`` runs from 0 (surely wrong) to 1."""
+
+    kind: str
+    label: str | None
+    suggested: str | None
+    score: float
+
+
+@dataclass(frozen=True)
+class ItemCard:
+    """Why an item has its label: everything that spoke for or against it."""
+
+    row: int
+    item_id: str
+    split: str
+    label: str | None
+    confidence: float
+    source: str
+    votes: tuple[VoteCard, ...]
+    weak: tuple[float, ...]
+    classifier: tuple[float, ...] | None
+    neighbors: tuple[Neighbor, ...]
+    bag: BagCard | None
+    issue: IssueCard | None
+    gold: str | None
+    noisy_label: str | None
+
+
+def item_card(view: RunView, row: int, *, neighbors: int = 8) -> ItemCard:
+    """Return why an item has its label; the cost does not grow with the number of items.
+
+    Gold is given for dev items alone: test gold is for ``evaluate``.
+    """
+    weak = view.weak.iloc[row]
+    label = int(view.labels[row])
+    classifier = None if view.probabilities is None else view.probabilities[row]
+    noisy = view.items["noisy_label"].iloc[row] if "noisy_label" in view.items else None
+    return ItemCard(
+        row=row,
+        item_id=str(view.item_ids[row]),
+        split=str(view.splits[row]),
+        label=view.class_name(label),
+        confidence=float(weak["confidence"]),
+        source=str(view.sources[row]),
+        votes=_votes(view, row, label),
+        weak=tuple(float(weak[f"p_{name}"]) for name in view.classes),
+        classifier=None if classifier is None else tuple(map(float, classifier)),
+        neighbors=_neighbors(view, row, neighbors),
+        bag=_bag(view, row),
+        issue=_issue(view, row),
+        gold=view.class_name(int(view.dev_gold[row])),
+        noisy_label=None if noisy is None or pd.isna(noisy) else str(noisy),
+    )
+
+
+def _votes(view: RunView, row: int, label: int) -> tuple[VoteCard, ...]:
+    return tuple(
+        VoteCard(
+            lf=lf["name"],
+            description=lf["description"] or "",
+            says=view.vote_names[value],
+            agrees=label != ABSTAIN and bool(view.allows[value, label]),
+        )
+        for lf, value in zip(view.lfs, view.votes[row], strict=True)
+        if value != ABSTAIN
+    )
+
+
+def _neighbors(view: RunView, row: int, count: int) -> tuple[Neighbor, ...]:
+    if view.graph is None:
+        return ()
+    indptr, indices, data = view.graph
+    here = slice(indptr[row], indptr[row + 1])
+    rows, similarities = indices[here], data[here]
+    nearest = np.argsort(-similarities, kind="stable")[:count]
+    return tuple(
+        Neighbor(
+            row=int(rows[i]),
+            item_id=str(view.item_ids[rows[i]]),
+            similarity=float(similarities[i]),
+            label=view.class_name(int(view.labels[rows[i]])),
+        )
+        for i in nearest
+    )
+
+
+def _bag(view: RunView, row: int) -> BagCard | None:
+    bag_id = view.items["bag_id"].iloc[row]
+    if pd.isna(bag_id):
+        return None
+    scores, votes = view.bag_scores, view.bag_votes
+    score = np.nan if scores is None else float(scores[row])
+    return BagCard(
+        bag_id=str(bag_id),
+        is_positive=view.bag_labels.get(str(bag_id)),
+        score=None if np.isnan(score) else score,
+        says=None if votes is None else view.vote_name(int(votes[row])),
+        n_items=view.bag_sizes[str(bag_id)],
+    )
+
+
+def _issue(view: RunView, row: int) -> IssueCard | None:
+    found = view.issues_by_id.get(str(view.item_ids[row]))
+    if found is None:
+        return None
+    return IssueCard(
+        kind=str(found["kind"]),
+        label=view.class_name(int(found["label"])),
+        suggested=view.class_name(int(found["suggested"])),
+        score=float(found["score"]),
+    )

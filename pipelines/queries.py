@@ -1,0 +1,387 @@
+"""What the pages ask about a finished run, answered from its artifacts alone.
+
+Every answer is a table or an array of rows; "row" always means the position of an item in
+``items.parquet``. Nothing is loaded before it is asked for, pixels are memory-mapped, and gold of
+the test split is never read here.
+
+Try it: ``RunView.latest(Project.open("my_project")).lf_table()``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipelines.pixels import Pixels, load_pixels
+from pipelines.project import Project, RunRecord
+from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
+from weaklight.errors import DataError
+from weaklight.seeds import numpy_generator
+
+__all__ = ["QUEUES", "Drill", "RunView"]
+
+Rows = NDArray[np.int64]
+Drill = Literal["votes", "right", "wrong", "conflicts"]
+
+# The orders in which unlabelled items are offered for review, with the reason to choose each.
+QUEUES = {
+    "least confident": "Labels that the sources are least sure of come first.",
+    "functions disagree": "Items where the most functions contradict the majority come first.",
+    "cleaning issues": "Labels that the features contradict, worst first.",
+    "uncovered": "Items on which no function votes: where a new function would help.",
+    "random": "A random draw: what the labels look like on the whole, good or bad.",
+}
+
+
+class RunView:
+    """One finished run, read-only; artifacts are immutable, so a view never goes stale.
+
+    Parameters
+    ----------
+    project
+        The opened project.
+    record
+        A run that reached ``aggregate``.
+    """
+
+    def __init__(self, project: Project, record: RunRecord) -> None:
+        self.project = project
+        self.record = record
+        self.run_id = record.run_id
+        manifest = project.store.manifest("aggregate", record.artifacts["aggregate"])
+        self.classes: tuple[str, ...] = tuple(manifest.config["classes"])
+        self.class_sets = tuple(
+            ClassSet(name, tuple(members)) for name, *members in manifest.config["class_sets"]
+        )
+        # 4096 thumbnails are some 10 MB: every page that a reviewer sees in an hour.
+        self.picture = lru_cache(maxsize=4096)(self._encode)
+
+    @classmethod
+    def latest(cls, project: Project) -> RunView | None:
+        """Return the newest finished run that has labels, None when there is none."""
+        for record in reversed(project.runs()):
+            if record.status == "done" and "aggregate" in record.artifacts:
+                return cls(project, record)
+        return None
+
+    # -- artifacts ------------------------------------------------------------------------------
+
+    def path(self, stage: str, output: str) -> Path | None:
+        """Return where this run's output lies, None when the run had no such stage."""
+        digest = self.record.artifacts.get(stage)
+        return None if digest is None else self.project.store.path(stage, digest, output)
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """One row an item, in source order."""
+        return self._table("ingest", "items")
+
+    @cached_property
+    def item_ids(self) -> NDArray[np.object_]:
+        """(n,) ids by row."""
+        return self.items["item_id"].to_numpy(dtype=object)
+
+    @cached_property
+    def splits(self) -> NDArray[np.object_]:
+        """(n,) split by row."""
+        return self.items["split"].to_numpy(dtype=object)
+
+    @cached_property
+    def weak(self) -> pd.DataFrame:
+        """The weak labels of all items."""
+        return self._table("aggregate", "weak_labels")
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) class ids of the weak labels, -1 where an item has none."""
+        labels = self.weak["label"].to_numpy(np.int64)
+        return np.where(self.weak["covered"].to_numpy(bool), labels, ABSTAIN)
+
+    @cached_property
+    def votes(self) -> Votes:
+        """(n, m) int16 votes of the LFs."""
+        return self._array("vote", "votes", np.empty((len(self.items), 0), np.int16))
+
+    @cached_property
+    def lfs(self) -> list[dict[str, Any]]:
+        """What ``vote`` says about each LF, in column order."""
+        found: list[dict[str, Any]] = self._json("vote", "lfs") or []
+        return found
+
+    @cached_property
+    def dev_gold(self) -> NDArray[np.int64]:
+        """(n,) gold of dev rows, -1 elsewhere."""
+        gold = np.full(len(self.items), ABSTAIN, dtype=np.int64)
+        table = self._table("ingest", "gold_dev")
+        gold[self.rows_of(table["item_id"])] = table["gold"].to_numpy(np.int64)
+        return gold
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32] | None:
+        """(n, K) probabilities of the classifier, None when the run trained none."""
+        return self._array("train", "probabilities", None)
+
+    @cached_property
+    def sources(self) -> NDArray[np.object_]:
+        """(n,) what gave each item its label: human, votes, features, bag or none."""
+        return np.where(
+            self.labels == ABSTAIN, "none", self.weak["source"].to_numpy(dtype=object)
+        ).astype(object)
+
+    @cached_property
+    def graph(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+        """CSR parts ``indptr``, ``indices``, ``data`` of the neighbor graph, None without one."""
+        folder = self.path("embed", "graph")
+        if folder is None:
+            return None
+        indptr, indices, data = (
+            np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+            for part in ("indptr", "indices", "data")
+        )
+        return indptr, indices, data
+
+    @cached_property
+    def bag_votes(self) -> Votes | None:
+        """(n,) what the bags say of their items, None when the run did no bags."""
+        return self._array("bags", "votes", None)
+
+    @cached_property
+    def bag_scores(self) -> NDArray[np.float32] | None:
+        """(n,) cross-fitted instance probabilities, NaN outside bags."""
+        return self._array("bags", "scores", None)
+
+    @cached_property
+    def bag_labels(self) -> dict[str, bool]:
+        """Whether a labelled bag holds the positive class, by bag id."""
+        known = self._table("ingest", "bag_labels")
+        if known.empty:
+            return {}
+        known = known[known["bag_label"].notna()]
+        return {str(b): bool(v) for b, v in zip(known["bag_id"], known["bag_label"], strict=True)}
+
+    @cached_property
+    def bag_sizes(self) -> dict[str, int]:
+        """Number of items in each bag."""
+        return self.items["bag_id"].dropna().astype(str).value_counts().to_dict()
+
+    @cached_property
+    def issues_by_id(self) -> dict[str, dict[str, Any]]:
+        """The worst issue that cleaning found with an item, by item id, worst item first."""
+        table = self._table("clean", "issues")
+        if table.empty:
+            return {}
+        worst = table.sort_values("score", kind="stable").drop_duplicates("item_id")
+        return {str(r["item_id"]): r for r in worst.to_dict("records")}
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The decoded images, memory-mapped."""
+        path = self.path("ingest", "pixels")
+        assert path is not None  # a run with labels has ingested
+        return load_pixels(path)
+
+    # -- the run --------------------------------------------------------------------------------
+
+    def headline(self) -> list[dict[str, Any]]:
+        """Return the run's numbers: key, title, split, value, low, high, n."""
+        return list((self._json("evaluate", "evaluation") or {}).get("headline", []))
+
+    def choice(self) -> dict[str, Any]:
+        """Return which label model was chosen, and why."""
+        return self._json("aggregate", "choice") or {}
+
+    def notes(self) -> list[tuple[str, str]]:
+        """Return what each stage wants people to know: (stage, sentence)."""
+        return [(stage.name, note) for stage in self.record.stages for note in stage.notes]
+
+    def source_counts(self) -> pd.Series:
+        """Return how many unlabelled items owe their label to which source."""
+        return pd.Series(self.sources[self.splits == "unlabeled"]).value_counts()
+
+    # -- labelling functions --------------------------------------------------------------------
+
+    def lf_table(self) -> pd.DataFrame:
+        """Return one row an LF: what it says of itself, then what was measured.
+
+        Columns that a run without ``evaluate`` could not measure are absent.
+        """
+        table = pd.DataFrame(self.lfs).rename(columns={"columns": "reads"})
+        path = self.path("evaluate", "lf_table")
+        if path is None or table.empty:
+            return table
+        measured = pd.read_parquet(path)
+        new = [c for c in measured.columns if c == "name" or c not in table.columns]
+        return table.merge(measured[new], on="name", how="left")
+
+    def lf_rows(self, name: str, which: Drill) -> Rows:
+        """Return the rows where an LF votes, is right or wrong on dev gold, or is contradicted.
+
+        A vote for a class set is right when gold is one of its members, and contradicts another
+        vote when no class satisfies both.
+        """
+        column = self.votes[:, self._column(name)]
+        votes = column != ABSTAIN
+        if which == "votes":
+            return np.flatnonzero(votes)
+        if which == "conflicts":
+            others = np.flatnonzero(votes)
+            clash = ~self._compatible[column[others][:, None], self.votes[others]]
+            clash &= self.votes[others] != ABSTAIN
+            return others[clash.any(axis=1)]
+        judged = np.flatnonzero(votes & (self.dev_gold != ABSTAIN))
+        is_right = self.allows[column[judged], self.dev_gold[judged]]
+        return judged[is_right if which == "right" else ~is_right]
+
+    def lf_votes(self, name: str) -> Votes:
+        """Return one LF's votes, (n,) int16."""
+        return np.asarray(self.votes[:, self._column(name)])
+
+    # -- items ----------------------------------------------------------------------------------
+
+    def rows_of(self, item_ids: Sequence[str] | pd.Series) -> Rows:
+        """Return the rows of these items.
+
+        Raises
+        ------
+        DataError
+            If an id is not in this run.
+        """
+        rows = self._index.get_indexer(pd.Index(item_ids, dtype=object))
+        if (rows < 0).any():
+            unknown = [i for i, row in zip(item_ids, rows, strict=True) if row < 0]
+            raise DataError(
+                f"{len(unknown)} ids are not in run {self.run_id}, such as {unknown[:3]}; "
+                "reload the page to see the newest run"
+            )
+        return np.asarray(rows, dtype=np.int64)
+
+    def queue(self, order: str, seed: int = 0) -> Rows:
+        """Return the unlabelled items in an order of :data:`QUEUES`; dev and test never appear.
+
+        Parameters
+        ----------
+        order
+            One of :data:`QUEUES`; ties keep the order of the source.
+        seed
+            Seed of the random order, to be named wherever its result is.
+        """
+        if order not in QUEUES:
+            raise DataError(f"expected one of the orders {list(QUEUES)}, but came {order!r}")
+        rows = np.flatnonzero(self.splits == "unlabeled")
+        if order == "random":
+            return numpy_generator(seed, "review queue").permutation(rows)
+        confidence = self.weak["confidence"].to_numpy(np.float64)
+        covered = self.labels != ABSTAIN
+        if order == "cleaning issues":
+            doubted = self.rows_of(list(self.issues_by_id))
+            return doubted[self.splits[doubted] == "unlabeled"]
+        if order == "functions disagree":
+            contradicted = self._contradicted
+            rows = rows[contradicted[rows] > 0]
+            return rows[np.lexsort((confidence[rows], -contradicted[rows]))]
+        silent = (self.votes == ABSTAIN).all(axis=1)
+        rows = rows[silent[rows] if order == "uncovered" else covered[rows]]
+        return rows[np.argsort(confidence[rows], kind="stable")]
+
+    def map_points(self) -> pd.DataFrame | None:
+        """Return ``x``, ``y``, ``label``, ``confidence``, ``source``, ``split`` by row, or None."""
+        layout = self._array("embed", "map", None)
+        if layout is None:
+            return None
+        names = np.array([*self.classes, None], dtype=object)
+        return pd.DataFrame(
+            {
+                "x": layout[:, 0],
+                "y": layout[:, 1],
+                "item_id": self.item_ids,
+                "label": names[self.labels],
+                "confidence": self.weak["confidence"].to_numpy(np.float32),
+                "source": self.sources,
+                "split": self.splits,
+            }
+        )
+
+    def _encode(self, row: int, at_least: int = 112) -> bytes:
+        """Return an item's picture as PNG bytes, each pixel repeated until it is large enough."""
+        image = self.pixels[int(row)]
+        repeat = max(1, -(-at_least // max(image.shape[:2])))
+        large = image.repeat(repeat, axis=0).repeat(repeat, axis=1)
+        buffer = io.BytesIO()
+        Image.fromarray(large[..., 0] if large.shape[2] == 1 else large).save(
+            buffer, format="PNG", compress_level=1
+        )
+        return buffer.getvalue()
+
+    # -- names --------------------------------------------------------------------------------
+
+    @cached_property
+    def vote_names(self) -> tuple[str, ...]:
+        """Names by vote value: the classes, then the class sets."""
+        return (*self.classes, *(s.name for s in self.class_sets))
+
+    @cached_property
+    def allows(self) -> NDArray[np.bool_]:
+        """(K + n_sets, K): whether a vote value allows a class."""
+        return expand_votes(len(self.classes), self.class_sets) > 0
+
+    def class_name(self, value: int) -> str | None:
+        """Return a class by id, None for abstain."""
+        return None if value == ABSTAIN else self.classes[value]
+
+    def vote_name(self, value: int) -> str | None:
+        """Return the class or class set that a vote value names, None for abstain."""
+        return None if value == ABSTAIN else self.vote_names[value]
+
+    # -- private --------------------------------------------------------------------------------
+
+    def _table(self, stage: str, output: str) -> pd.DataFrame:
+        path = self.path(stage, output)
+        return pd.DataFrame() if path is None else pd.read_parquet(path)
+
+    def _json(self, stage: str, output: str) -> Any:
+        path = self.path(stage, output)
+        return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+
+    def _array(self, stage: str, output: str, missing: Any) -> Any:
+        path = self.path(stage, output)
+        return missing if path is None else np.load(path, mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def _index(self) -> pd.Index:
+        return pd.Index(self.item_ids)
+
+    @cached_property
+    def _compatible(self) -> NDArray[np.bool_]:
+        """(K + n_sets, K + n_sets): whether some class satisfies both vote values."""
+        allows = self.allows.astype(np.int64)
+        return (allows @ allows.T) > 0
+
+    @cached_property
+    def _contradicted(self) -> NDArray[np.float64]:
+        """(n,) share of an item's voters that exclude the class with the most support."""
+        n_classes = len(self.classes)
+        weight = np.vstack([expand_votes(n_classes, self.class_sets), np.zeros(n_classes)])
+        mass = np.zeros((len(self.items), n_classes))
+        for j in range(self.votes.shape[1]):
+            mass += weight[self.votes[:, j]]  # -1 picks the row of zeros
+        top = mass.argmax(axis=1)
+        excludes = np.zeros(len(self.items))
+        for j in range(self.votes.shape[1]):
+            excludes += (self.votes[:, j] != ABSTAIN) & (weight[self.votes[:, j], top] == 0)
+        voters = (self.votes != ABSTAIN).sum(axis=1)
+        return excludes / np.maximum(voters, 1)
+
+    def _column(self, name: str) -> int:
+        for j, lf in enumerate(self.lfs):
+            if lf["name"] == name:
+                return j
+        raise DataError(f"no labelling function of run {self.run_id} is called {name!r}")
