@@ -35,7 +35,7 @@ ATTRIBUTES: dict[str, str] = {
     "handle": "Share of the bounding box's upper half that is enclosed but see-through.",
     "pieces_across": "Mean number of separate pieces met by a line across the item.",
     "pieces_down": "Mean number of separate pieces met by a line down the item.",
-    "leg_gap": "Share of the lower half's height where the middle is open between two legs.",
+    "leg_gap": "Share of the lower half's height where the middle is open between two sides.",
     "sleeve_gap": "Share of the height where open space parts the body from a sleeve.",
     "neck_depth": "How far the neckline dips in the middle, as a share of the height.",
     "neck_width": "Width of the dip in the top edge, as a share of the width.",
@@ -64,7 +64,7 @@ ATTRIBUTES: dict[str, str] = {
     "sleeve_line": "Strength of a dark line between body and sleeve: an arm hangs beside the body.",
     "roughness": "Mean change of brightness from line to line of the torso: knit, quilting, print.",
     "side_shade": "Brightness of the outer quarters less that of the middle: sleeves at the side.",
-    "collar": "Brightness just below the neckline less that of the chest.",
+    "opening": "How much darker or emptier the top middle is than the middle below it.",
     "vertical_lines": "Share of the inner edges that run up and down rather than across.",
 }
 
@@ -281,7 +281,7 @@ def _cloth(f: _Frames) -> dict[str, NDArray[np.float64]]:
         "front_line": np.abs(ridge.mean(axis=1))[:, 11:17].max(axis=1),
         "sleeve_line": (-arm_side).clip(0).mean(axis=1).max(axis=1),
         "side_shade": torso[:, :, np.r_[0:8, 24:32]].mean(axis=(1, 2)) - front.mean(axis=(1, 2)),
-        "collar": shade[:, 2:6, 10:22].mean(axis=(1, 2)) - chest.mean(axis=(1, 2)),
+        "opening": chest.mean(axis=(1, 2)) - shade[:, 2:6, 10:22].mean(axis=(1, 2)),
         "vertical_lines": across.sum(axis=(1, 2)) / np.maximum(edges, 1e-9),
     }
 

@@ -106,7 +106,6 @@ class BagsConfig(_Section):
 
     positive: str | None = None
     folds: int = Field(default=5, ge=2, le=20)
-    epochs: int = Field(default=40, ge=1)
 
 
 class AggregateConfig(_Section):
@@ -114,7 +113,6 @@ class AggregateConfig(_Section):
 
     model: Literal["auto", "majority_vote", "snorkel", "dawid_skene"] = "auto"
     features: Literal["auto", "on", "off"] = "auto"
-    alpha: float = Field(default=0.8, gt=0, lt=1)
 
 
 class CleanConfig(_Section):

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from pipelines.config import BagsConfig
 from pipelines.stages.base import StageResult, Work
 from weak_supervision.bags import bag_votes, cross_fit_instances
-from weak_supervision.evaluation import roc_auc
 from weaklight.contracts import ABSTAIN
 from weaklight.intervals import Proportion
 
@@ -55,7 +55,7 @@ def bags(inputs: BagsInputs, config: BagsConfig, work: Work) -> StageResult:
         work.progress(0, 1, "attention-based multiple-instance learning")
         features = np.load(inputs.features, allow_pickle=False)
         scores, bag_proba = cross_fit_instances(
-            features, bag_index, y, folds=config.folds, epochs=config.epochs, seed=work.seed
+            features, bag_index, y, folds=config.folds, seed=work.seed
         )
         positive, negative = _vote_values(config, work)
         votes = bag_votes(
@@ -67,7 +67,7 @@ def bags(inputs: BagsInputs, config: BagsConfig, work: Work) -> StageResult:
             "n_instances": int((bag_index >= 0).sum()),
             "n_votes": int((votes != ABSTAIN).sum()),
             "bag_accuracy": Proportion(correct, len(y)).as_dict(),
-            "bag_auc": roc_auc(y, bag_proba),
+            "bag_auc": float(roc_auc_score(y, bag_proba)),
             "protocol": f"{config.folds}-fold over bags; each bag scored by a model without it",
         }
     else:
@@ -107,13 +107,15 @@ def _nothing_to_learn(labels: pd.DataFrame, config: BagsConfig) -> str | None:
 def _vote_values(config: BagsConfig, work: Work) -> tuple[int, int]:
     """Return what a positive and a negative instance votes for."""
     names = [*work.classes, *(s.name for s in work.class_sets)]
-    positive = str(config.positive)
-    complement = f"not {positive}"
+    positive = names.index(str(config.positive))
+    complement = f"not {config.positive}"
     if complement in names:
-        return names.index(positive), names.index(complement)
-    # two classes: the complement of one is the other
-    inside = names.index(positive)
-    return inside, next(i for i in range(len(work.classes)) if i != inside)
+        return positive, names.index(complement)
+    # The complement is a single class and needs no set of its own.
+    sets = {s.name: s.members for s in work.class_sets}
+    members = sets.get(str(config.positive), (positive,))
+    (rest,) = (i for i in range(len(work.classes)) if i not in members)
+    return positive, rest
 
 
 def read_votes(votes: Path, bag_votes_file: Path) -> tuple[NDArray[np.int16], bool]:

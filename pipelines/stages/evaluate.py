@@ -22,7 +22,7 @@ from labeling_functions import analyse
 from pipelines.config import EvaluateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
-from pipelines.stages.judged import Judged, Step, label_steps
+from pipelines.stages.judged import GOLD_SPLITS, Judged, Step, label_steps
 from weak_supervision.evaluation import (
     TIE_RULE,
     CrossoverPoint,
@@ -38,7 +38,6 @@ from weaklight.intervals import Proportion
 
 __all__ = ["EvaluateInputs", "evaluate"]
 
-_GOLD_SPLITS = ("dev", "test")
 _OF_SPLIT = {"accuracy": "accuracy", "gold_n": "n", "low": "low", "high": "high"}
 
 
@@ -55,8 +54,11 @@ class EvaluateInputs:
     votes: Path
     lfs: Path
     bag_votes: Path
+    bags_summary: Path
     weak_labels: Path
     posteriors: Path
+    choice: Path
+    issues: Path
     targets: Path
     weights: Path
     probabilities: Path
@@ -119,7 +121,7 @@ def _proportion(measured: Proportion, reason: str) -> dict[str, Any]:
 
 def _row_counts(run: Judged) -> dict[str, int]:
     counts = {split: int(run.in_split(split).sum()) for split in SPLITS}
-    gold = {f"{split}_gold": len(run.rows(split)) for split in _GOLD_SPLITS}
+    gold = {f"{split}_gold": len(run.rows(split)) for split in GOLD_SPLITS}
     return {"items": len(run.keys), **counts, **gold}
 
 
@@ -173,18 +175,19 @@ def _steps(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
         rows = run.rows(split)
         found = quality(step.labels[rows], run.gold[rows], step.is_covered[rows])
         no_label = f"no {split} item has a label at this step"
-        if len(rows) and found.coverage.successes == 0:
-            overall = _missing(no_label)
-        else:
-            overall = _proportion(found.overall, f"no gold on the {split} split")
+        no_gold = f"no gold on the {split} split"
         return {
-            "overall": overall,
-            "coverage": _proportion(found.coverage, f"no gold on the {split} split"),
+            "overall": (
+                _missing("cleaning leaves labels out; see the kept ones")
+                if step.key == "cleaned"
+                else _proportion(found.overall, no_gold)
+            ),
+            "coverage": _proportion(found.coverage, no_gold),
             "covered": _proportion(found.covered, no_label),
         }
 
     return [
-        {"key": s.key, "title": s.title, **{split: measured(s, split) for split in _GOLD_SPLITS}}
+        {"key": s.key, "title": s.title, **{split: measured(s, split) for split in GOLD_SPLITS}}
         for s in steps
     ]
 
@@ -335,16 +338,16 @@ def _lf_table(run: Judged) -> pd.DataFrame:
             posterior=run.posterior("chosen"),
         )
 
-    tables = {split: judged_on(split) for split in _GOLD_SPLITS}
+    tables = {split: judged_on(split) for split in GOLD_SPLITS}
     shared = tables["dev"].drop(columns=[*_OF_SPLIT, "correct"])
     sides = [
         tables[split][list(_OF_SPLIT)].rename(
             columns={k: f"{split}_{v}" for k, v in _OF_SPLIT.items()}
         )
-        for split in _GOLD_SPLITS
+        for split in GOLD_SPLITS
     ]
     about = pd.DataFrame(
         {key: [lf.get(key) for lf in run.lfs] for key in ("description", "n_errors", "note")},
         index=shared.index,
     )
-    return pd.concat([shared, *sides, about], axis=1)
+    return pd.concat([shared, *sides, about], axis=1).reset_index()

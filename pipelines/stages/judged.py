@@ -13,15 +13,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from weak_supervision.evaluation import hard_labels
+from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN, ClassSet
 
-__all__ = ["MODEL_TITLES", "Judged", "JudgedFiles", "Step", "label_steps"]
+__all__ = ["GOLD_SPLITS", "MODEL_TITLES", "Judged", "JudgedFiles", "Step", "label_steps"]
 
 MODEL_TITLES = {
     "majority_vote": "Majority vote",
     "snorkel": "Snorkel label model",
     "dawid_skene": "Dawid-Skene",
 }
+GOLD_SPLITS = ("dev", "test")
 _MOVED = 1e-6  # a row whose posterior spreading changed by less was not reached by it
 
 
@@ -39,8 +41,7 @@ class JudgedFiles(Protocol):
     bag_votes: Path
     weak_labels: Path
     posteriors: Path
-    targets: Path
-    weights: Path
+    choice: Path
     probabilities: Path
 
 
@@ -138,7 +139,7 @@ def label_steps(run: Judged) -> list[Step]:
     """Return the labels after each step, in the order of the line.
 
     Every label model, each again after spreading over the features, the chosen posterior, what
-    cleaning keeps of it, and the classifier.
+    cleaning would keep of it, and the classifier.
     """
 
     def step(key: str, title: str, p: NDArray[np.float32], is_covered: NDArray[np.bool_]) -> Step:
@@ -156,11 +157,23 @@ def label_steps(run: Judged) -> list[Step]:
             key, title = f"{name}+features", f"{title} + features"
             steps.append(step(key, title, spread, run.has_vote | moved))
     weak = pd.read_parquet(run.files.weak_labels, columns=["covered"])["covered"].to_numpy(bool)
-    steps.append(step("chosen", "Weak labels (chosen)", run.posterior("chosen"), weak))
-    # What cleaning leaves out has no label any more: on all items it counts as a tie.
-    kept = np.load(run.files.weights) > 0
-    flat = np.float32(1 / len(run.classes))
-    targets = np.where(kept[:, None], np.load(run.files.targets), flat)
-    steps.append(step("cleaned", "After cleaning", targets, kept))
-    steps.append(step("classifier", "Classifier", run.probabilities, run.present))
-    return steps
+    chosen = step("chosen", "Weak labels", run.posterior("chosen"), weak)
+    cleaned = Step("cleaned", "Weak labels that cleaning keeps", chosen.labels, _kept(run, chosen))
+    classifier = step("classifier", "Classifier", run.probabilities, run.present)
+    return [*steps, chosen, cleaned, classifier]
+
+
+def _kept(run: Judged, chosen: Step) -> NDArray[np.bool_]:
+    """Return which weak labels of dev and test the rule of the clean stage would keep.
+
+    Cleaning itself looks at training rows alone. Here its rule is put to each gold split, with the
+    probabilities of the classifier, which was trained on neither.
+    """
+    kept = np.zeros(len(run.keys), dtype=bool)
+    for split in GOLD_SPLITS:
+        rows = run.rows(split)
+        rows = rows[chosen.is_covered[rows] & run.present[rows]]
+        kept[rows] = True
+        if len(rows):
+            kept[rows[find_issues(chosen.labels[rows], run.probabilities[rows])["row"]]] = False
+    return kept

@@ -5,14 +5,12 @@ Try it: ``weaklight lf check``.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from labeling_functions import apply_lfs, load_folder
 from pipelines.config import VoteConfig
@@ -60,14 +58,14 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
         classes=work.classes,
         class_sets=work.class_sets,
         features=features,
-        item_keys=_content_keys(table, features),
+        item_keys=pd.read_parquet(inputs.items, columns=["sha256"])["sha256"],
         cache_dir=work.cache / "votes",
         time_limit_s=config.time_limit_s,
         workers=config.workers,
-        progress=lambda done, total: work.progress(done, total, "running LFs"),
+        progress=work.progress,
     )
     np.save(work.out / "votes.npy", result.votes)
-    entries = [asdict(report) for report in result.reports]
+    entries = [report.as_dict() for report in result.reports]
     (work.out / "lfs.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     is_covered = (result.votes != ABSTAIN).any(axis=1)
     notes = [f"{r.name}: {r.note}" for r in result.reports if r.note]
@@ -90,16 +88,3 @@ def lf_view(items: Path, attributes: Path) -> pd.DataFrame:
     measured = pd.read_parquet(attributes).drop(columns="item_id")
     clash = sorted(set(table.columns) & set(measured.columns))
     return pd.concat([table.drop(columns=clash), measured], axis=1)
-
-
-def _content_keys(table: pd.DataFrame, features: NDArray[np.float32]) -> NDArray[np.str_]:
-    """Digest of everything an LF could read of each item."""
-    of_columns = [
-        pd.util.hash_pandas_object(table, index=False, hash_key=key).to_numpy()
-        for key in ("weaklight-votes1", "weaklight-votes2")
-    ]
-    keys = [
-        hashlib.blake2b(a.tobytes() + b.tobytes() + f.tobytes(), digest_size=16).hexdigest()
-        for a, b, f in zip(*of_columns, features, strict=True)
-    ]
-    return np.array(keys)

@@ -81,7 +81,6 @@ neighbors = 5
 
 [bags]
 positive = "tall"
-epochs = 5
 folds = 3
 
 [evaluate]

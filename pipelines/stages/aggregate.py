@@ -1,0 +1,148 @@
+"""Aggregate: from votes, bags, features and people to one weak label an item, choice explained.
+
+Try it: ``weaklight label``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipelines.config import AggregateConfig
+from pipelines.stages.base import StageResult, Work
+from pipelines.stages.bags import read_votes
+from weak_supervision.choice import WITH_FEATURES, Choice, choose
+from weak_supervision.label_models import hard_labels
+from weak_supervision.neighbors import NeighborGraph
+from weaklight.contracts import ABSTAIN
+from weaklight.errors import DataError
+
+__all__ = ["AggregateInputs", "aggregate"]
+
+
+@dataclass(frozen=True)
+class AggregateInputs:
+    """Upstream files of the stage."""
+
+    items: Path
+    votes: Path
+    lfs: Path
+    bag_votes: Path
+    features: Path
+    present: Path
+    graph: Path
+    human: Path
+
+
+def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> StageResult:
+    """Compute every candidate, choose one without gold, write its labels and the reason.
+
+    Raises
+    ------
+    DataError
+        If neither an LF nor a bag nor a person says anything about any item.
+    """
+    items = pd.read_parquet(inputs.items, columns=["item_id"])
+    votes, has_bags = read_votes(inputs.votes, inputs.bag_votes)
+    human = _human_labels(items["item_id"], inputs.human)
+    if (votes == ABSTAIN).all() and (human == ABSTAIN).all():
+        raise DataError(
+            "every LF abstains on every item, no bag votes and nobody has labelled anything; "
+            "run `weaklight lf check` to see what each LF does"
+        )
+    features = np.load(inputs.features, allow_pickle=False)
+    features[~np.load(inputs.present, allow_pickle=False)] = np.nan
+    work.progress(0, 1, "label models, and which to trust")
+    choice = choose(
+        votes,
+        n_classes=len(work.classes),
+        class_sets=work.class_sets,
+        features=features,
+        graph=NeighborGraph.load(inputs.graph),
+        human=human,
+        seed=work.seed,
+    )
+    chosen, reason = _decide(choice, config)
+    posterior, known = choice.posteriors[chosen], choice.evidence[chosen]
+    labels = hard_labels(posterior, known)
+    weak = pd.DataFrame({"item_id": items["item_id"]})
+    for k, name in enumerate(work.classes):
+        weak[f"p_{name}"] = posterior[:, k]
+    weak["label"] = labels
+    weak["confidence"] = np.where(known, posterior.max(axis=1), 0.0).astype(np.float32)
+    weak["covered"] = known
+    weak["source"] = _sources(votes, human, has_bags)
+    weak["round"] = 0
+    weak.to_parquet(work.out / "weak_labels.parquet", index=False)
+
+    folder = work.out / "posteriors"
+    folder.mkdir()
+    for name, candidate in choice.posteriors.items():
+        np.save(folder / f"{name}.npy", candidate)
+        np.save(folder / f"{name}.covered.npy", choice.evidence[name])
+    np.save(folder / "chosen.npy", posterior)
+    np.save(folder / "chosen.covered.npy", known)
+    overruled = items["item_id"].to_numpy()[choice.overruled_unanimous].tolist()
+    written = {
+        "chosen": chosen,
+        "reason": reason,
+        "candidates": choice.candidates,
+        "overruled_unanimous": overruled,
+    }
+    (work.out / "choice.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    return StageResult(
+        outputs={
+            "weak_labels": "weak_labels.parquet",
+            "posteriors": "posteriors",
+            "choice": "choice.json",
+        },
+        metrics={
+            "chosen": chosen,
+            "coverage": float(known.mean()),
+            "n_human": int((human != ABSTAIN).sum()),
+            "n_overruled_unanimous": len(overruled),
+        },
+        notes=(f"chose {chosen}",),
+    )
+
+
+def _human_labels(item_ids: pd.Series, file: Path) -> NDArray[np.int64]:
+    """Return the class that a person gave each item, -1 elsewhere."""
+    human = pd.read_parquet(file)
+    human = human[human["label"] >= 0]
+    of_item = dict(zip(human["item_id"], human["label"], strict=True))
+    return item_ids.map(lambda i: of_item.get(i, ABSTAIN)).to_numpy(dtype=np.int64)
+
+
+def _decide(choice: Choice, config: AggregateConfig) -> tuple[str, str]:
+    """Return the candidate to use: the evidence's, unless the settings insist on another."""
+    model, _, spread = choice.chosen.partition("+")
+    if config.model != "auto":
+        model = config.model
+    if config.features != "auto":
+        spread = "features" if config.features == "on" else ""
+    name = model + (WITH_FEATURES if spread else "")
+    if name == choice.chosen:
+        return name, choice.reason
+    return name, (
+        f"weaklight.toml asks for {name}; left to itself the tool would have chosen "
+        f"{choice.chosen}. {choice.reason}"
+    )
+
+
+def _sources(
+    votes: NDArray[np.int16], human: NDArray[np.int64], has_bags: bool
+) -> NDArray[np.object_]:
+    """Return where each label comes from: human, votes, bag, or features where nobody voted."""
+    source = np.full(len(votes), "features", dtype=object)
+    if has_bags:
+        source[votes[:, -1] != ABSTAIN] = "bag"
+        votes = votes[:, :-1]
+    source[(votes != ABSTAIN).any(axis=1)] = "votes"
+    source[human != ABSTAIN] = "human"
+    return source
