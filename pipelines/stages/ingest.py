@@ -123,6 +123,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
             "n_dropped": n_read - len(table),
             **{f"n_{s}": n for s, n in counts.items()},
             "n_bags": len(bag_labels),
+            "image": list(pixels.shape[1:]),
         },
         notes=tuple(notes),
     )

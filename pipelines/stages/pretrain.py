@@ -1,0 +1,118 @@
+"""Pretrain: learn an encoder from the unlabelled images of the pinned snapshot.
+
+Try it: ``weaklight pretrain``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.config import PretrainConfig
+from pipelines.pixels import load_pixels
+from pipelines.stages.base import StageResult, Work
+from pipelines.store import digest_json
+from ssl_models import LaunchSpec, TrainConfig, launch, suggest_settings
+from ssl_models import pretrain as train_encoder
+from weaklight.errors import DataError
+
+__all__ = ["PretrainInputs", "pretrain"]
+
+_MIN_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class PretrainInputs:
+    """Upstream files of the stage."""
+
+    items: Path
+    pixels: Path
+
+
+def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> StageResult:
+    """Train on the unlabelled items alone; dev and test images stay unseen.
+
+    Goes on from its checkpoint after a kill; several devices run under ``torchrun``.
+
+    Raises
+    ------
+    DataError
+        If there are too few unlabelled images.
+    TrainingError
+        If the loss stops being finite; the checkpoints stay for a look.
+    """
+    split = pd.read_parquet(inputs.items, columns=["split"])["split"]
+    rows = np.flatnonzero(split == "unlabeled")
+    if len(rows) < _MIN_IMAGES:
+        raise DataError(
+            f"pretraining needs at least {_MIN_IMAGES} unlabelled images, but there are "
+            f"{len(rows)}; check the split column of [items]"
+        )
+    images = load_pixels(inputs.pixels)[rows]
+    settings, reasons = training_settings(config, images.shape, work.seed)
+    out = work.out / "encoder"
+    out.mkdir()
+    # Another device or checkpoint interval starts afresh; the same settings go on.
+    scratch = work.scratch / digest_json(settings.as_dict())
+    scratch.mkdir(exist_ok=True)
+    if config.devices > 1:
+        np.save(scratch / "pixels.npy", images)
+        spec = LaunchSpec(scratch / "pixels.npy", settings, out, scratch)
+        summary = launch(spec, config.devices, progress=work.progress)
+    else:
+        summary = train_encoder(images, settings, out, scratch, progress=work.progress)
+    (out / "settings.json").write_text(
+        json.dumps({"settings": _portable(settings), "reasons": reasons}, indent=1) + "\n",
+        encoding="utf-8",
+    )
+    return StageResult(
+        outputs={"encoder": "encoder"},
+        metrics={"n_images": len(rows), **summary},
+        notes=(*reasons, str(summary["verdict"])),
+    )
+
+
+def training_settings(
+    config: PretrainConfig, shape: tuple[int, ...], seed: int
+) -> tuple[TrainConfig, list[str]]:
+    """Return the settings: what ``[pretrain]`` states, and for the rest what suits the data.
+
+    Parameters
+    ----------
+    shape
+        (n, H, W, C) of the training images.
+
+    Returns
+    -------
+    The settings, and one sentence for each value that was chosen.
+    """
+    n, height, width, channels = shape
+    settings, reasons = suggest_settings(n=n, size=min(height, width), channels=channels)
+    stated: dict[str, Any] = {
+        "method": config.method,
+        "seed": seed,
+        "device": config.device,
+        "checkpoint_every": config.checkpoint_every,
+    }
+    if config.backbone != "auto":
+        stated["backbone"] = config.backbone
+    if config.steps:
+        stated["steps"] = config.steps
+    if config.batch_size:
+        stated["batch_size"] = config.batch_size
+    if config.learning_rate:
+        stated["lr"] = config.learning_rate
+    if config.temperature:
+        stated["method_options"] = {**settings.method_options, "temperature": config.temperature}
+    return replace(settings, **stated), reasons
+
+
+def _portable(settings: TrainConfig) -> dict[str, Any]:
+    """The settings without where and how often it trained, which may differ between machines."""
+    hidden = ("device", "checkpoint_every")
+    return {k: v for k, v in settings.as_dict().items() if k not in hidden}

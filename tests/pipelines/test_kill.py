@@ -1,0 +1,84 @@
+"""A run killed at any moment ends, when run again, with the bytes of an undisturbed run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from pipelines.project import Project
+
+DRIVER = Path(__file__).with_name("kill_driver.py")
+N_MOMENTS = 24
+
+
+def drive(root: Path, moment: str, number: float, home: Path) -> int:
+    """Run the driver on a project and return its exit code: -9 when it died on purpose."""
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), str(root), moment, str(number)],
+        env={**os.environ, "WEAKLIGHT_TEST_RUN": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode in (0, -9), done.stderr
+    return done.returncode
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Every file of the artifacts and pixel shards, with its hash."""
+    state = root / ".weaklight"
+    return {
+        p.relative_to(state).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for folder in ("artifacts", "shards")
+        for p in sorted((state / folder).rglob("*"))
+        if p.is_file()
+    }
+
+
+def moments() -> list[tuple[str, float]]:
+    """Seeded moments that cover every kind of write, and the clock."""
+    rng = np.random.default_rng(2026)
+    kinds = ["before-rename", "after-rename", "fsync", "checkpoint", "seconds"]
+    chosen: list[tuple[str, float]] = []
+    for i in range(N_MOMENTS):
+        kind = kinds[i % len(kinds)]
+        low, high = {"seconds": (1.0, 6.0), "fsync": (1, 40), "checkpoint": (1, 5)}.get(
+            kind, (1, 8)
+        )
+        number = rng.uniform(low, high) if kind == "seconds" else rng.integers(low, high + 1)
+        chosen.append((kind, float(number)))
+    return chosen
+
+
+def left_behind(marker: Path) -> list[int]:
+    """Processes that carry this test's mark in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("WEAKLIGHT_TEST_RUN") == str(marker):
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def test_killed_runs_end_with_the_same_bytes(
+    make_project: Callable[..., Path], tmp_path: Path
+) -> None:
+    undisturbed, killed = make_project(name="undisturbed"), make_project(name="killed")
+    assert drive(undisturbed, "never", 0, tmp_path) == 0
+    deaths = sum(drive(killed, kind, number, tmp_path) == -9 for kind, number in moments())
+    assert drive(killed, "never", 0, tmp_path) == 0
+    assert deaths >= N_MOMENTS // 2  # the last moments may find nothing left to interrupt
+    assert contents(killed) == contents(undisturbed)
+    states = [r.status for r in Project.open(killed).runs()]
+    assert states[-1] == "done" and states.count("running") == 0
+    psutil.wait_procs([psutil.Process(p) for p in left_behind(tmp_path)], timeout=10)
+    assert left_behind(tmp_path) == []
