@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from labeling_functions.ballot import Ballot, Problem, RowVotes
 from labeling_functions.cache import VoteCache, row_keys
 from labeling_functions.functions import LabelingFunction, RowFunction
-from labeling_functions.prototype import PrototypeFunction
+from labeling_functions.prototypes import PrototypeFunction
 from labeling_functions.worker import decode_table, encode_table
 from labeling_functions.workers import Outcome, Overstayed, Task, WorkerDied, run_tasks
 from weaklight.contracts import ABSTAIN, ClassSet, Votes

@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from labeling_functions.functions import LabelingFunction, Origin, SnorkelFunction, first_sentence
-from labeling_functions.prototype import PrototypeFunction
+from labeling_functions.prototypes import PrototypeFunction
 from labeling_functions.syntax import FolderSyntax, ModuleSyntax
 from weaklight.errors import LabelingError
 

@@ -58,7 +58,7 @@ def analyse(
     ``correct`` of ``gold_n`` votes on known items; ``accuracy`` with its Wilson interval ``low``,
     ``high`` (NaN without gold); ``learned_accuracy`` mean posterior of what it voted for (NaN
     without posterior); ``redundant_with`` the other LF that votes almost the same on almost the
-    same items, or None.
+    same items, or "" where there is none.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def analyse(
                 "low": low,
                 "high": high,
                 "learned_accuracy": learned[j],
-                "redundant_with": names[twins[j]] if twins[j] >= 0 else None,
+                "redundant_with": names[twins[j]] if twins[j] >= 0 else "",
             }
         )
     return pd.DataFrame(rows, index=pd.Index(names, name="name"), columns=COLUMNS)
