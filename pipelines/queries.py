@@ -21,16 +21,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from labeling_functions import analyse, drill
 from pipelines.pixels import Pixels, load_pixels
 from pipelines.project import Project, RunRecord
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["QUEUES", "Drill", "RunView"]
+__all__ = ["QUEUES", "Drill", "RunView", "lf_table"]
 
 Rows = NDArray[np.int64]
 Drill = Literal["votes", "right", "wrong", "conflicts"]
+_TEST_COLUMNS = ("test_accuracy", "test_low", "test_high", "test_n")
 
 # The orders in which unlabelled items are offered for review, with the reason to choose each.
 QUEUES = {
@@ -50,20 +52,22 @@ class RunView:
     project
         The opened project.
     record
-        A run that reached ``aggregate``.
+        A run that reached ``vote``; questions about labels need ``aggregate`` as well.
     """
 
     def __init__(self, project: Project, record: RunRecord) -> None:
         self.project = project
         self.record = record
         self.run_id = record.run_id
-        manifest = project.store.manifest("aggregate", record.artifacts["aggregate"])
+        # Every stage that knows the classes wrote down the same ones.
+        manifest = project.store.manifest("vote", record.artifacts["vote"])
         self.classes: tuple[str, ...] = tuple(manifest.config["classes"])
         self.class_sets = tuple(
             ClassSet(name, tuple(members)) for name, *members in manifest.config["class_sets"]
         )
         # 4096 thumbnails are some 10 MB: every page that a reviewer sees in an hour.
         self.picture = lru_cache(maxsize=4096)(self._encode)
+        self._drill = lru_cache(maxsize=64)(self._drill_into)
 
     @classmethod
     def latest(cls, project: Project) -> RunView | None:
@@ -210,36 +214,35 @@ class RunView:
     # -- labelling functions --------------------------------------------------------------------
 
     def lf_table(self) -> pd.DataFrame:
-        """Return one row an LF: what it says of itself, then what was measured.
+        """Return one row an LF: what it says of itself, then what its votes show.
 
-        Columns that a run without ``evaluate`` could not measure are absent.
+        Returns
+        -------
+        The fields of ``lfs.json`` (``columns`` as ``reads``), the columns of
+        :func:`labeling_functions.analyse` with gold of dev, and, where the run evaluated,
+        ``test_accuracy``, ``test_low``, ``test_high`` and ``test_n``.
         """
         table = pd.DataFrame(self.lfs).rename(columns={"columns": "reads"})
-        path = self.path("evaluate", "lf_table")
-        if path is None or table.empty:
+        if table.empty:
             return table
-        measured = pd.read_parquet(path)
-        new = [c for c in measured.columns if c == "name" or c not in table.columns]
-        return table.merge(measured[new], on="name", how="left")
+        analysis = analyse(
+            self.votes,
+            table["name"].tolist(),
+            classes=self.classes,
+            class_sets=self.class_sets,
+            gold=self.dev_gold,
+            posterior=None if self.weak.empty else self._posterior,
+        )
+        table = table.merge(analysis.reset_index(), on="name")
+        path = self.path("evaluate", "lf_table")
+        if path is None:
+            return table
+        evaluated = pd.read_parquet(path)
+        return table.merge(evaluated[["name", *_TEST_COLUMNS]], on="name", how="left")
 
     def lf_rows(self, name: str, which: Drill) -> Rows:
-        """Return the rows where an LF votes, is right or wrong on dev gold, or is contradicted.
-
-        A vote for a class set is right when gold is one of its members, and contradicts another
-        vote when no class satisfies both.
-        """
-        column = self.votes[:, self._column(name)]
-        votes = column != ABSTAIN
-        if which == "votes":
-            return np.flatnonzero(votes)
-        if which == "conflicts":
-            others = np.flatnonzero(votes)
-            clash = ~self._compatible[column[others][:, None], self.votes[others]]
-            clash &= self.votes[others] != ABSTAIN
-            return others[clash.any(axis=1)]
-        judged = np.flatnonzero(votes & (self.dev_gold != ABSTAIN))
-        is_right = self.allows[column[judged], self.dev_gold[judged]]
-        return judged[is_right if which == "right" else ~is_right]
+        """Return the rows where an LF votes, is right or wrong on dev gold, or is contradicted."""
+        return self._drill(self._column(name))[which]
 
     def lf_votes(self, name: str) -> Votes:
         """Return one LF's votes, (n,) int16."""
@@ -360,10 +363,14 @@ class RunView:
         return pd.Index(self.item_ids)
 
     @cached_property
-    def _compatible(self) -> NDArray[np.bool_]:
-        """(K + n_sets, K + n_sets): whether some class satisfies both vote values."""
-        allows = self.allows.astype(np.int64)
-        return (allows @ allows.T) > 0
+    def _posterior(self) -> NDArray[np.float32]:
+        """(n, K) probabilities of the weak labels."""
+        return self.weak[[f"p_{name}" for name in self.classes]].to_numpy(np.float32)
+
+    def _drill_into(self, column: int) -> dict[str, Rows]:
+        return drill(
+            self.votes, self.dev_gold, column, classes=self.classes, class_sets=self.class_sets
+        )
 
     @cached_property
     def _contradicted(self) -> NDArray[np.float64]:
@@ -385,3 +392,8 @@ class RunView:
             if lf["name"] == name:
                 return j
         raise DataError(f"no labelling function of run {self.run_id} is called {name!r}")
+
+
+def lf_table(project: Project, record: RunRecord) -> pd.DataFrame:
+    """Return what :meth:`RunView.lf_table` says; the run need not have gone beyond ``vote``."""
+    return RunView(project, record).lf_table()

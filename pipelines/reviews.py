@@ -209,6 +209,11 @@ class ReviewStore:
         """Return the log, newest first."""
         return self._frame(sa.select(_EVENTS).order_by(_EVENTS.c.id.desc()).limit(limit))
 
+    def last_id(self) -> int:
+        """Return the id of the newest event, 0 when there is none; it changes with every event."""
+        newest = self._frame(sa.select(_EVENTS).order_by(_EVENTS.c.id.desc()).limit(1))
+        return int(newest["id"].iloc[0]) if len(newest) else 0
+
     def digest(self) -> str:
         """Digest the current decisions; equal decisions digest equally, however they came about."""
         current = self.current()

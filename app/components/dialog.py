@@ -1,0 +1,25 @@
+"""One item in a dialog: its picture and why it has its label; opened from any gallery."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import state
+from app.components import why
+from pipelines.cards import item_card
+from pipelines.queries import RunView
+
+__all__ = ["item_dialog"]
+
+
+@st.dialog("Why this label", width="large")
+def item_dialog(found: RunView, item_id: str) -> None:
+    """Show an item and everything that spoke for or against its label."""
+    card = item_card(found, int(found.rows_of([item_id])[0]))
+    colors = state.colors(found)
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.html(why.picture(found, card))
+        st.html(why.label_line(card, colors, state.standing().decisions.get(item_id)))
+    with right:
+        st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))

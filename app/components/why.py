@@ -1,0 +1,102 @@
+"""Why an item has its label: votes, probabilities, similar items, bag, cleaning and gold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from app.components.markup import badge, bars, heading, muted
+from app.services.colors import NO_LABEL
+from app.services.tiles import data_uri
+from app.services.words import SOURCES
+from pipelines.cards import BagCard, ItemCard, VoteCard
+from pipelines.queries import RunView
+
+__all__ = ["label_line", "picture", "why"]
+
+
+def picture(view: RunView, card: ItemCard) -> str:
+    """Return the item's picture, as large as the column allows."""
+    source = data_uri(view.picture(card.row, 224))
+    return f'<img class="wl-picture" alt="item {escape(card.item_id, True)}" src="{source}">'
+
+
+def label_line(
+    card: ItemCard, colors: Mapping[str, str], decision: tuple[str, str | None] | None
+) -> str:
+    """Return the label that counts now, how sure it is and where it comes from."""
+    if decision is not None:
+        action, label = decision
+        if action == "exclude":
+            return badge("excluded", NO_LABEL, large=True) + muted("A person took it out.")
+        was = f"The run said {card.label or 'nothing'}." if label != card.label else ""
+        return badge(label, colors.get(label or "", NO_LABEL), large=True) + muted(
+            f"Decided by a person. {was}"
+        )
+    sure = "" if card.label is None else f"{card.confidence:.0%} sure · "
+    return badge(card.label, colors.get(card.label or "", NO_LABEL), large=True) + muted(
+        f"{sure}{SOURCES[card.source]} · item {card.item_id} · {card.split}"
+    )
+
+
+def why(
+    view: RunView, card: ItemCard, colors: Mapping[str, str], accuracies: Mapping[str, str]
+) -> str:
+    """Return everything that spoke for or against the label.
+
+    Parameters
+    ----------
+    accuracies
+        LF name -> its accuracy on dev in words; shown beside each vote.
+    """
+    parts = []
+    if card.issue is not None:
+        doubt = f"Cleaning doubts {card.issue.label or 'the label'}"
+        better = f" and suggests {card.issue.suggested}" if card.issue.suggested else ""
+        parts += [heading("Doubt"), muted(f"{doubt}{better} (score {card.issue.score:.2f}).")]
+    parts.append(heading(f"Votes ({len(card.votes)} of {len(view.lfs)} functions)"))
+    if card.votes:
+        lines = [_vote(vote, colors, accuracies.get(vote.lf, "")) for vote in card.votes]
+        parts.append(f'<div class="wl-votes">{"".join(lines)}</div>')
+    else:
+        parts.append(muted("No function votes on this item."))
+    parts += [heading("Label model"), bars(view.classes, card.weak, colors)]
+    if card.classifier is not None:
+        parts += [heading("Classifier"), bars(view.classes, card.classifier, colors, top=3)]
+    if card.neighbors:
+        parts += [heading("Most similar items"), _neighbors(view, card, colors)]
+    if card.bag is not None:
+        parts += [heading("Bag"), muted(_bag(card.bag))]
+    if card.gold is not None:
+        parts += [heading("Gold (dev)"), badge(card.gold, colors.get(card.gold, NO_LABEL))]
+    if card.noisy_label is not None:
+        parts += [heading("Label that came with the data"), muted(card.noisy_label)]
+    return "".join(parts)
+
+
+def _vote(vote: VoteCard, colors: Mapping[str, str], accuracy: str) -> str:
+    sign, side = ("✓", "for") if vote.agrees else ("✕", "against")
+    detail = " · ".join(escape(x) for x in (vote.description, accuracy) if x)
+    return (
+        f'<div class="wl-vote {side}"><span>{sign}</span><code>{escape(vote.lf)}</code>'
+        f"{badge(vote.says, colors.get(vote.says, NO_LABEL))}"
+        f'<span class="why">{detail}</span></div>'
+    )
+
+
+def _neighbors(view: RunView, card: ItemCard, colors: Mapping[str, str]) -> str:
+    figures = "".join(
+        f'<figure title="{escape(n.item_id, True)}, similarity {n.similarity:.2f}">'
+        f'<img alt="" src="{data_uri(view.picture(n.row))}"><figcaption>'
+        f'<i style="background:{colors.get(n.label or "", NO_LABEL)}"></i>'
+        f"{escape(n.label or 'no label')}</figcaption></figure>"
+        for n in card.neighbors
+    )
+    return f'<div class="wl-neighbors">{figures}</div>'
+
+
+def _bag(bag: BagCard) -> str:
+    holds = {None: "has no label", True: "holds the positive class", False: "does not hold it"}
+    score = "" if bag.score is None else f"; this item's own score is {bag.score:.2f}"
+    says = "" if bag.says is None else f", so the bag votes {bag.says}"
+    return f"{bag.bag_id} ({bag.n_items} items) {holds[bag.is_positive]}{score}{says}."

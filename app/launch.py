@@ -1,0 +1,42 @@
+"""Start the review app in a browser; ``weaklight review`` calls this.
+
+Nothing leaves the machine: loopback only, no usage statistics, no network asset.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["PROJECT_VARIABLE", "command", "launch"]
+
+PROJECT_VARIABLE = "WEAKLIGHT_PROJECT"
+_HERE = Path(__file__).parent
+
+
+def command(port: int, open_browser: bool) -> list[str]:
+    """Return the command line that serves the app."""
+    settings = {
+        "server.address": "127.0.0.1",  # reviews have no login: nobody else may reach the port
+        "server.port": str(port),
+        # Without a browser to open, headless also skips Streamlit's question for an e-mail address.
+        "server.headless": "false" if open_browser else "true",
+        "server.showEmailPrompt": "false",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "theme.base": str(_HERE / "theme.toml"),
+    }
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(_HERE / "main.py"), *flags]
+
+
+def launch(project_root: Path, port: int = 8501, open_browser: bool = True) -> int:
+    """Serve the app for a project until it is stopped, and return the exit status."""
+    environment = {**os.environ, PROJECT_VARIABLE: str(Path(project_root).resolve())}
+    try:
+        return subprocess.call(command(port, open_browser), env=environment)
+    except KeyboardInterrupt:
+        return 0

@@ -1,0 +1,42 @@
+"""The review app's router: pages, style and the sidebar; started by ``weaklight review``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import state
+from weaklight.errors import WeaklightError
+
+_STYLE = Path(__file__).parent / "components" / "style.css"
+
+
+def _sidebar() -> None:
+    opened = state.project()
+    with st.sidebar:
+        st.markdown(f"**{opened.config.report.title or opened.root.name}**")
+        st.text_input("Reviewer", value=state.reviewer(), key="reviewer", max_chars=60)
+        st.caption("Your name goes with every decision. Nothing leaves this machine.")
+
+
+def main() -> None:
+    """Draw the frame and the page that was asked for."""
+    st.set_page_config("Weaklight", page_icon=":material/wb_twilight:", layout="wide")
+    st.html(_STYLE)
+    page = st.navigation(
+        [
+            st.Page("views/overview.py", title="Overview", icon=":material/home:", default=True),
+            st.Page("views/lfs.py", title="Labeling functions", icon=":material/rule:"),
+            st.Page("views/review.py", title="Review", icon=":material/fact_check:"),
+            st.Page("views/map.py", title="Map", icon=":material/scatter_plot:"),
+        ]
+    )
+    try:
+        _sidebar()
+        page.run()
+    except WeaklightError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+main()

@@ -1,0 +1,1 @@
+"""What the pages need and Streamlit does not: decisions, queue, colours, figures, words."""

@@ -1,0 +1,140 @@
+"""The reviewer's desk: turns what a person does into review events, written at once.
+
+Items of the dev and test splits are refused: their labels must not reach training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipelines.queries import RunView
+from pipelines.reviews import ReviewEvent, ReviewStore
+from weaklight.errors import DataError
+
+__all__ = ["Desk", "Standing"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What people have settled so far, one read of the review store.
+
+    Attributes
+    ----------
+    decisions : item id -> (action, class name or None), by any reviewer
+    passed : items that this reviewer skipped or flagged, and that nobody settled
+    n_mine : decisions that stand and are this reviewer's
+    """
+
+    decisions: dict[str, tuple[str, str | None]]
+    passed: frozenset[str]
+    n_mine: int
+
+    @classmethod
+    def read(cls, store: ReviewStore, reviewer: str) -> Standing:
+        """Read the current view of the store."""
+        current, remarks = store.current(), store.current(("skip", "flag"))
+        decisions = {
+            str(r.item_id): (str(r.action), None if pd.isna(r.new) else str(r.new))
+            for r in current.itertuples()
+        }
+        mine = remarks.loc[remarks["reviewer"] == reviewer, "item_id"]
+        return cls(
+            decisions=decisions,
+            passed=frozenset(mine) - decisions.keys(),
+            n_mine=int((current["reviewer"] == reviewer).sum()),
+        )
+
+    def is_done(self, item_id: str) -> bool:
+        """Say whether an item need not be offered again."""
+        return item_id in self.decisions or item_id in self.passed
+
+    def label_of(self, item_id: str, weak: str | None) -> str | None:
+        """Return the label that counts: the human one where there is one."""
+        action, label = self.decisions.get(item_id, ("", weak))
+        return None if action == "exclude" else label
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One reviewer at work on one run.
+
+    Attributes
+    ----------
+    view : the run whose labels the reviewer sees
+    store : where events go
+    reviewer : the reviewer's name
+    queue : the order in which items are offered, or the page they were picked on
+    """
+
+    view: RunView
+    store: ReviewStore
+    reviewer: str
+    queue: str
+
+    def standing(self) -> Standing:
+        """Return what is settled so far."""
+        return Standing.read(self.store, self.reviewer)
+
+    def accept(self, item_ids: Sequence[str]) -> list[int]:
+        """Confirm the items' labels; all of them must have one."""
+        return self._record("accept", item_ids, keep_label=True)
+
+    def relabel(self, item_ids: Sequence[str], label: str) -> list[int]:
+        """Give the items this class."""
+        if label not in self.view.classes:
+            raise DataError(f"no class is called {label!r}; known: {list(self.view.classes)}")
+        return self._record("relabel", item_ids, label)
+
+    def exclude(self, item_ids: Sequence[str]) -> list[int]:
+        """Keep the items out of training."""
+        return self._record("exclude", item_ids)
+
+    def skip(self, item_ids: Sequence[str]) -> list[int]:
+        """Leave the items to somebody else."""
+        return self._record("skip", item_ids)
+
+    def flag(self, item_ids: Sequence[str]) -> list[int]:
+        """Mark the items as needing a second look."""
+        return self._record("flag", item_ids)
+
+    def undo(self) -> list[str]:
+        """Take back the reviewer's last action and return the items it was about."""
+        return [event.item_id for event in self.store.undo(self.reviewer)]
+
+    def _record(
+        self,
+        action: str,
+        item_ids: Sequence[str],
+        label: str | None = None,
+        *,
+        keep_label: bool = False,
+    ) -> list[int]:
+        rows = self.view.rows_of(list(item_ids))
+        held_out = [i for i, row in zip(item_ids, rows, strict=True)
+                    if self.view.splits[row] != "unlabeled"]  # fmt: skip
+        if held_out:
+            raise DataError(
+                f"{len(held_out)} items belong to dev or test and are not labelled here, such as "
+                f"{held_out[:3]}; take them out of the selection"
+            )
+        standing = self.standing()
+        events = []
+        for item_id, row in zip(item_ids, rows, strict=True):
+            old = standing.label_of(item_id, self.view.class_name(int(self.view.labels[row])))
+            if keep_label and old is None:
+                raise DataError(f"item {item_id} has no label to accept; give it a class instead")
+            events.append(
+                ReviewEvent(
+                    item_id=item_id,
+                    reviewer=self.reviewer,
+                    action=action,
+                    old=old,
+                    new=old if keep_label else label,
+                    run_id=self.view.run_id,
+                    queue=self.queue,
+                )
+            )
+        return self.store.record_many(events)

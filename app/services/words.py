@@ -1,0 +1,94 @@
+"""Numbers in plain words, as a reader without statistics would want them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+__all__ = ["SOURCES", "ago", "duration", "interval", "measured", "percent"]
+
+SOURCES = {
+    "human": "a person decided",
+    "votes": "the functions' votes",
+    "features": "similar items (features)",
+    "bag": "the bag it lies in",
+    "none": "no evidence yet",
+}
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return 0.8312 as ``83.1 %``; a missing value as a dash.
+
+    Examples
+    --------
+    >>> percent(0.8312), percent(None)
+    ('83.1 %', '-')
+    """
+    return "-" if _is_missing(value) else f"{100 * float(value or 0):.{digits}f} %"
+
+
+def interval(entry: Mapping[str, Any]) -> str:
+    """Return the sentence under a number: its 95 % interval and how many items it rests on.
+
+    Examples
+    --------
+    >>> interval({"value": 0.9, "low": 0.826, "high": 0.945, "n": 100})
+    'between 82.6 % and 94.5 %, from 100 items'
+    """
+    if _is_missing(entry.get("value")):
+        return str(entry.get("reason") or "not measured: no gold")
+    span = f"between {percent(entry['low'])} and {percent(entry['high'])}"
+    return f"{span}, from {int(entry['n']):,} items"
+
+
+def measured(value: Any, low: Any, high: Any, n: Any) -> str:
+    """Return the short form for a table cell.
+
+    Examples
+    --------
+    >>> measured(0.9, 0.826, 0.945, 100), measured(None, 0, 1, 0)
+    ('90 % [83-94], n=100', '-')
+    """
+    if _is_missing(value) or _is_missing(n) or not n:
+        return "-"
+    return f"{100 * value:.0f} % [{100 * low:.0f}-{100 * high:.0f}], n={int(n)}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    Examples
+    --------
+    >>> duration(0.04), duration(9.31), duration(252)
+    ('under 0.1 s', '9.3 s', '4 min 12 s')
+    """
+    if seconds < 0.1:
+        return "under 0.1 s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def ago(moment: str, now: datetime | None = None) -> str:
+    """Return how long ago an ISO time was.
+
+    Examples
+    --------
+    >>> ago("2026-01-01T00:00:00+00:00", datetime(2026, 1, 1, 2, 5, tzinfo=UTC))
+    '2 h ago'
+    """
+    passed = ((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds()
+    if passed < 60:
+        return "just now"
+    for unit, seconds in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if passed >= seconds * (2 if unit == "days" else 1):
+            return f"{int(passed // seconds)} {unit} ago"
+    return "just now"
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value

@@ -1,0 +1,141 @@
+"""What every page needs: the project, its newest run, the review store and who is reviewing.
+
+Caches are keyed on the run's id and on the last review event, never on data.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from app.launch import PROJECT_VARIABLE
+from app.services.colors import class_colors
+from app.services.desk import Desk, Standing
+from app.services.words import measured
+from pipelines.project import Project
+from pipelines.queries import RunView
+from pipelines.reviews import ReviewStore
+
+__all__ = [
+    "accuracies",
+    "colors",
+    "desk",
+    "lf_table",
+    "project",
+    "queue_ids",
+    "require_view",
+    "reviewer",
+    "reviews",
+    "standing",
+    "view",
+]
+
+
+def project() -> Project:
+    """Return the project that ``weaklight review`` was started for, or the current folder's."""
+    return Project.open(Path(os.environ.get(PROJECT_VARIABLE, ".")))
+
+
+def view() -> RunView | None:
+    """Return the newest finished run, None when there is none."""
+    opened = project()
+    runs = opened.state / "runs"
+    # Every run record is renamed into place, which touches the folder.
+    changed = runs.stat().st_mtime_ns if runs.is_dir() else 0
+    run_id = _newest_run(str(opened.root), changed)
+    return None if run_id is None else _view(str(opened.root), run_id)
+
+
+def require_view() -> RunView:
+    """Return the newest finished run, or say what to do and stop the page."""
+    found = view()
+    if found is None:
+        st.info(
+            "**No finished run yet.** Run `weaklight run` in the project's folder first, "
+            "then reload this page.",
+            icon=":material/hourglass_empty:",
+        )
+        st.stop()
+    return found
+
+
+def reviews() -> ReviewStore:
+    """Return the project's review store."""
+    return _reviews(str(project().state / "reviews.sqlite"))
+
+
+def reviewer() -> str:
+    """Return the reviewer's name from the sidebar; the account's name until one is given."""
+    return str(st.session_state.get("reviewer") or _account())
+
+
+def desk(found: RunView, queue: str) -> Desk:
+    """Return the reviewer's desk for a run and a queue."""
+    return Desk(found, reviews(), reviewer(), queue)
+
+
+def standing() -> Standing:
+    """Return what people have settled, read again only after a new event."""
+    store = reviews()
+    return _standing(str(store.url), store.last_id(), reviewer(), _store=store)
+
+
+def colors(found: RunView) -> dict[str, str]:
+    """Return one colour per class and class set."""
+    return class_colors(found.vote_names)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def accuracies(run_id: str, _found: RunView) -> Mapping[str, str]:
+    """Return each function's accuracy on dev in words, by name."""
+    return {
+        row["name"]: f"on dev {measured(row['accuracy'], row['low'], row['high'], row['gold_n'])}"
+        for row in lf_table(run_id, _found).to_dict("records")
+        if row["gold_n"]
+    }
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def lf_table(run_id: str, _found: RunView) -> pd.DataFrame:
+    """Return the run's table of labelling functions."""
+    return _found.lf_table()
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def queue_ids(run_id: str, order: str, seed: int, _found: RunView) -> list[str]:
+    """Return the item ids of a queue."""
+    return [str(i) for i in _found.item_ids[_found.queue(order, seed)]]
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _newest_run(root: str, changed: int) -> str | None:
+    found = RunView.latest(Project.open(root))
+    return None if found is None else found.run_id
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _view(root: str, run_id: str) -> RunView:
+    opened = Project.open(root)
+    return RunView(opened, next(r for r in opened.runs() if r.run_id == run_id))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _reviews(file: str) -> ReviewStore:
+    return ReviewStore(file)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _standing(url: str, last_id: int, who: str, _store: ReviewStore) -> Standing:
+    return Standing.read(_store, who)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in some containers
+        return "reviewer"

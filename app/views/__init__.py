@@ -1,0 +1,1 @@
+"""The pages; each file is one script that ``app/main.py`` routes to."""

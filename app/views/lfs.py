@@ -1,0 +1,157 @@
+"""Labelling functions: what each one does, how well, and the pictures behind every number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import state
+from app.components.dialog import item_dialog
+from app.components.gallery import gallery
+from app.services.tiles import tiles
+from app.services.words import measured, percent
+from pipelines.queries import Drill, RunView
+
+PAGE_SIZE = 48
+_DRILLS: dict[Drill, str] = {
+    "votes": "Where it votes",
+    "right": "Right on dev",
+    "wrong": "Wrong on dev",
+    "conflicts": "Conflicts",
+}
+_EMPTY: dict[Drill, str] = {
+    "votes": "This function never votes. Loosen its condition, or look at the errors above.",
+    "right": "No dev item with gold on which it votes and is right.",
+    "wrong": "No dev item with gold on which it votes and is wrong.",
+    "conflicts": "No other function contradicts it.",
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Labeling functions")
+    found = state.require_view()
+    table = state.lf_table(found.run_id, found)
+    if table.empty:
+        st.info(f"No labelling function yet. Write one in `{found.project.config.vote.folder}/`.")
+        return
+    event = st.dataframe(
+        _shown(table),
+        key="lf_table",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        height="content",
+        column_config={
+            "function": st.column_config.TextColumn(pinned=True),
+            "what it says": st.column_config.TextColumn(width="large"),
+            "coverage": _share("coverage", "Share of items on which it votes"),
+            "overlaps": _share("overlaps", "Share of items on which another votes too"),
+            "conflicts": _share("conflicts", "Share of items on which another contradicts it"),
+            "right on dev": st.column_config.TextColumn(
+                help="Accuracy of its votes on dev gold, 95 % interval and number of votes"
+            ),
+            "right on test": st.column_config.TextColumn(
+                help="The same on test, which nobody tuned on: the number to believe"
+            ),
+            "learned": st.column_config.TextColumn(
+                help="Accuracy that the label model believes in, without gold"
+            ),
+        },
+    )
+    chosen = event["selection"]["rows"]
+    if not chosen:
+        st.caption("Choose a row to see the pictures behind its numbers.")
+    _detail(found, table.iloc[chosen[0] if chosen else 0].to_dict())
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that people read, in their words."""
+    rows = table.to_dict("records")
+    shown = {
+        "function": table["name"],
+        "what it says": table["description"],
+    }
+    for name in ("coverage", "overlaps", "conflicts"):
+        shown[name] = table[name]
+    for split, prefix in (("dev", ""), ("test", "test_")):
+        keys = [f"{prefix}{x}" for x in ("accuracy", "low", "high")]
+        keys.append("test_n" if prefix else "gold_n")
+        if keys[0] in table:
+            shown[f"right on {split}"] = [measured(*(row[k] for k in keys)) for row in rows]
+    shown["learned"] = [percent(row["learned_accuracy"], 0) for row in rows]
+    if (table["redundant_with"] != "").any():
+        shown["same as"] = table["redundant_with"]
+    if table["n_errors"].any() or table["timed_out_shards"].any():
+        shown["trouble"] = [_trouble(row) for row in rows]
+    return pd.DataFrame(shown)
+
+
+def _share(label: str, text: str) -> Any:
+    return st.column_config.ProgressColumn(
+        label, help=text, format="percent", min_value=0, max_value=1, width="small"
+    )
+
+
+def _trouble(row: dict[str, Any]) -> str:
+    parts = []
+    if row["n_errors"]:
+        parts.append(f"{row['n_errors']} errors")
+    if row["timed_out_shards"]:
+        parts.append("ran out of time")
+    return ", ".join(parts)
+
+
+def _detail(found: RunView, lf: dict[str, Any]) -> None:
+    name = str(lf["name"])
+    st.subheader(name)
+    if lf["description"]:
+        st.text(lf["description"])
+    if _trouble(lf):
+        st.warning(f"{_trouble(lf)}: it abstains on those items.", icon=":material/warning:")
+        if lf["first_traceback"]:
+            st.code(lf["first_traceback"], language="python")
+    if lf.get("note"):
+        st.caption(str(lf["note"]))
+    drill = st.segmented_control(
+        "Pictures",
+        list(_DRILLS),
+        format_func=_DRILLS.__getitem__,
+        default="votes",
+        required=True,
+        key="drill",
+        label_visibility="collapsed",
+    )
+    rows = found.lf_rows(name, drill)
+    if len(rows) == 0:
+        st.info(_EMPTY[drill])
+        return
+    n_pages = -(-len(rows) // PAGE_SIZE)
+    number = st.pagination(n_pages, key=f"page {name} {drill}") if n_pages > 1 else 1
+    here = rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    votes = found.lf_votes(name)
+    st.caption(
+        f"{len(rows):,} items. Under each picture: the label it has now; at the right, "
+        + ("the true class." if drill in ("right", "wrong") else "what this function says.")
+    )
+    notes = {
+        int(row): (
+            found.class_name(int(found.dev_gold[row]))
+            if drill in ("right", "wrong")
+            else found.vote_name(int(votes[row]))
+        )
+        or ""
+        for row in here
+    }
+    picked = gallery(
+        tiles(found, here, state.colors(found), state.standing(), notes),
+        key=f"gallery {name} {drill} {number}",
+        width=118,
+    )
+    if picked.opened:
+        item_dialog(found, picked.opened)
+
+
+page()

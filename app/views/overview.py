@@ -1,0 +1,123 @@
+"""Overview: what the run did, how good the labels are and what to look at next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import state
+from app.components import markup
+from app.services.words import ago, duration
+from pipelines.queries import RunView
+
+# The few numbers that answer "are the labels any good"; the rest stand in the table below them.
+_FIRST = ("classifier_accuracy", "posterior_accuracy", "majority_vote_accuracy", "coverage")
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Overview")
+    _unfinished()
+    found = state.require_view()
+    record = found.record
+    spent = sum(stage.seconds for stage in record.stages)
+    st.caption(
+        f"{len(found.items):,} items · {len(found.classes)} classes · "
+        f"{len(found.lfs)} labelling functions · run {record.run_id}, "
+        f"{ago(record.finished or record.started)}, took {duration(spent)}"
+    )
+    _numbers(found.headline())
+    left, right = st.columns(2, gap="large")
+    with left:
+        _sources(found)
+        _reviews(found)
+    with right:
+        _choice(found.choice())
+    _stages(found)
+    _notes(found)
+
+
+def _unfinished() -> None:
+    """Say so when the newest run is still going or went wrong."""
+    newest = state.project().latest_run(status=None)
+    if newest is None or newest.status == "done":
+        return
+    reached = newest.stages[-1].name if newest.stages else "the start"
+    if newest.status == "running":
+        st.info(f"A run is going on; it has finished {reached}. Below is the last finished run.")
+        return
+    text = f"The newest run {newest.run_id} was {newest.status} after {reached}."
+    st.warning(f"{text} Run `weaklight run` again: it goes on where it stopped.")
+    if newest.error:
+        st.code(newest.error, language=None)
+
+
+def _numbers(headline: list[dict[str, Any]]) -> None:
+    by_key = {entry["key"]: entry for entry in headline}
+    first = [by_key[key] for key in _FIRST if key in by_key]
+    if not first:
+        st.info("No accuracies: this run has no `evaluate` stage. Run `weaklight run`.")
+        return
+    st.html(markup.number_cards(first))
+    st.caption(
+        "Measured on test items that nobody tuned on. The interval holds the true value in 95 of "
+        "100 such samples; two numbers whose intervals overlap widely may be equal."
+    )
+    with st.expander("All numbers, with the baselines"):
+        st.html(markup.ranges(headline))
+
+
+def _sources(found: RunView) -> None:
+    st.subheader("Where labels come from")
+    st.html(markup.stack({str(k): int(v) for k, v in found.source_counts().items()}))
+
+
+def _reviews(found: RunView) -> None:
+    store = state.reviews()
+    decided = len(state.standing().decisions)
+    manifest = found.project.store.manifest("reviews", found.record.artifacts["reviews"])
+    st.subheader("Reviews")
+    if decided == 0:
+        st.markdown("Nobody has reviewed a label yet. **Review** offers the doubtful ones first.")
+    elif manifest.extra.get("human") == store.digest():
+        st.markdown(f"{decided:,} items are decided by people, and this run knows all of them.")
+    else:
+        st.markdown(
+            f"{decided:,} items are decided by people, some since this run. "
+            "`weaklight run` takes them in and runs only what depends on them."
+        )
+
+
+def _choice(choice: dict[str, Any]) -> None:
+    st.subheader("Label model")
+    if choice:
+        st.markdown(f"**{choice['chosen']}**")
+        st.text(choice["reason"])
+
+
+def _stages(found: RunView) -> None:
+    st.subheader("Stages")
+    table = pd.DataFrame(
+        {
+            "stage": stage.name,
+            "how": "cached" if stage.cached else "ran",
+            "time": duration(stage.seconds),
+            "peak memory": f"{stage.peak_mib:,.0f} MiB" if stage.peak_mib else "",
+            "artifact": stage.digest[:12],
+        }
+        for stage in found.record.stages
+    )
+    st.dataframe(table, hide_index=True, height="content")
+
+
+def _notes(found: RunView) -> None:
+    notes = found.notes()
+    if notes:
+        st.subheader("What the stages want you to know")
+        for stage, note in notes:
+            st.text(f"{stage}: {note}")
+
+
+page()

@@ -1,0 +1,132 @@
+"""Review: one picture after another, the reasons for its label, a key for every decision."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import state
+from app.components import why
+from app.components.actions import action_buttons
+from app.components.gallery import gallery
+from app.services.desk import Standing
+from app.services.tiles import tiles
+from app.services.workbench import Workbench
+from pipelines.cards import item_card
+from pipelines.queries import QUEUES, RunView
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Review")
+    found = state.require_view()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        order = st.selectbox("Order", list(QUEUES), key="queue", persist_state="session", width=260)
+        seed = 0
+        if order == "random":
+            seed = int(st.number_input("Seed", 0, 2**31 - 1, key="queue_seed", width=140))
+        st.caption(QUEUES[order])
+    _workspace(found, order, seed)
+
+
+@st.fragment
+def _workspace(found: RunView, order: str, seed: int) -> None:
+    queue = state.queue_ids(found.run_id, order, seed, found)
+    standing = state.standing()
+    bench = _bench(found.run_id, order, seed)
+    if bench.current is None:
+        bench.turn_page(queue, standing.is_done)
+    n_done = sum(standing.is_done(i) for i in queue)
+    share = n_done / len(queue) if queue else 1.0
+    st.progress(
+        share,
+        text=f"{n_done:,} of {len(queue):,} in this queue settled · {standing.n_mine:,} by you · "
+        f"{len(standing.decisions):,} in the project",
+    )
+    if bench.current is None:
+        text = "Every item of this queue is settled." if queue else "This queue is empty."
+        st.success(f"{text} Choose another order above.", icon=":material/task_alt:")
+        action_buttons(
+            state.desk(found, order),
+            [],
+            can_accept=False,
+            then=lambda ids: _after(bench, queue, ids),
+        )
+        return
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        selected = _pictures(found, standing, bench, queue)
+    with right:
+        _card(found, standing, bench, queue, order, selected)
+
+
+def _bench(run_id: str, order: str, seed: int) -> Workbench:
+    benches: dict[tuple[str, str, int], Workbench] = st.session_state.setdefault("benches", {})
+    return benches.setdefault((run_id, order, seed), Workbench())
+
+
+def _pictures(
+    found: RunView, standing: Standing, bench: Workbench, queue: list[str]
+) -> tuple[str, ...]:
+    picked = gallery(
+        tiles(found, found.rows_of(bench.page), state.colors(found), standing),
+        key=f"review gallery {st.session_state.get('review_turn', 0)}",
+        current=bench.current,
+        selectable=True,
+        width=96,
+    )
+    if picked.opened and picked.opened != bench.current:
+        bench.pick(picked.opened)
+        st.rerun(scope="fragment")
+    st.button(
+        "Next page",
+        key="next_page",
+        icon=":material/arrow_forward:",
+        type="tertiary",
+        on_click=lambda: bench.turn_page(queue, standing.is_done),
+    )
+    return picked.selected
+
+
+def _card(
+    found: RunView,
+    standing: Standing,
+    bench: Workbench,
+    queue: list[str],
+    order: str,
+    selected: tuple[str, ...],
+) -> None:
+    assert bench.current is not None
+    card = item_card(found, int(found.rows_of([bench.current])[0]))
+    colors = state.colors(found)
+    about = list(selected) or [bench.current]
+    names = {
+        i: found.class_name(int(found.labels[row]))
+        for i, row in zip(about, found.rows_of(about), strict=True)
+    }
+    can_accept = all(standing.label_of(i, weak) for i, weak in names.items())
+    side, reasons = st.columns([2, 3], gap="medium")
+    with side:
+        st.html(why.picture(found, card))
+        st.html(why.label_line(card, colors, standing.decisions.get(bench.current)))
+    with reasons:
+        st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))
+    if selected:
+        st.info(f"Buttons and keys now act on the {len(selected)} selected pictures.")
+    action_buttons(
+        state.desk(found, order),
+        about,
+        can_accept=can_accept,
+        then=lambda undone: _after(bench, queue, undone),
+    )
+
+
+def _after(bench: Workbench, queue: list[str], undone: list[str]) -> None:
+    """Go on: to what was taken back, or to the next open picture."""
+    st.session_state["review_turn"] = st.session_state.get("review_turn", 0) + 1
+    if undone:
+        bench.pick(undone[0])
+    else:
+        bench.advance(queue, state.standing().is_done)
+
+
+page()
