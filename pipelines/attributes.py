@@ -4,12 +4,12 @@ Each picture's silhouette is cut out of the background, framed by its bounding b
 onto one square grid, so every attribute is a share of the item's own height or width and does not
 depend on the picture's size. A row depends on its own picture alone; callers cache it per item.
 
-Try it: ``python -c "from pipelines.attributes import ATTRIBUTES as a; print(*a.items(), sep='\\n')"``.
+Try it: ``python -c "from pipelines.attributes import ATTRIBUTES; print(ATTRIBUTES)"``.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,14 +31,10 @@ ATTRIBUTES: dict[str, str] = {
     "aspect": "Height of the item divided by its width.",
     "fill": "Share of the item's bounding box that the item covers.",
     "symmetry": "Overlap of the silhouette with its mirror image, 1 is a perfect mirror.",
-    "holes": "Share of the bounding box that is see-through but enclosed by the item.",
     "handle": "Share of the bounding box's upper half that is enclosed but see-through.",
     "pieces_across": "Mean number of separate pieces met by a line across the item.",
-    "pieces_down": "Mean number of separate pieces met by a line down the item.",
     "leg_gap": "Share of the lower half's height where the middle is open between two sides.",
-    "sleeve_gap": "Share of the height where open space parts the body from a sleeve.",
     "neck_depth": "How far the neckline dips in the middle, as a share of the height.",
-    "neck_width": "Width of the dip in the top edge, as a share of the width.",
     "top_width": "Width of the topmost tenth, as a share of the item's width.",
     "shoulder_width": "Width at one fifth of the height, as a share of the item's width.",
     "chest_width": "Width at two fifths of the height, as a share of the item's width.",
@@ -116,7 +112,7 @@ def _table(columns: dict[str, NDArray[np.float64]], n: int) -> pd.DataFrame:
 def _measure(pixels: NDArray[np.uint8]) -> pd.DataFrame:
     contrast = _contrast(pixels)
     threshold = np.maximum(MIN_CONTRAST, CONTRAST_SHARE * contrast.max(axis=(1, 2)))
-    mask = contrast > threshold[:, None, None]
+    mask = np.greater(contrast, threshold[:, None, None])
     present = mask.any(axis=(1, 2))
     table = _table({}, len(pixels))
     if present.any():
@@ -132,13 +128,15 @@ def _contrast(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         [pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1
     )  # (n, 2H + 2W, C)
     background = np.median(border, axis=1)[:, None, None, :]
-    return np.abs(pixels - background).max(axis=3)
+    contrast: NDArray[np.float64] = np.abs(pixels - background).max(axis=3)
+    return contrast
 
 
-def _frame(mask: NDArray[np.bool_], contrast: NDArray[np.float64]) -> _Frames:
+def _frame(mask: NDArray[Any], contrast: NDArray[np.float64]) -> _Frames:
     """Cut every silhouette to its bounding box and stretch it onto the grid, nearest pixel."""
     n, height, width = mask.shape
-    rows, columns = mask.any(axis=2), mask.any(axis=1)
+    rows: NDArray[Any] = np.asarray(mask.any(axis=2))
+    columns: NDArray[Any] = np.asarray(mask.any(axis=1))
     top, left = rows.argmax(axis=1), columns.argmax(axis=1)
     tall = height - rows[:, ::-1].argmax(axis=1) - top
     wide = width - columns[:, ::-1].argmax(axis=1) - left
@@ -150,7 +148,7 @@ def _frame(mask: NDArray[np.bool_], contrast: NDArray[np.float64]) -> _Frames:
     return _Frames(tall / wide, framed, framed | _holes(framed), contrast[at] / 255)
 
 
-def _strip(frames: NDArray[np.generic]) -> NDArray[np.generic]:
+def _strip(frames: NDArray[Any]) -> NDArray[Any]:
     """Lay (n, G, G) frames below one another, (n (G + 2), G + 2), each with an empty rim.
 
     Image filters then see the whole chunk in one call, and the rim keeps neighbours apart.
@@ -159,7 +157,7 @@ def _strip(frames: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.pad(frames, ((0, 0), (1, 1), (1, 1))).reshape(n * (GRID + 2), GRID + 2)
 
 
-def _unstrip(strip: NDArray[np.generic]) -> NDArray[np.generic]:
+def _unstrip(strip: NDArray[Any]) -> NDArray[Any]:
     return strip.reshape(-1, GRID + 2, GRID + 2)[:, 1:-1, 1:-1]
 
 
@@ -175,16 +173,16 @@ def _between(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
     return np.logical_or.accumulate(mask, axis=axis) & after
 
 
-def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _pieces(mask: NDArray[np.bool_]) -> NDArray[Any]:
     """Return (n, G): how many separate runs of cells each row has."""
     starts = mask.copy()
     starts[:, :, 1:] &= ~mask[:, :, :-1]
-    return starts.sum(axis=2)
+    return np.asarray(starts.sum(axis=2))
 
 
-def _band(profile: NDArray[np.generic], low: float, high: float) -> NDArray[np.float64]:
+def _band(profile: NDArray[Any], low: float, high: float) -> NDArray[Any]:
     """Return the mean of a (n, G) profile from ``low`` to ``high``, shares of its length."""
-    return profile[:, round(low * GRID) : round(high * GRID)].mean(axis=1)
+    return np.asarray(profile[:, round(low * GRID) : round(high * GRID)].mean(axis=1))
 
 
 def _outline(f: _Frames) -> dict[str, NDArray[np.float64]]:
@@ -198,11 +196,9 @@ def _outline(f: _Frames) -> dict[str, NDArray[np.float64]]:
         "upper_fill": f.mask[:, :HALF].mean(axis=(1, 2)),
         "lower_fill": f.mask[:, HALF:].mean(axis=(1, 2)),
         "symmetry": (f.inside & mirror).sum(axis=(1, 2)) / (f.inside | mirror).sum(axis=(1, 2)),
-        "holes": holes.mean(axis=(1, 2)),
         "handle": holes[:, :HALF].mean(axis=(1, 2)),
         "openness": 1 - area / _between(f.mask, axis=1).sum(axis=(1, 2)),
         "pieces_across": _pieces(f.mask).mean(axis=1),
-        "pieces_down": _pieces(f.mask.transpose(0, 2, 1)).mean(axis=1),
     }
 
 
@@ -217,12 +213,10 @@ def _garment(f: _Frames) -> dict[str, NDArray[np.float64]]:
     two_sided = mask[:, :, :HALF].any(axis=2) & mask[:, :, HALF:].any(axis=2)
     top_edge = 1 - np.logical_or.accumulate(mask, axis=1).mean(axis=1)  # (n, G) depth per column
     return {
-        "leg_gap": _band(parted & two_sided, 0.5, 1.0),
-        "sleeve_gap": _band((beside > 0) & (body > 0), 0.25, 1.0),
+        "leg_gap": _band(np.logical_and(parted, two_sided), 0.5, 1.0),
         "sleeve_width": _band(beside, 0.5, 0.9),
         "sleeve_reach": 1 - widest[:, ::-1].argmax(axis=1) / GRID,
         "neck_depth": top_edge[:, HALF - 2 : HALF + 2].mean(axis=1) - top_edge.min(axis=1),
-        "neck_width": _band(top_edge > 2 / GRID, 0.25, 0.75),
         "top_width": _band(width, 0.0, 0.1),
         "shoulder_width": _band(width, 0.15, 0.25),
         "chest_width": _band(width, 0.35, 0.45),

@@ -1,1 +1,1 @@
-"""Ten kinds of clothing from small pictures: 10,000 Fashion-MNIST images, silhouette LFs, baskets."""
+"""Ten kinds of clothing: 10,000 Fashion-MNIST images, rules on silhouettes, and baskets."""
