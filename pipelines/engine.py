@@ -17,7 +17,7 @@ import time
 import traceback
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -100,6 +100,8 @@ class Run:
         Called as ``progress(stage, done, total, message)`` while stages work.
     refresh_encoder
         Pin the encoder to the current items, whatever ``[pretrain] refresh`` says.
+    around
+        Entered around each stage that really runs, with its name: where a flow holds the device.
 
     Raises
     ------
@@ -119,10 +121,12 @@ class Run:
         *,
         progress: StageProgress | None = None,
         refresh_encoder: bool = False,
+        around: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext(),
     ) -> None:
         self.project = project
         self.progress: StageProgress = progress or (lambda stage, done, total, message: None)
         self.refresh_encoder = refresh_encoder
+        self.around = around
 
     def __enter__(self) -> Run:
         self._lock = self.project.locked()
@@ -181,7 +185,7 @@ class Run:
         cached = self.project.store.has(name, keyed.digest)
         peak = 0.0
         if not cached:
-            with PeakMemory() as memory:
+            with self.around(name), PeakMemory() as memory:
                 self._execute(spec, keyed)
             peak = memory.peak_mib
         manifest = self.project.store.manifest(name, keyed.digest)
