@@ -1,0 +1,300 @@
+"""Batched augmentation on the device: every image of a batch gets its own random draw.
+
+Crop, flip, rotation and shift are one ``grid_sample``; colour is one 3 x 3 matrix and a bias; blur
+touches only the rows that drew it. Each image's augmentation is a function of one row of a table
+of uniform numbers, and every process draws the whole table: results do not depend on how many
+processes share the batch.
+
+Try it::
+
+    augment = Augment(AugmentConfig())
+    views = augment(images_uint8, generator=torch.Generator().manual_seed(0), n_views=2)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssl_models.distributed import shared_rows
+from weaklight.errors import ConfigError, DataError
+
+__all__ = ["Augment", "AugmentConfig"]
+
+CROP_TRIES = 10  # as many as torchvision's RandomResizedCrop makes before it takes the centre
+N_UNIFORMS = 2 * CROP_TRIES + 2 + 4 + 5 + 1 + 2 + 1 + 4 + 1  # one row of the table, see __call__
+LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in torchvision and PIL
+# Rows: luma, and the two chroma axes in which a hue shift is a plain rotation (YIQ).
+RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How one view is drawn. Probabilities in 0..1, factors as in torchvision v2.
+
+    The defaults are SimCLR's for small colour images (Chen et al. 2020, appendix B.9: jitter
+    strength 0.5, no blur); :func:`ssl_models.suggest_settings` picks others by the data.
+    """
+
+    crop_scale: tuple[float, float] = (0.2, 1.0)  # share of the image's area
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)  # width over height, log-uniform
+    flip: float = 0.5  # left-right
+    rotate: float = 0.0  # degrees, uniform in -rotate..rotate
+    translate: float = 0.0  # share of the side, uniform in -translate..translate
+    jitter: float = 0.8  # probability of the four below
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1  # share of the colour circle, at most 0.5
+    gray: float = 0.2
+    blur: float = 0.0
+    blur_sigma: tuple[float, float] = (0.1, 2.0)  # pixels
+    solarize: float = 0.0
+    solarize_threshold: float = 0.5
+    cutout: float = 0.0
+    cutout_scale: tuple[float, float] = (0.02, 0.2)  # share of the area, filled with the mean
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "jitter", "gray", "blur", "solarize", "cutout"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"augment {name} is a probability in 0..1, but is {value}")
+        for name in ("crop_scale", "crop_ratio", "blur_sigma", "cutout_scale"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ConfigError(
+                    f"augment {name} must be (low, high) with 0 < low <= high, but is "
+                    f"({low}, {high})"
+                )
+            object.__setattr__(self, name, (float(low), float(high)))  # JSON brings lists
+        if not 0 <= self.hue <= 0.5:
+            raise ConfigError(f"augment hue must lie in 0..0.5, but is {self.hue}")
+
+    @classmethod
+    def identity(cls) -> AugmentConfig:
+        """Return the config that changes nothing: what evaluation sees."""
+        nothing: dict[str, Any] = {f.name: 0.0 for f in fields(cls) if isinstance(f.default, float)}
+        return cls(**{**nothing, "crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0)})
+
+
+class _Uniforms:
+    """Hands out columns of an (N, N_UNIFORMS) table of numbers in [0, 1), left to right."""
+
+    def __init__(self, table: Tensor) -> None:
+        self._table, self._next = table, 0
+
+    def take(self, n: int = 1) -> Tensor:
+        columns = self._table[:, self._next : self._next + n]
+        self._next += n
+        return columns.squeeze(1) if n == 1 else columns
+
+    def between(self, low: float, high: float) -> Tensor:
+        return low + (high - low) * self.take()
+
+
+class Augment:
+    """Draws views of a batch of images, each image by its own random numbers.
+
+    Parameters
+    ----------
+    config
+        What may happen to an image, and how strongly.
+
+    Notes
+    -----
+    Order: crop with flip, rotation and shift; jitter; gray; solarize; blur; cutout. The jitter
+    applies brightness, contrast, saturation and hue in this order (torchvision shuffles them) and
+    clamps once at the end; hue turns the YIQ chroma plane, where torchvision turns HSV's circle.
+    A crop is not antialiased: shrink much larger images once, before they are cached.
+    Time and memory: O(B C H W).
+    """
+
+    def __init__(self, config: AugmentConfig) -> None:
+        self.config = config
+
+    def __call__(self, images: Tensor, *, generator: torch.Generator, n_views: int = 1) -> Tensor:
+        """Return ``n_views`` views of each image, stacked view by view.
+
+        Parameters
+        ----------
+        images
+            (B, C, H, W) uint8, C = 1 or 3: this process's share of the batch.
+        generator
+            A CPU generator in the same state in every process.
+        n_views
+            V, how many views of each image.
+
+        Returns
+        -------
+        (V * B, C, H, W) float32 in 0..1; the first B rows are the first view.
+        """
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise DataError(
+                "images must be (B, C, H, W) uint8 with 1 or 3 channels, but came as "
+                f"{tuple(images.shape)} {images.dtype}"
+            )
+        table = torch.cat(
+            [shared_rows(len(images), N_UNIFORMS, generator) for _ in range(n_views)]
+        ).to(images.device)  # (V * B, N_UNIFORMS)
+        uniforms = _Uniforms(table)
+        x = images.to(torch.float32).div_(255).repeat(n_views, 1, 1, 1)
+        x = self._move(x, uniforms)
+        x = self._recolour(x, uniforms)
+        x = self._solarize(x, uniforms)
+        x = self._blur(x, uniforms)
+        return self._cut_out(x, uniforms)
+
+    def _move(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
+        config = self.config
+        height, width = x.shape[-2:]
+        box_h, box_w = draw_crop(uniforms.take(2 * CROP_TRIES), config, height, width)
+        top, left = uniforms.take() * (1 - box_h), uniforms.take() * (1 - box_w)  # shares of a side
+        mirror = 1.0 - 2.0 * (uniforms.take() < config.flip).float()
+        angle = math.radians(config.rotate) * uniforms.between(-1, 1)
+        shift_x = 2 * config.translate * uniforms.between(-1, 1)
+        shift_y = 2 * config.translate * uniforms.between(-1, 1)
+        cos, sin = angle.cos(), angle.sin()
+        aspect = width / height
+        # Output coordinates in -1..1 -> input coordinates: mirror, scale to the box, turn, shift.
+        theta = torch.stack(
+            [
+                torch.stack([box_w * cos * mirror, -box_h * sin / aspect, shift_x], 1),
+                torch.stack([box_w * sin * aspect * mirror, box_h * cos, shift_y], 1),
+            ],
+            1,
+        )  # (N, 2, 3)
+        theta[:, 0, 2] += 2 * left + box_w - 1
+        theta[:, 1, 2] += 2 * top + box_h - 1
+        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+    def _recolour(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
+        config = self.config
+        chosen = uniforms.take() < config.jitter
+        brightness, contrast, saturation = (
+            torch.where(chosen, uniforms.between(max(0.0, 1 - strength), 1 + strength), 1.0)
+            for strength in (config.brightness, config.contrast, config.saturation)
+        )
+        hue = torch.where(chosen, uniforms.between(-config.hue, config.hue), 0.0)
+        gray = uniforms.take() < config.gray
+        if config.jitter == 0 and config.gray == 0:
+            return x
+        if x.shape[1] == 1:
+            mean = x.mean((1, 2, 3))
+            bias = (1 - contrast) * brightness * mean
+            x = x * (brightness * contrast).view(-1, 1, 1, 1) + bias.view(-1, 1, 1, 1)
+            return x.clamp_(0, 1)
+        matrix, bias = colour_map(x, brightness, contrast, saturation, hue, gray)
+        flat = torch.baddbmm(bias.unsqueeze(2), matrix, x.flatten(2))  # (N, 3, H * W)
+        return flat.view_as(x).clamp_(0, 1)
+
+    def _solarize(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
+        rows = (uniforms.take() < self.config.solarize).nonzero().squeeze(1)
+        if len(rows):
+            part = x[rows]
+            x[rows] = torch.where(part >= self.config.solarize_threshold, 1 - part, part)
+        return x
+
+    def _blur(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
+        chosen = uniforms.take() < self.config.blur
+        sigma = uniforms.between(*self.config.blur_sigma)
+        rows = chosen.nonzero().squeeze(1)
+        if len(rows):
+            x[rows] = gaussian_blur(x[rows], sigma[rows])
+        return x
+
+    def _cut_out(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
+        chosen = uniforms.take() < self.config.cutout
+        side = uniforms.between(*self.config.cutout_scale).sqrt()
+        top, left = uniforms.take() * (1 - side), uniforms.take() * (1 - side)
+        if self.config.cutout == 0:
+            return x
+        height, width = x.shape[-2:]
+        ys = (torch.arange(height, device=x.device) + 0.5) / height
+        xs = (torch.arange(width, device=x.device) + 0.5) / width
+        inside_y = (ys >= top[:, None]) & (ys < (top + side)[:, None])  # (N, H)
+        inside_x = (xs >= left[:, None]) & (xs < (left + side)[:, None])  # (N, W)
+        hole = inside_y[:, None, :, None] & inside_x[:, None, None, :] & chosen.view(-1, 1, 1, 1)
+        return torch.where(hole, x.mean((2, 3), keepdim=True), x)
+
+
+def draw_crop(
+    uniforms: Tensor, config: AugmentConfig, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Return crop heights and widths as shares of the image's sides, as torchvision draws them.
+
+    Parameters
+    ----------
+    uniforms
+        (N, 2 * CROP_TRIES) in [0, 1): area and log-ratio of each try. The first try that fits the
+        image counts; where none fits the crop is the whole image.
+    """
+    low, high = config.crop_scale
+    log_low, log_high = (math.log(ratio) for ratio in config.crop_ratio)
+    area = (low + (high - low) * uniforms[:, :CROP_TRIES]) * (height * width)
+    ratio = torch.exp(log_low + (log_high - log_low) * uniforms[:, CROP_TRIES:])
+    box_w, box_h = (area * ratio).sqrt(), (area / ratio).sqrt()  # (N, tries) pixels
+    fits = (box_w <= width + 1e-3) & (box_h <= height + 1e-3)
+    first = fits.int().argmax(1, keepdim=True)  # 0 where none fits
+    found = fits.any(1)
+    share_w = torch.where(found, box_w.gather(1, first).squeeze(1) / width, 1.0)
+    share_h = torch.where(found, box_h.gather(1, first).squeeze(1) / height, 1.0)
+    return share_h.clamp(max=1), share_w.clamp(max=1)
+
+
+def colour_map(
+    x: Tensor,
+    brightness: Tensor,
+    contrast: Tensor,
+    saturation: Tensor,
+    hue: Tensor,
+    gray: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Return the matrix (N, 3, 3) and bias (N, 3) that jitter each RGB image of ``x``.
+
+    Brightness scales; contrast blends with the mean luma; saturation with each pixel's luma; hue
+    turns the chroma plane; ``gray`` (N,) bool keeps luma alone.
+    """
+    luma = x.new_tensor(LUMA)
+    ones = x.new_ones(3)
+    to_gray = torch.outer(ones, luma)  # (3, 3): every channel becomes luma
+    turn = 2 * math.pi * hue
+    cos, sin = turn.cos(), turn.sin()
+    rotation = x.new_zeros(len(x), 3, 3)
+    rotation[:, 0, 0] = 1
+    rotation[:, 1, 1], rotation[:, 1, 2] = cos, -sin
+    rotation[:, 2, 1], rotation[:, 2, 2] = sin, cos
+    to_yiq = x.new_tensor(RGB_TO_YIQ)
+    matrix = torch.linalg.inv(to_yiq) @ rotation @ to_yiq
+    blend = saturation.view(-1, 1, 1)
+    matrix = matrix @ (blend * torch.eye(3, device=x.device) + (1 - blend) * to_gray)
+    matrix = torch.where(gray.view(-1, 1, 1), to_gray @ matrix, matrix)
+    mean_luma = x.mean((2, 3)) @ luma  # (N,)
+    bias = matrix @ ((1 - contrast) * brightness * mean_luma)[:, None, None].expand(-1, 3, 1)
+    return matrix * (brightness * contrast).view(-1, 1, 1), bias.squeeze(2)
+
+
+def gaussian_blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image of ``x`` (N, C, H, W) by its own ``sigma`` (N,) in pixels.
+
+    Separable, reflected at the border; the kernel spans a tenth of the side (SimCLR, appendix A),
+    at least 3 pixels. Equal to torchvision's ``gaussian_blur`` with that kernel size.
+    """
+    n, channels, height, width = x.shape
+    radius = max(1, min(height, width) // 20)
+    offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)  # (N, taps)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    flat = F.pad(x, [radius] * 4, mode="reflect").view(1, n * channels, *_padded(x, radius))
+    flat = F.conv2d(flat, kernel[:, None, None, :], groups=n * channels)
+    flat = F.conv2d(flat, kernel[:, None, :, None], groups=n * channels)
+    return flat.view(n, channels, height, width)
+
+
+def _padded(x: Tensor, radius: int) -> tuple[int, int]:
+    return x.shape[-2] + 2 * radius, x.shape[-1] + 2 * radius

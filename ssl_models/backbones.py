@@ -1,0 +1,166 @@
+"""Convolutional backbones: from images in 0..1 to feature vectors.
+
+Try it: ``build_backbone("compact", channels=1, image_size=28).dim``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_models.distributed import GlobalBatchNorm
+from weaklight.errors import ConfigError
+
+__all__ = ["BACKBONES", "Backbone", "build_backbone", "register_backbone"]
+
+SMALL_SIDE = 64  # below this many pixels a stem that shrinks by four leaves nothing to see
+
+Body = tuple[nn.Module, int]
+BACKBONES: dict[str, Callable[[int, int, int], Body]] = {}
+
+
+def register_backbone(
+    name: str,
+) -> Callable[[Callable[[int, int, int], Body]], Callable[[int, int, int], Body]]:
+    """Register ``build(channels, image_size, width) -> (module, dim)`` under ``name``."""
+
+    def decorate(build: Callable[[int, int, int], Body]) -> Callable[[int, int, int], Body]:
+        if name in BACKBONES:
+            raise ConfigError(f"a backbone named {name!r} is registered already; pick another name")
+        BACKBONES[name] = build
+        return build
+
+    return decorate
+
+
+class Backbone(nn.Module):
+    """Normalises pixels, runs a body and yields (B, dim) features.
+
+    Attributes
+    ----------
+    dim
+        Length of a feature vector.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, body: nn.Module, dim: int, channels: int) -> None:
+        super().__init__()
+        self.body, self.dim, self.channels = body, dim, channels
+        # Not part of the weights: encoder.json holds them, one truth.
+        self.register_buffer("mean", torch.zeros(channels, 1, 1), persistent=False)
+        self.register_buffer("std", torch.ones(channels, 1, 1), persistent=False)
+
+    def set_normalisation(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Set the mean and standard deviation per channel of pixels in 0..1."""
+        self.mean.copy_(torch.tensor(list(mean)).view_as(self.mean))
+        self.std.copy_(torch.tensor(list(std)).view_as(self.std))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, dim) features of (B, C, H, W) float images in 0..1."""
+        x = (images - self.mean) / self.std
+        features: Tensor = self.body(x.contiguous(memory_format=torch.channels_last))
+        return features
+
+
+def build_backbone(name: str, *, channels: int, image_size: int, width: int) -> Backbone:
+    """Return a new backbone; its weights come from torch's global generator.
+
+    Parameters
+    ----------
+    name
+        A key of ``BACKBONES``.
+    channels
+        1 for gray, 3 for RGB.
+    image_size
+        Shorter side in pixels; decides the stem.
+    width
+        Channels of the first stage; every stage doubles them.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown or a number makes no sense.
+    """
+    if name not in BACKBONES:
+        raise ConfigError(f"backbone must be one of {sorted(BACKBONES)}, but is {name!r}")
+    if channels not in (1, 3):
+        raise ConfigError(f"images must have 1 or 3 channels, but have {channels}")
+    if image_size < 8 or width < 4:
+        raise ConfigError(
+            f"image_size must be at least 8 and width at least 4, but are {image_size} and {width}"
+        )
+    body, dim = BACKBONES[name](channels, image_size, width)
+    return Backbone(body, dim, channels).to(memory_format=torch.channels_last)
+
+
+def _conv(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False),
+        GlobalBatchNorm(n_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+class _Residual(nn.Module):
+    """Two convolutions around a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = _conv(width, width), _conv(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))  # type: ignore[no-any-return]
+
+
+@register_backbone("compact")
+def compact(channels: int, image_size: int, width: int) -> Body:
+    """Return a ResNet-9-like net (after Page 2018, "How to train your ResNet"): eight convolutions.
+
+    dim = 4 * width. Built for one or two CPU cores: the first convolution already halves the
+    image, as full-resolution maps cost most of the time and, at 28 px, teach little.
+    """
+    stem = (
+        [_conv(channels, width, 2)]
+        if image_size < SMALL_SIDE
+        else [
+            _conv(channels, width, 2),
+            _conv(width, width, 2),
+        ]
+    )
+    body = nn.Sequential(
+        *stem,
+        _conv(width, 2 * width, 2),
+        _Residual(2 * width),
+        _conv(2 * width, 4 * width, 2),
+        _Residual(4 * width),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+    return body, 4 * width
+
+
+@register_backbone("resnet18")
+def resnet18(channels: int, image_size: int, width: int) -> Body:
+    """Return torchvision's ResNet-18 without its classifier; dim = 8 * width, 512 at width 64.
+
+    Below 64 px the stem is one 3 x 3 convolution without max-pool (SimCLR, appendix B.9): with
+    the ImageNet stem SimCLR on CIFAR stops far below its published accuracy.
+    """
+    from torchvision.models.resnet import BasicBlock, ResNet
+
+    if width != 64:
+        raise ConfigError(
+            f"resnet18 has width 64, but {width} was asked; take 'compact' for others"
+        )
+    net = ResNet(BasicBlock, [2, 2, 2, 2], norm_layer=GlobalBatchNorm)
+    if image_size < SMALL_SIDE:
+        net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        net.maxpool = nn.Identity()
+    elif channels != 3:
+        net.conv1 = nn.Conv2d(channels, 64, 7, 2, padding=3, bias=False)
+    net.fc = nn.Identity()
+    return net, 512

@@ -1,0 +1,66 @@
+"""An encoder on disk: its weights and the ``encoder.json`` that says how to build it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from ssl_models.backbones import Backbone, build_backbone
+from ssl_models.checkpoints import strict_load, write_json, write_tensors
+from weaklight.errors import ArtifactError
+
+__all__ = ["load_encoder", "save_encoder"]
+
+
+def save_encoder(encoder: Backbone, folder: Path, description: dict[str, Any]) -> None:
+    """Write the two files.
+
+    Parameters
+    ----------
+    description
+        ``backbone``, ``width``, ``image_size`` (height, width), ``channels``; the normalisation
+        is added.
+    """
+    write_tensors(folder / "encoder.safetensors", encoder.state_dict())
+    write_json(
+        folder / "encoder.json",
+        {
+            **description,
+            "dim": encoder.dim,
+            "mean": encoder.mean.flatten().tolist(),
+            "std": encoder.std.flatten().tolist(),
+        },
+    )
+
+
+def load_encoder(folder: Path) -> Backbone:
+    """Return the encoder in ``folder``, in evaluation mode on the CPU.
+
+    Raises
+    ------
+    ArtifactError
+        If a file is missing or damaged.
+    TrainingError
+        If a weight is missing, unexpected or of another shape.
+    """
+    try:
+        description = json.loads((folder / "encoder.json").read_bytes())
+        tensors = load_file(folder / "encoder.safetensors")
+        encoder = build_backbone(
+            description["backbone"],
+            channels=description["channels"],
+            image_size=min(description["image_size"]),
+            width=description["width"],
+        )
+        encoder.set_normalisation(description["mean"], description["std"])
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ArtifactError(
+            f"{folder} holds no readable encoder ({type(error).__name__}: {error}); run the "
+            "pretrain stage again"
+        ) from error
+    strict_load(encoder, tensors, str(folder / "encoder.safetensors"))
+    return encoder.eval()

@@ -1,0 +1,45 @@
+"""Which device and which precision: chosen from what the machine has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ssl_models.distributed import local_rank
+from weaklight.errors import ConfigError
+
+__all__ = ["autocast", "resolve_device", "resolve_precision"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device that ``auto``, ``cpu`` or ``cuda`` means here and in this process.
+
+    Raises
+    ------
+    ConfigError
+        If CUDA is asked for and there is none.
+    """
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ConfigError("device = 'cuda' was asked, but torch sees no CUDA device; use 'auto'")
+    return torch.device("cuda", local_rank())
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """Return ``bf16`` or ``fp32``; ``auto`` takes bf16 only where the hardware multiplies it.
+
+    Without AVX512-BF16 or AMX a CPU emulates bf16 and is slower than in fp32.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    has = torch.cpu.get_capabilities()
+    return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> Any:
+    """Return the autocast context of this precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,0 +1,209 @@
+"""Pretraining on several devices: ``torchrun`` as a child that goes on after a crash.
+
+The worker can also be started by hand::
+
+    torchrun --nproc-per-node 2 -m ssl_models.launch --spec spec.json
+
+where ``spec.json`` holds ``pixels`` (a .npy), ``config``, ``out`` and ``scratch``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from ssl_models.checkpoints import CheckpointStore, write_json
+from ssl_models.config import TrainConfig
+from ssl_models.distributed import local_rank, rank
+from ssl_models.hardware import resolve_device
+from ssl_models.trainer import Progress, pretrain
+from weaklight import errors
+from weaklight.errors import ConfigError, TrainingError, WeaklightError
+
+__all__ = ["LaunchSpec", "launch"]
+
+logger = logging.getLogger(__name__)
+MARK = "weaklight-pretrain "  # starts each line in which a worker speaks to its launcher
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class LaunchSpec:
+    """What the workers of one run need, all of it on disk.
+
+    Attributes
+    ----------
+    pixels
+        A ``.npy`` of (n, H, W, C) uint8; workers map it, so they share one copy in memory.
+    """
+
+    pixels: Path
+    config: TrainConfig
+    out: Path
+    scratch: Path
+
+    def write(self, path: Path) -> None:
+        """Write the spec as JSON."""
+        paths = {name: str(getattr(self, name).resolve()) for name in ("pixels", "out", "scratch")}
+        write_json(path, {**paths, "config": self.config.as_dict()})
+
+    @classmethod
+    def read(cls, path: Path) -> LaunchSpec:
+        """Return the spec that :meth:`write` wrote."""
+        raw = json.loads(path.read_bytes())
+        paths = {name: Path(raw[name]) for name in ("pixels", "out", "scratch")}
+        return cls(config=TrainConfig.from_dict(raw["config"]), **paths)
+
+
+def launch(
+    spec: LaunchSpec, n_devices: int, progress: Progress | None = None, restarts: int = 3
+) -> dict[str, Any]:
+    """Pretrain with ``n_devices`` processes and return what :func:`pretrain` returns.
+
+    Parameters
+    ----------
+    spec
+        The run. The batch is shared out: it must divide by ``n_devices``.
+    n_devices
+        Processes, one for each CUDA device, or on CPU each with one thread.
+    progress
+        Called with (steps done, steps, message).
+    restarts
+        How often a crash that is not our own error (a killed worker, a lost device) is followed
+        by another start from the newest checkpoint, without any progress in between.
+
+    Raises
+    ------
+    WeaklightError
+        The error that a worker raised.
+    TrainingError
+        If the workers keep crashing.
+    """
+    if n_devices < 1:
+        raise ConfigError(f"devices must be at least 1, but is {n_devices}")
+    path = spec.scratch / "spec.json"
+    spec.write(path)
+    failures, reached = 0, -1
+    while True:
+        result, code = _run_agent(path, n_devices, progress)
+        if result is not None:
+            return result
+        newest = max(CheckpointStore(spec.scratch).steps(), default=0)
+        failures = failures + 1 if newest <= reached else 1
+        reached = max(reached, newest)
+        if failures > restarts:
+            raise TrainingError(
+                f"the workers crashed {failures} times without a new checkpoint after step "
+                f"{newest} (last exit code {code}); their last words are in the log, memory is the "
+                "usual reason: lower batch_size"
+            )
+        logger.warning("workers ended with code %d; going on from step %d", code, newest)
+
+
+def _run_agent(
+    spec: Path, n_devices: int, progress: Progress | None
+) -> tuple[dict[str, Any] | None, int]:
+    """Run torchrun once; return (result or None after a crash, exit code)."""
+    command = [sys.executable, "-m", "ssl_models.launch", "--spec", str(spec)]
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    agent = subprocess.Popen(
+        [*command, "--processes", str(n_devices), "--parent", str(os.getpid())],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    )
+    result = None
+    try:
+        assert agent.stdout is not None
+        for line in agent.stdout:
+            if not line.startswith(MARK):
+                logger.info("worker: %s", line.rstrip())
+                continue
+            word = json.loads(line.removeprefix(MARK))
+            if "error" in word:
+                raise getattr(errors, word["error"])(word["message"])
+            if "result" in word:
+                result = word["result"]
+            elif progress is not None:
+                progress(*word["progress"])
+    finally:
+        if agent.poll() is None and result is None:
+            agent.terminate()  # torchrun passes it on to its workers
+        agent.wait()
+    return (result if agent.returncode == 0 else None), agent.returncode
+
+
+def _agent(spec: str, processes: int, parent: int) -> None:
+    """Become torchrun, and end when the launcher does, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before the line above
+            return
+    from torch.distributed.run import main as torchrun
+
+    torchrun(
+        ["--standalone", f"--nproc-per-node={processes}", "-m", "ssl_models.launch", "--spec", spec]
+    )
+
+
+def _worker(path: Path) -> int:
+    """Train as one of several processes; speak to the launcher on stdout."""
+    spec = LaunchSpec.read(path)
+    device = resolve_device(spec.config.device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(local_rank())
+    try:
+        pixels = np.load(spec.pixels, mmap_mode="r", allow_pickle=False)
+        result = pretrain(
+            pixels,
+            spec.config,
+            spec.out,
+            spec.scratch,
+            progress=lambda *step: _say({"progress": step}),
+        )
+        _say({"result": result})
+        return 0
+    except WeaklightError as error:
+        _say({"error": type(error).__name__, "message": str(error)})
+        return error.exit_code
+    finally:
+        dist.destroy_process_group()
+
+
+def _say(word: dict[str, Any]) -> None:
+    if rank() == 0 or "error" in word:
+        sys.stdout.write(MARK + json.dumps(word) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> int:
+    """Start torchrun (with ``--processes``) or be one of its workers."""
+    parser = argparse.ArgumentParser(prog="python -m ssl_models.launch")
+    parser.add_argument("--spec", type=Path, required=True)
+    parser.add_argument("--processes", type=int, help="start so many workers and wait for them")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.processes:
+        _agent(str(arguments.spec), arguments.processes, arguments.parent)
+        return 0
+    return _worker(arguments.spec)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Is the encoder learning, or has it collapsed? Four numbers and a verdict in plain words.
+
+Try it: ``print(verdict(measure(embeddings, n_views=2)))``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weaklight.errors import DataError
+
+__all__ = ["Health", "measure", "verdict"]
+
+COLLAPSED_STD = 0.1  # healthy embeddings: 0.3 (after a ReLU, all in one octant) to 1
+COLLAPSED_RANK_SHARE = 0.05
+UNMATCHED_ALIGNMENT = 0.9  # two views of one image are almost as far apart as strangers
+MAX_ROWS = 1024  # enough for a stable rank; the SVD stays under 0.1 s
+
+
+@dataclass(frozen=True)
+class Health:
+    """What :func:`measure` found; see there."""
+
+    std: float
+    rank: float
+    rank_cap: int
+    alignment: float | None
+    uniformity: float
+
+    @property
+    def rank_share(self) -> float:
+        """The effective rank as a share of the largest that these rows could have."""
+        return self.rank / self.rank_cap
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """Return all numbers, ``rank_share`` included, for a JSON file."""
+        return {**asdict(self), "rank_share": self.rank_share}
+
+
+@torch.no_grad()
+def measure(embeddings: Tensor, n_views: int = 1) -> Health:
+    """Return the health of a batch of embeddings.
+
+    Parameters
+    ----------
+    embeddings
+        (V * N, d), stacked view by view: row i and row N + i are views of one image. N >= 2.
+        Only the first 1024 images are looked at.
+    n_views
+        V.
+
+    Returns
+    -------
+    Health
+        ``std``: mean standard deviation per dimension of the unit-length rows, times sqrt(d): 1
+        when they fill the sphere, 0 when all are equal. ``rank``: RankMe of the centred first
+        view, exp of the entropy of its singular values, at most ``rank_cap`` = min(N - 1, d) as
+        centring takes one direction. ``alignment``: mean squared distance of two views over that
+        of two images, 0 when views coincide, 1 when no closer than strangers, None with one view.
+        ``uniformity``: ln mean exp(-2 distance^2) over pairs of images; lower is more even, 0 is
+        collapse.
+
+    References
+    ----------
+    Garrido et al. 2023, "RankMe", arXiv:2210.02885, eq. 1. Wang and Isola 2020, "Understanding
+    contrastive representation learning through alignment and uniformity", arXiv:2005.10242.
+    """
+    if embeddings.ndim != 2 or len(embeddings) % n_views or len(embeddings) // n_views < 2:
+        raise DataError(
+            f"embeddings must be (V * N, d) with V = {n_views} and N >= 2, but came with shape "
+            f"{tuple(embeddings.shape)}"
+        )
+    views = [v[:MAX_ROWS] for v in F.normalize(embeddings.float(), dim=1).chunk(n_views)]
+    first = views[0]  # (N, d)
+    n, d = first.shape
+    centred = first - first.mean(0)
+    # Singular values of rounding noise alone would look like full rank.
+    singular = torch.linalg.svdvals(centred)
+    singular = singular[singular > 1e-5 * n**0.5]
+    share = singular / singular.sum()
+    rank = float(torch.exp(-(share * share.log()).sum())) if len(share) else 0.0
+    distances = torch.pdist(first).square()
+    alignment = None
+    if n_views > 1:
+        between_views = (first - views[1]).square().sum(1).mean()
+        alignment = float(between_views / distances.mean().clamp(min=1e-12))
+    return Health(
+        std=float(first.std(0, correction=0).mean() * d**0.5),
+        rank=rank,
+        rank_cap=min(n - 1, d),
+        alignment=alignment,
+        uniformity=float(distances.mul(-2).exp().mean().log()),
+    )
+
+
+def verdict(health: Health) -> str:
+    """Return one plain sentence on what the numbers mean and, where needed, what to change."""
+    if health.std < COLLAPSED_STD:
+        return (
+            f"Collapsed: all images get nearly the same features (spread {health.std:.2f} of 1). "
+            "Lower lr by 3 to 10 times, raise batch_size, and check that images are not constant."
+        )
+    if health.rank_share < COLLAPSED_RANK_SHARE:
+        return (
+            f"Partly collapsed: features use about {health.rank:.0f} of {health.rank_cap} "
+            "directions. Weaken the augmentation (larger crop_scale), lower the temperature, or "
+            "train longer."
+        )
+    if health.alignment is not None and health.alignment > UNMATCHED_ALIGNMENT:
+        return (
+            "Not learning: two views of one image are as far apart as two images "
+            f"({health.alignment:.2f} of 1). Weaken the augmentation, train longer, or raise lr."
+        )
+    return (
+        f"Healthy: features spread ({health.std:.2f} of 1) over about {health.rank:.0f} of "
+        f"{health.rank_cap} directions."
+    )

@@ -1,0 +1,280 @@
+"""One loop for every method: optimiser, precision, processes, checkpoints, monitor.
+
+Try it: ``pretrain(pixels, TrainConfig(epochs=1), out=Path("encoder"), scratch=Path("scratch"))``.
+
+Batch order and augmentation derive from (seed, "pretrain", step). A run that was killed goes on
+from its newest checkpoint and ends with the bytes of an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ssl_models.backbones import build_backbone
+from ssl_models.checkpoints import CheckpointStore, pack, unpack, write_json, write_tensors
+from ssl_models.config import TrainConfig
+from ssl_models.distributed import (
+    agree_on,
+    barrier,
+    gather,
+    mean_over_processes,
+    parallel,
+    rank,
+    world_size,
+)
+from ssl_models.encoders import save_encoder
+from ssl_models.hardware import autocast, resolve_device, resolve_precision
+from ssl_models.methods import Method, build_method
+from ssl_models.monitor import measure, verdict
+from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
+from ssl_models.schedules import warmup_cosine
+from weaklight.errors import ConfigError, TrainingError
+from weaklight.seeds import derive_seed, numpy_generator, preserve_global_rng
+
+__all__ = ["Progress", "pretrain"]
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[int, int, str], None]
+
+
+def pretrain(
+    pixels: PixelSource,
+    config: TrainConfig,
+    out: Path,
+    scratch: Path,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train an encoder and write it to ``out``.
+
+    Parameters
+    ----------
+    pixels
+        (n, H, W, C) uint8, C = 1 or 3, n >= 2; a memmap is read through the page cache.
+    config
+        The settings.
+    out
+        Gets ``encoder.safetensors``, ``encoder.json``, ``heads.safetensors``, ``history.json``.
+    scratch
+        Survives a kill; gets the checkpoints. One folder for one run.
+    progress
+        Called with (steps done, steps, message) after each step.
+
+    Returns
+    -------
+    Flat JSON: ``steps``, ``final_loss``, ``std``, ``rank_share``, ``alignment``, ``uniformity``,
+    ``verdict``, ``precision``, ``dim``, ``parameters``.
+
+    Raises
+    ------
+    TrainingError
+        If the loss stops being finite, or ``scratch`` belongs to another run.
+
+    Notes
+    -----
+    Under ``torchrun`` (see :mod:`ssl_models.launch`) every process calls this with the same
+    arguments; the first one writes.
+    """
+    trainer = _Trainer(pixels, config, scratch)
+    trainer.resume()
+    while trainer.step < trainer.total_steps:
+        trainer.train_step()
+        if progress is not None:
+            progress(trainer.step, trainer.total_steps, f"loss {trainer.last_loss:.3f}")
+    return trainer.export(out)
+
+
+def _build(config: TrainConfig, shape: tuple[int, ...]) -> Method:
+    """Return the method with weights that depend on the seed alone."""
+    _, height, width, channels = shape
+    with preserve_global_rng():
+        torch.manual_seed(derive_seed(config.seed, "pretrain", "weights"))
+        encoder = build_backbone(
+            config.backbone, channels=channels, image_size=min(height, width), width=config.width
+        )
+        return build_method(config.method, encoder, config.augment, config.method_options)
+
+
+def _optimiser(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
+    decayed = [p for p in method.parameters() if p.ndim > 1]
+    free = [p for p in method.parameters() if p.ndim <= 1]  # biases, batch norm: as in SimCLR
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+class _Trainer:
+    def __init__(self, pixels: PixelSource, config: TrainConfig, scratch: Path) -> None:
+        check_pixels(pixels)
+        self.pixels, self.config, self.scratch = pixels, config, scratch
+        self.device = resolve_device(config.device)
+        self.precision = resolve_precision(config.precision, self.device)
+        n = len(pixels)
+        self.batch_size = min(config.batch_size, n)
+        share = config.accumulate * world_size()
+        if n < 2 * share or self.batch_size % share:
+            raise ConfigError(
+                f"batch_size {self.batch_size} must divide by accumulate x processes = {share}; "
+                "change one of them"
+            )
+        self.per_epoch = n // self.batch_size
+        self.total_steps = config.steps or config.epochs * self.per_epoch
+        sample = sample_rows(pixels)
+        self.fingerprint = {
+            "config": config.as_dict(),
+            "pixels": list(pixels.shape),
+            "sample": hashlib.sha256(sample.tobytes()).hexdigest(),
+        }
+        self.method = _build(config, pixels.shape)
+        self.method.encoder.set_normalisation(*channel_statistics(sample))
+        self.method.to(memory_format=torch.channels_last).to(self.device).train()
+        self.parallel = parallel(self.method, self.device)
+        self.optimiser = _optimiser(self.method, config)
+        self.store = CheckpointStore(scratch)
+        self.step = 0
+        self.history: list[dict[str, Any]] = []
+        self.loss_sum = torch.zeros((), device=self.device)  # since the last log; NaN stays in it
+        self.last_loss = float("nan")
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    # One step ---------------------------------------------------------------------------------
+
+    def train_step(self) -> None:
+        """Do one optimiser step, then log and save where it is time."""
+        config, step = self.config, self.step
+        factor = warmup_cosine(step, self.total_steps, round(config.warmup * self.total_steps))
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.lr * factor
+        micro_batches = self._indices(step)
+        embeddings = None
+        for number, rows in enumerate(micro_batches):
+            images = torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
+            generator = torch.Generator().manual_seed(
+                derive_seed(config.seed, "pretrain", step, number)
+            )
+            views = self.method.views(images, generator)
+            with autocast(self.device, self.precision):
+                loss, embeddings = self.parallel(views)
+            (loss / len(micro_batches)).backward()
+            self.loss_sum += mean_over_processes(loss) / len(micro_batches)
+        self._check_finite()
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        last = self.step == self.total_steps
+        if self.step % config.log_every == 0 or last:
+            assert embeddings is not None
+            self._log(embeddings, config.lr * factor)
+        if self.step % config.checkpoint_every == 0 or last:
+            self._save()
+
+    def _indices(self, step: int) -> NDArray[np.int64]:
+        """Return this process's rows of batch ``step``: (accumulate, micro-batch)."""
+        epoch, position = divmod(step, self.per_epoch)
+        if self._order[0] != epoch:
+            generator = numpy_generator(self.config.seed, "pretrain", "order", epoch)
+            self._order = epoch, generator.permutation(len(self.pixels))
+        batch = self._order[1][position * self.batch_size :][: self.batch_size]
+        shares = batch.reshape(self.config.accumulate, world_size(), -1)
+        return shares[:, rank()]
+
+    def _check_finite(self) -> None:
+        # On CUDA reading the loss waits for the device: look only when it is logged anyway.
+        if self.device.type != "cpu" and (self.step + 1) % self.config.log_every:
+            return
+        done = self.step % self.config.log_every + 1
+        self.last_loss = float(self.loss_sum) / done
+        if np.isfinite(self.last_loss):
+            return
+        lr = self.optimiser.param_groups[0]["lr"]
+        if rank() == 0:
+            write_json(self.scratch / "failure.json", {"step": self.step, "lr": lr})
+        raise TrainingError(
+            f"the loss must stay finite, but stopped being so by step {self.step} of "
+            f"{self.total_steps} (lr {lr:.2g}, precision {self.precision}); lower lr or set "
+            "precision = 'fp32'"
+        )
+
+    def _log(self, embeddings: Tensor, lr: float) -> None:
+        n_views = len(embeddings) // (self.batch_size // self.config.accumulate // world_size())
+        everyone = torch.cat([gather(view.detach()) for view in embeddings.chunk(n_views)])
+        since = self.step - (self.history[-1]["step"] if self.history else 0)
+        health = measure(everyone, n_views)
+        self.history.append(
+            {
+                "step": self.step,
+                "loss": float(self.loss_sum) / since,
+                "lr": lr,
+                **health.as_dict(),
+                "verdict": verdict(health),
+            }
+        )
+        self.loss_sum.zero_()
+
+    # What survives ----------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        if rank() == 0:
+            tensors = {**pack(self.method, self.optimiser), "loss_sum": self.loss_sum}
+            meta = {"history": self.history, "fingerprint": self.fingerprint}
+            self.store.save(self.step, tensors, meta)
+        barrier()
+
+    def resume(self) -> None:
+        """Go on from the newest whole checkpoint, if there is one."""
+        newest = self.store.newest() if rank() == 0 else None
+        step = agree_on(newest.step if newest else 0)
+        if step == 0:
+            return
+        checkpoint = newest or self.store.load(step)
+        if checkpoint.meta["fingerprint"] != self.fingerprint:
+            raise TrainingError(
+                f"{self.scratch} holds the checkpoint of a run with other settings or images; "
+                "empty the folder or pass another"
+            )
+        unpack(self.method, self.optimiser, checkpoint.tensors, f"checkpoint {step}")
+        self.loss_sum.copy_(checkpoint.tensors["loss_sum"])
+        self.step, self.history = step, list(checkpoint.meta["history"])
+        logger.info("going on from step %d of %d", step, self.total_steps)
+
+    def export(self, out: Path) -> dict[str, Any]:
+        """Write the encoder, the heads and the history; return the metrics."""
+        config, (_, height, width, channels) = self.config, self.pixels.shape
+        last = self.history[-1]
+        if rank() == 0:
+            save_encoder(
+                self.method.encoder,
+                out,
+                {
+                    "backbone": config.backbone,
+                    "width": config.width,
+                    "image_size": [height, width],
+                    "channels": channels,
+                },
+            )
+            heads = {
+                name: t
+                for name, t in self.method.state_dict().items()
+                if not name.startswith("encoder.")
+            }
+            write_tensors(out / "heads.safetensors", heads)
+            write_json(out / "history.json", {"steps": self.history, "verdict": last["verdict"]})
+        barrier()
+        return {
+            "steps": self.step,
+            "final_loss": last["loss"],
+            **{
+                key: last[key]
+                for key in ("std", "rank_share", "alignment", "uniformity", "verdict")
+            },
+            "precision": self.precision,
+            "dim": self.method.encoder.dim,
+            "parameters": sum(p.numel() for p in self.method.encoder.parameters()),
+        }
