@@ -47,7 +47,7 @@ def rivals(run: Judged, curve: Sequence[CrossoverPoint], config: EvaluateConfig)
     """
     test, dev = run.rows("test"), _with_features(run, "dev")
     query = test[run.present[test]]
-    voted = np.flatnonzero(run.in_split("unlabeled") & run.present & run.has_vote)
+    voted = np.flatnonzero(run.in_split("unlabeled") & run.present & run.knows("majority_vote"))
     few = next((point for point in curve if point.size == FEW_GOLD), None)
     n_dev = f"{len(dev):,}"
     no_dev = "" if len(dev) else "no gold on the dev split"

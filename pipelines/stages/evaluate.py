@@ -122,7 +122,8 @@ def _proportion(measured: Proportion, reason: str) -> dict[str, Any]:
 def _row_counts(run: Judged) -> dict[str, int]:
     counts = {split: int(run.in_split(split).sum()) for split in SPLITS}
     gold = {f"{split}_gold": len(run.rows(split)) for split in GOLD_SPLITS}
-    return {"items": len(run.keys), **counts, **gold}
+    voted = int((run.votes != ABSTAIN).any(axis=1).sum())
+    return {"items": len(run.keys), "voted": voted, **counts, **gold}
 
 
 def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> list[dict[str, Any]]:

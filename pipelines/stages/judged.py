@@ -12,19 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.report.words import model_name
 from weak_supervision.evaluation import hard_labels
 from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN, ClassSet
 
-__all__ = ["GOLD_SPLITS", "MODEL_TITLES", "Judged", "JudgedFiles", "Step", "label_steps"]
+__all__ = ["GOLD_SPLITS", "Judged", "JudgedFiles", "Step", "label_steps"]
 
-MODEL_TITLES = {
-    "majority_vote": "Majority vote",
-    "snorkel": "Snorkel label model",
-    "dawid_skene": "Dawid-Skene",
-}
 GOLD_SPLITS = ("dev", "test")
-_MOVED = 1e-6  # a row whose posterior spreading changed by less was not reached by it
 
 
 class JudgedFiles(Protocol):
@@ -38,10 +33,7 @@ class JudgedFiles(Protocol):
     present: Path
     votes: Path
     lfs: Path
-    bag_votes: Path
-    weak_labels: Path
     posteriors: Path
-    choice: Path
     probabilities: Path
 
 
@@ -100,12 +92,6 @@ class Judged:
         return np.load(self.files.votes)
 
     @cached_property
-    def has_vote(self) -> NDArray[np.bool_]:
-        """(n,) whether an LF or a bag voted."""
-        voted: NDArray[np.bool_] = (self.votes != ABSTAIN).any(axis=1)
-        return voted | (np.load(self.files.bag_votes) != ABSTAIN)
-
-    @cached_property
     def lfs(self) -> list[dict[str, Any]]:
         """What ``lfs.json`` says of each LF, in column order."""
         described: list[dict[str, Any]] = json.loads(self.files.lfs.read_text(encoding="utf-8"))
@@ -126,13 +112,20 @@ class Judged:
         """(n, K) of the classifier."""
         return np.load(self.files.probabilities)
 
+    @cached_property
+    def models(self) -> list[str]:
+        """Label models, majority vote first; then each again with features."""
+        stems = {path.stem for path in self.files.posteriors.glob("*.npy")} - {"chosen"}
+        names = [stem for stem in stems if not stem.endswith(".covered")]
+        return sorted(names, key=lambda name: ("+" in name, name != "majority_vote", name))
+
     def posterior(self, name: str) -> NDArray[np.float32]:
         """(n, K) of a label model."""
         return np.load(self.files.posteriors / f"{name}.npy")
 
-    def has_posterior(self, name: str) -> bool:
-        """Whether this label model was run."""
-        return (self.files.posteriors / f"{name}.npy").is_file()
+    def knows(self, name: str) -> NDArray[np.bool_]:
+        """(n,) which items a label model had any evidence about."""
+        return np.load(self.files.posteriors / f"{name}.covered.npy")
 
 
 def label_steps(run: Judged) -> list[Step]:
@@ -146,18 +139,10 @@ def label_steps(run: Judged) -> list[Step]:
         return Step(key, title, hard_labels(p, run.keys), is_covered)
 
     steps = [
-        step(name, title, run.posterior(name), run.has_vote)
-        for name, title in MODEL_TITLES.items()
-        if run.has_posterior(name)
+        step(name, model_name(name, start=True), run.posterior(name), run.knows(name))
+        for name in run.models
     ]
-    for name, title in MODEL_TITLES.items():
-        if run.has_posterior(f"{name}+features"):
-            spread = run.posterior(f"{name}+features")
-            moved = np.abs(spread - run.posterior(name)).max(axis=1) > _MOVED
-            key, title = f"{name}+features", f"{title} + features"
-            steps.append(step(key, title, spread, run.has_vote | moved))
-    weak = pd.read_parquet(run.files.weak_labels, columns=["covered"])["covered"].to_numpy(bool)
-    chosen = step("chosen", "Weak labels", run.posterior("chosen"), weak)
+    chosen = step("chosen", "Weak labels", run.posterior("chosen"), run.knows("chosen"))
     cleaned = Step("cleaned", "Weak labels that cleaning keeps", chosen.labels, _kept(run, chosen))
     classifier = step("classifier", "Classifier", run.probabilities, run.present)
     return [*steps, chosen, cleaned, classifier]

@@ -1,7 +1,7 @@
 """Do stated probabilities mean what they say? Calibration error beside its null band.
 
 The expected calibration error (ECE) of a *perfectly* calibrated model is not 0 on a finite sample
-(0.02 to 0.06 at 500 rows with 15 bins), so it is always shown with the band that such a model would
+(0.02 to 0.07 at 500 rows with 15 bins), so it is always shown with the band that such a model would
 show, by simulation. Only an ECE above the band speaks against the model.
 
 Try it::

@@ -167,6 +167,6 @@ def _two_digits(value: float) -> int:
 
 
 def _range(sizes: Sequence[int], low: int | None, high: int | None) -> str:
-    start = f"from {low:,}" if low is not None else f"from fewer than {sizes[0]:,}"
-    end = f"to {high:,}" if high is not None else f"to more than {sizes[-1]:,}"
-    return f"{start} {end} within its 95 % interval"
+    start = f"{low:,}" if low is not None else f"fewer than {sizes[0]:,}"
+    end = f"{high:,}" if high is not None else f"more than {sizes[-1]:,}"
+    return f"{start} to {end} by the 95 % interval of their accuracy"

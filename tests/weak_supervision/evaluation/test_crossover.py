@@ -50,7 +50,7 @@ def test_worth_is_read_off_in_the_logarithm() -> None:
     assert worth.high == 290
     assert worth.sentence == (
         "Your weak labels are worth about 200 hand labels "
-        "(from 140 to 290 within its 95 % interval)."
+        "(140 to 290 by the 95 % interval of their accuracy)."
     )
 
 

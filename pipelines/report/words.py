@@ -1,0 +1,128 @@
+"""Numbers as words: every sentence of the report that depends on what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "comparison_words",
+    "headline_sentence",
+    "interval",
+    "model_name",
+    "percent",
+    "points",
+    "what_was_done",
+]
+
+MIN_ROWS = 20  # as weak_supervision.evaluation.MIN_ROWS: below this a number would mislead
+_MODELS = {
+    "majority_vote": "majority vote",
+    "snorkel": "Snorkel's label model",
+    "dawid_skene": "Dawid-Skene",
+}
+_RIVALS = {
+    "majority_vote": "majority vote",
+    "gold_only_accuracy_all": "training on the hand labels alone",
+}
+
+Numbers = Mapping[str, Any]
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return 0.8125 as ``81.2 %``, a missing value as a dash."""
+    return "\N{EN DASH}" if value is None or value != value else f"{100 * value:.{digits}f} %"
+
+
+def interval(measured: Numbers) -> str:
+    """Return the 95 % interval as ``79.1 to 83.1 %``; empty where there is none."""
+    low, high = measured.get("low"), measured.get("high")
+    if low is None or high is None or low != low:
+        return ""
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def points(difference: float) -> str:
+    """Return a difference of accuracies as ``+3.1 points``, with a real minus sign."""
+    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}") + " points"
+
+
+def model_name(key: str, *, start: bool = False) -> str:
+    """Return ``dawid_skene+features`` as ``Dawid-Skene, spread over the features``.
+
+    ``start`` writes the first letter large, as at the start of a line.
+    """
+    base, _, features = key.partition("+")
+    name = _MODELS.get(base, base)
+    name = name[:1].upper() + name[1:] if start else name
+    return f"{name}, spread over the features" if features else name
+
+
+def comparison_words(compared: Numbers) -> str:
+    """Return the outcome of a paired comparison; says so where nothing is clear."""
+    if "reason" in compared:
+        return f"not measured: {compared['reason']}"
+    span = f"{points(compared['low'])[:-7]} to {points(compared['high'])[:-7]}"
+    return f"{compared['verdict']}: {points(compared['difference'])} ({span})"
+
+
+def headline_sentence(evaluation: Numbers) -> str:
+    """Return what a reader should take away, and no more than the intervals allow."""
+    by_key = {entry["key"]: entry for entry in evaluation["headline"]}
+    classifier = by_key["classifier_accuracy"]
+    if classifier["value"] is None:
+        same = next(a for a in evaluation["agreement"] if a["key"] == "classifier_weak")
+        return (
+            f"There is no gold on test, so nothing here is an accuracy: the classifier agrees with "
+            f"{percent(same['value'])} of the weak labels. Label some test items to learn more."
+        )
+    if classifier["n"] < MIN_ROWS:
+        return (
+            f"Only {classifier['n']} test items have gold, too few for a number: the classifier is "
+            f"right on {round(classifier['value'] * classifier['n'])} of them."
+        )
+    sentence = (
+        f"The classifier is right on {percent(classifier['value'])} of {classifier['n']:,} test "
+        f"items ({interval(classifier)})"
+    )
+    clear, unclear = [], []
+    for compared in evaluation["comparisons"]:
+        rival = _RIVALS.get(compared["second"])
+        if compared["first"] != "classifier" or rival is None or "reason" in compared:
+            continue
+        if compared["verdict"] == "no clear difference":
+            unclear.append(rival)
+        else:
+            size = f"{abs(100 * compared['difference']):.1f} points"
+            clear.append(f"{size} {compared['verdict']} than {rival}")
+    if unclear:
+        clear.append(f"not clearly different from {' or '.join(unclear)}")
+    return f"{sentence}: {' and '.join(clear)}." if clear else f"{sentence}."
+
+
+def what_was_done(facts: Numbers) -> list[str]:
+    """Return the run in four or five short sentences, in order."""
+    rows, lfs = facts["evaluation"]["rows"], facts["lfs"]
+    labels, cleaning = facts["weak_labels"], facts["cleaning"]
+    lines = [
+        f"{len(lfs)} labelling functions, written by people, voted on {rows['voted']:,} of "
+        f"{rows['items']:,} items.",
+        f"Their votes became weak labels by {model_name(facts['choice']['chosen'])}, chosen "
+        "without looking at gold.",
+    ]
+    if facts["bags"].get("n_votes"):
+        lines.append(
+            f"{facts['bags']['n_bags']:,} bags with one label each added votes on "
+            f"{facts['bags']['n_votes']:,} items."
+        )
+    doubted = (
+        f"{cleaning['n_issues']:,} labels that the features contradict were marked as doubtful."
+    )
+    lines.append(doubted if cleaning["n_issues"] else "No label contradicts the features.")
+    people = labels["by_source"].get("human", 0)
+    beside = f" and {people:,} labels that people gave in review" if people else ""
+    lines.append(
+        f"A linear classifier learnt from the weak labels{beside}; gold was used to set its "
+        "temperature (dev) and to measure it (test), not to train it."
+    )
+    return lines

@@ -1,0 +1,200 @@
+"""Report: one self-contained page for people, and the same numbers as JSON for programs.
+
+Pictures are of dev items: whoever looks at mistakes on test and then changes an LF has used test
+up. Nothing in either file depends on a clock, a host or a folder's name.
+
+Try it: ``weaklight report``.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipelines.config import ReportConfig
+from pipelines.pixels import Pixels, load_pixels
+from pipelines.report import headline_sentence, percent, render, what_was_done
+from pipelines.stages.base import StageResult, Work
+from pipelines.store import hash_path
+from weaklight import __version__
+from weaklight.seeds import numpy_generator
+
+__all__ = ["ReportInputs", "report"]
+
+MAX_PICTURE_SIDE = 128  # keeps the page under a megabyte with 24 pictures in colour
+N_DOUBTED = 12
+N_PAIRS = 8
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything that the page shows; gold of test is not among it."""
+
+    items: Path
+    pixels: Path
+    ingest_report: Path
+    gold_dev: Path
+    encoder: Path
+    lfs: Path
+    bags_summary: Path
+    weak_labels: Path
+    choice: Path
+    issues: Path
+    probabilities: Path
+    evaluation: Path
+    lf_table: Path
+
+
+def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> StageResult:
+    """Write ``report.html`` and ``report.json``."""
+    weak = pd.read_parquet(inputs.weak_labels)
+    issues = pd.read_parquet(inputs.issues)
+    work.progress(0, 2, "collecting the numbers")
+    facts = _facts(inputs, config, work, weak, issues)
+    work.progress(1, 2, "drawing the page")
+    page = render(facts, _pictures(inputs, config, work, weak, issues))
+    text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
+    (work.out / "report.json").write_text(text, encoding="utf-8")
+    (work.out / "report.html").write_text(page, encoding="utf-8")
+    work.progress(2, 2, "done")
+    return StageResult(
+        outputs={"report": "report.html", "numbers": "report.json"},
+        metrics={"sentence": facts["sentence"], "kib": len(page.encode()) // 1024},
+        notes=(facts["sentence"],),
+    )
+
+
+def _facts(
+    inputs: ReportInputs,
+    config: ReportConfig,
+    work: Work,
+    weak: pd.DataFrame,
+    issues: pd.DataFrame,
+) -> dict[str, Any]:
+    """Return what ``report.json`` holds; see docs/report.md."""
+    evaluation = _read_json(inputs.evaluation)
+    history = _read_json(inputs.encoder / "history.json")
+    covered = weak[weak["covered"]]
+    pairs = Counter(zip(issues["label"], issues["suggested"], strict=True)).most_common()
+    pairs.sort(key=lambda pair: (-pair[1], pair[0]))  # ties by class, not by order of appearance
+    facts: dict[str, Any] = {
+        "title": config.title or "What the weak labels are worth",
+        "evaluation": evaluation,
+        "lfs": _lf_rows(inputs.lf_table),
+        "choice": _read_json(inputs.choice),
+        "weak_labels": {
+            "covered": len(covered),
+            "by_source": {str(k): int(v) for k, v in sorted(Counter(covered["source"]).items())},
+            "by_class": {
+                name: int((covered["label"] == c).sum()) for c, name in enumerate(work.classes)
+            },
+        },
+        "cleaning": {
+            "n_issues": len(issues),
+            "pairs": [
+                {"label": work.classes[a], "suggested": work.classes[b], "count": n}
+                for (a, b), n in pairs[:N_PAIRS]
+            ],
+        },
+        "bags": _read_json(inputs.bags_summary),
+        "encoder": {
+            **{k: v for k, v in _read_json(inputs.encoder / "encoder.json").items() if k in _SHOWN},
+            **history,
+        },
+        "ingest": _read_json(inputs.ingest_report),
+        "provenance": {
+            "weaklight": __version__,
+            "seed": work.seed,
+            "inputs": {f.name: hash_path(getattr(inputs, f.name))[0] for f in fields(inputs)},
+        },
+    }
+    return {
+        "sentence": headline_sentence(evaluation),
+        "what_was_done": what_was_done(facts),
+        **facts,
+    }
+
+
+_SHOWN = ("backbone", "width", "image_size", "channels")
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _lf_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the LF table as JSON rows: lists for arrays, None for NaN."""
+    return [
+        {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+        for row in json.loads(pd.read_parquet(path).to_json(orient="records"))
+    ]
+
+
+def _pictures(
+    inputs: ReportInputs,
+    config: ReportConfig,
+    work: Work,
+    weak: pd.DataFrame,
+    issues: pd.DataFrame,
+) -> dict[str, list[dict[str, Any]]]:
+    """Return dev items with a right and with a wrong weak label, and the most doubted labels."""
+    pixels = load_pixels(inputs.pixels)
+    said = np.load(inputs.probabilities).argmax(axis=1)
+    row_of = {item: row for row, item in enumerate(weak["item_id"])}
+    gold = pd.read_parquet(inputs.gold_dev)
+    rows = np.array([row_of[item] for item in gold["item_id"]], dtype=np.int64)
+    labelled = weak["covered"].to_numpy(bool)[rows]
+    rows, truth = rows[labelled], gold["gold"].to_numpy(np.int64)[labelled]
+    is_right = weak["label"].to_numpy()[rows] == truth
+    truth_of = dict(zip(rows.tolist(), truth.tolist(), strict=True))
+
+    def describe(row: int) -> dict[str, Any]:
+        label, confidence = int(weak["label"].iloc[row]), float(weak["confidence"].iloc[row])
+        return {
+            "src": _data_uri(pixels, row),
+            "title": str(weak["item_id"].iloc[row]),
+            "lines": [
+                ("weak", f"{work.classes[label]}, {percent(confidence, 0)}"),
+                ("gold", work.classes[truth_of[row]]),
+                ("classifier", work.classes[said[row]]),
+            ],
+        }
+
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for name, chosen, count in (
+        ("right", rows[is_right], config.pictures // 2),
+        ("wrong", rows[~is_right], config.pictures - config.pictures // 2),
+    ):
+        order = numpy_generator(work.seed, "report", name).permutation(len(chosen))[:count]
+        shown[name] = [describe(int(row)) for row in np.sort(chosen[order])]
+    doubted = issues.head(min(N_DOUBTED, config.pictures))
+    shown["doubted"] = [
+        {
+            "src": _data_uri(pixels, row_of[item]),
+            "title": str(item),
+            "lines": [("weak", work.classes[label]), ("suggested", work.classes[suggested])],
+        }
+        for item, label, suggested in zip(
+            doubted["item_id"], doubted["label"], doubted["suggested"], strict=True
+        )
+    ]
+    return shown
+
+
+def _data_uri(pixels: Pixels, row: int) -> str:
+    array: NDArray[np.uint8] = pixels[row]  # (H, W, C)
+    picture = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+    picture.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
