@@ -203,7 +203,11 @@ def _classifier(run: Judged, step: Step) -> dict[str, Any]:
         "split": split,
         "confusion": matrix.counts.tolist(),
         "per_class": [
-            {"class": name, "recall": recall.as_dict(), "precision": precision.as_dict()}
+            {
+                "class": name,
+                "recall": _proportion(recall, f"no {split} item of this class"),
+                "precision": _proportion(precision, "never said"),
+            }
             for name, recall, precision in per_class
         ],
         "worst": [

@@ -27,6 +27,7 @@ __all__ = ["Calibration", "ReliabilityBin", "calibration"]
 
 MAX_BINS = 15
 N_SIMULATIONS = 1000
+_DRAWS_AT_ONCE = 1 << 18  # simulated rows held at once: 1 MiB
 _LOG_FLOOR = 1e-12  # one certain mistake costs 27.6 nats instead of an infinite log-loss
 
 
@@ -112,7 +113,7 @@ def calibration(
 
     Notes
     -----
-    O(n K + n S) time and O(n) memory in the number S = 1000 of simulations.
+    O(n K + n S) time, O(n K) memory for S = 1000 simulations.
 
     References
     ----------
@@ -167,7 +168,10 @@ def _simulate_hits(
 ) -> NDArray[np.float64]:
     """Hits per bin of a model that is right exactly as often as it says, (S, B)."""
     generator = numpy_generator(seed, "calibration", "null")
-    counts = np.empty((N_SIMULATIONS, len(starts)))
-    for row in counts:  # one simulation at a time keeps memory at O(n)
-        row[:] = np.add.reduceat(generator.random(len(confidence)) < confidence, starts, dtype=int)
-    return counts
+    at_once = max(1, _DRAWS_AT_ONCE // len(confidence))
+    blocks = []
+    for first in range(0, N_SIMULATIONS, at_once):
+        size = (min(at_once, N_SIMULATIONS - first), len(confidence))
+        hits = generator.random(size, dtype=np.float32) < confidence
+        blocks.append(np.add.reduceat(hits, starts, axis=1, dtype=np.int64))
+    return np.concatenate(blocks).astype(np.float64)

@@ -43,13 +43,13 @@ def test_no_disagreement_does_not_claim_certainty() -> None:
 def test_the_interval_covers_at_nominal_rate() -> None:
     generator = np.random.default_rng(5)
     inside = []
-    for trial in range(400):
+    for trial in range(200):
         both = generator.random(150) < 0.5
         first = both | (generator.random(150) < 0.4)
         second = both | (generator.random(150) < 0.2)
         result = compare_paired(first, second, seed=trial)
         inside.append(result.low <= 0.1 <= result.high)  # 0.5 * (0.4 - 0.2)
-    assert np.mean(inside) == pytest.approx(0.95, abs=0.033)  # three sigma
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.047)  # three sigma
 
 
 def test_unaligned_rows_are_an_error() -> None:

@@ -1,0 +1,427 @@
+"""`evaluate` and `report` on a planted run: numbers computed by hand here, then looked up there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import fields
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.config import EvaluateConfig, ReportConfig
+from pipelines.report import charts
+from pipelines.report.words import headline_sentence, interval, model_name, percent, points
+from pipelines.stages.base import StageResult, Work
+from pipelines.stages.evaluate import EvaluateInputs, evaluate
+from pipelines.stages.report import ReportInputs, report
+from tests.pipelines.planted import CLASSES, LF_NAMES, Planted, write_run
+from weaklight.contracts import ABSTAIN
+from weaklight.intervals import Proportion, wilson
+
+HEADLINE = [
+    "majority_vote_accuracy",
+    "coverage",
+    "covered_accuracy",
+    "posterior_accuracy",
+    "classifier_accuracy",
+    "majority_vote_head_accuracy",
+    "gold_only_accuracy_100",
+    "gold_only_accuracy_all",
+    "knn_ssl",
+    "knn_pixels",
+]
+
+
+class Made:
+    """Both stages run on a planted run."""
+
+    def __init__(self, root: Path, planted: Planted, title: str = "", seed: int = 0) -> None:
+        self.planted = planted
+        self.evaluated = self._run(
+            root, "evaluate", evaluate, EvaluateInputs, EvaluateConfig(), seed
+        )
+        planted.files["evaluation"] = root / "evaluate" / "evaluation.json"
+        planted.files["lf_table"] = root / "evaluate" / "lf_table.parquet"
+        self.reported = self._run(
+            root, "report", report, ReportInputs, ReportConfig(title=title), seed
+        )
+        self.evaluation = json.loads(planted.files["evaluation"].read_text())
+        self.lf_table = pd.read_parquet(planted.files["lf_table"])
+        self.page = (root / "report" / "report.html").read_text()
+        self.numbers = json.loads((root / "report" / "report.json").read_text())
+        self.headline = {entry["key"]: entry for entry in self.evaluation["headline"]}
+
+    def _run(
+        self, root: Path, name: str, stage: Any, inputs: Any, config: Any, seed: int
+    ) -> StageResult:
+        out = root / name
+        out.mkdir()
+        paths = {f.name: self.planted.files[f.name] for f in fields(inputs)}
+        work = Work(out, root / "scratch", root / "cache", root, seed, CLASSES)
+        result: StageResult = stage(inputs(**paths), config, work)
+        assert all((out / file).exists() for file in result.outputs.values())
+        return result
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    root = tmp_path_factory.mktemp("planted")
+    return Made(root, write_run(root), title="Shoes & <i>bags</i>")
+
+
+@pytest.fixture(scope="module")
+def without_gold(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    root = tmp_path_factory.mktemp("without_gold")
+    return Made(root, write_run(root, gold_splits=()))
+
+
+# evaluate -----------------------------------------------------------------------------------------
+
+
+def majority_labels(planted: Planted) -> np.ndarray:
+    """Majority vote written out: count, and hand ties to the class that the item's hash picks."""
+    labels = np.empty(len(planted.votes), dtype=int)
+    for row, votes in enumerate(planted.votes):
+        counts = [int((votes == c).sum()) for c in range(3)]
+        tied = [c for c in range(3) if counts[c] == max(counts)]
+        digest = hashlib.sha1(f"item-{row:04d}".encode(), usedforsecurity=False).hexdigest()
+        labels[row] = tied[int(digest, 16) % len(tied)]
+    return labels
+
+
+def test_majority_vote_is_counted_by_hand(made: Made) -> None:
+    planted, test = made.planted, made.planted.split == "test"
+    right = majority_labels(planted) == planted.gold
+    covered = (planted.votes != ABSTAIN).any(axis=1)
+    for key, hits, n in (
+        ("majority_vote_accuracy", right[test].sum(), 200),
+        ("coverage", covered[test].sum(), 200),
+        ("covered_accuracy", right[test & covered].sum(), (test & covered).sum()),
+    ):
+        low, high = wilson(int(hits), int(n))
+        entry = made.headline[key]
+        assert (entry["value"], entry["n"]) == (pytest.approx(hits / n), n)
+        assert (entry["low"], entry["high"]) == (pytest.approx(low), pytest.approx(high))
+        assert entry["split"] == "test"
+
+
+def test_classifier_confusion_and_steps_agree_with_the_arrays(made: Made) -> None:
+    planted, test = made.planted, made.planted.split == "test"
+    said = np.load(planted.files["probabilities"]).argmax(axis=1)
+    confusion = np.zeros((3, 3), dtype=int)
+    np.add.at(confusion, (planted.gold[test], said[test]), 1)
+    assert made.evaluation["classifier"]["confusion"] == confusion.tolist()
+    accuracy = confusion.diagonal().sum() / 200
+    assert made.headline["classifier_accuracy"]["value"] == pytest.approx(accuracy)
+    steps = {step["key"]: step for step in made.evaluation["steps"]}
+    assert list(steps) == [
+        "majority_vote",
+        "dawid_skene",
+        "dawid_skene+features",
+        "majority_vote+features",
+        "chosen",
+        "cleaned",
+        "classifier",
+    ]
+    assert steps["classifier"]["test"]["overall"]["value"] == pytest.approx(accuracy)
+    dev = planted.split == "dev"
+    assert steps["classifier"]["dev"]["overall"]["value"] == pytest.approx(
+        (said == planted.gold)[dev].mean()
+    )
+    assert steps["chosen"]["test"] == steps["dawid_skene+features"]["test"]
+    assert steps["cleaned"]["test"]["overall"]["value"] is None
+    assert steps["cleaned"]["test"]["coverage"]["value"] <= 1
+
+
+def test_headline_has_every_key_with_an_interval(made: Made) -> None:
+    assert [entry["key"] for entry in made.evaluation["headline"]] == HEADLINE
+    for entry in made.evaluation["headline"]:
+        assert entry["low"] <= entry["value"] <= entry["high"]
+    assert made.evaluated.metrics == {k: made.headline[k]["value"] for k in HEADLINE}
+    # the planted features tell the classes apart; pixels do so by brightness, cosine ignores it
+    assert made.headline["knn_ssl"]["value"] > 0.7 > made.headline["knn_pixels"]["value"]
+
+
+def test_gold_only_100_is_the_median_draw_of_the_curve(made: Made) -> None:
+    crossover = made.evaluation["crossover"]
+    sizes = [point["size"] for point in crossover["points"]]
+    assert sizes == [20, 50, 100, 120]
+    values = sorted(crossover["points"][2]["values"])
+    assert len(values) == 5
+    assert made.headline["gold_only_accuracy_100"]["value"] == values[2]
+    assert made.headline["gold_only_accuracy_all"]["value"] == crossover["points"][3]["mean"]
+
+
+def test_comparisons_are_on_the_same_rows(made: Made) -> None:
+    compared = {(c["first"], c["second"]): c for c in made.evaluation["comparisons"]}
+    assert set(compared) == {
+        ("classifier", "majority_vote"),
+        ("classifier", "chosen"),
+        ("classifier", "majority_vote_head_accuracy"),
+        ("classifier", "gold_only_accuracy_100"),
+        ("classifier", "gold_only_accuracy_all"),
+        ("knn_ssl", "knn_pixels"),
+    }
+    planted, test = made.planted, made.planted.split == "test"
+    said = np.load(planted.files["probabilities"]).argmax(axis=1)
+    one, two = (said == planted.gold)[test], (majority_labels(planted) == planted.gold)[test]
+    against_majority = compared["classifier", "majority_vote"]
+    assert against_majority["only_first"] == (one & ~two).sum()
+    assert against_majority["only_second"] == (two & ~one).sum()
+    difference = (
+        made.headline["classifier_accuracy"]["value"]
+        - made.headline["majority_vote_accuracy"]["value"]
+    )
+    assert against_majority["difference"] == pytest.approx(difference)
+    assert against_majority["low"] < difference < against_majority["high"]
+
+
+def test_lf_table_holds_dev_and_test_side_by_side(made: Made) -> None:
+    planted, table = made.planted, made.lf_table.set_index("name")
+    assert tuple(table.index) == LF_NAMES
+    for j, name in enumerate(LF_NAMES):
+        voted = planted.votes[:, j] != ABSTAIN
+        assert table.loc[name, "coverage"] == pytest.approx(voted.mean())
+        for split in ("dev", "test"):
+            rows = voted & (planted.split == split)
+            right = int((planted.votes[rows, j] == planted.gold[rows]).sum())
+            assert table.loc[name, f"{split}_n"] == rows.sum()
+            if rows.any():
+                low, high = wilson(right, int(rows.sum()))
+                assert table.loc[name, f"{split}_accuracy"] == pytest.approx(right / rows.sum())
+                assert table.loc[name, f"{split}_low"] == pytest.approx(low)
+                assert table.loc[name, f"{split}_high"] == pytest.approx(high)
+    assert table.loc["good", "description"] == "Says good."
+
+
+def test_agreement_of_lf_pairs_is_counted_by_hand(made: Made) -> None:
+    votes, agreeing, pairs = made.planted.votes, 0, 0
+    for row in votes:
+        given = row[row != ABSTAIN]
+        for i in range(len(given)):
+            for j in range(i):
+                pairs += 1
+                agreeing += int(given[i] == given[j])
+    found = {a["key"]: a for a in made.evaluation["agreement"]}["lf_pairs"]
+    assert (found["n"], found["value"]) == (pairs, pytest.approx(agreeing / pairs))
+
+
+def test_without_gold_nothing_is_called_accuracy(without_gold: Made) -> None:
+    assert without_gold.evaluation["word"] == "agreement"
+    for key, entry in without_gold.headline.items():
+        if key == "coverage":
+            assert entry["value"] is not None
+        else:
+            assert (entry["value"], entry["low"], entry["high"], entry["n"]) == (
+                None,
+                None,
+                None,
+                0,
+            )
+            assert entry["reason"]
+    assert all("reason" in c for c in without_gold.evaluation["comparisons"])
+    assert "reason" in without_gold.evaluation["crossover"]
+    assert "reason" in without_gold.evaluation["calibration"]
+    assert all(a["value"] is not None for a in without_gold.evaluation["agreement"])
+    assert "nothing here is an accuracy" in without_gold.numbers["sentence"]
+    assert without_gold.lf_table["dev_n"].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "gold_splits", "key", "reason"),
+    [
+        ((60, 12, 30), ("dev", "test"), "gold_only_accuracy_100", "dev has only 12 gold rows"),
+        ((60, 30, 30), ("test",), "gold_only_accuracy_all", "no gold on the dev split"),
+        ((60, 30, 30), ("dev",), "classifier_accuracy", "no gold on the test split"),
+        ((60, 30, 0), ("dev",), "knn_ssl", "no gold on the test split"),
+    ],
+)
+def test_what_cannot_be_measured_says_why(
+    tmp_path: Path, sizes: tuple[int, int, int], gold_splits: tuple[str, ...], key: str, reason: str
+) -> None:
+    made = Made(tmp_path, write_run(tmp_path, sizes=sizes, gold_splits=gold_splits))
+    assert made.headline[key]["value"] is None
+    assert made.headline[key]["reason"].startswith(reason)
+    assert made.page.startswith("<!doctype html>")
+
+
+# report -------------------------------------------------------------------------------------------
+
+
+class Reader(HTMLParser):
+    """Collects tags, what they refer to, and the words of the page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.references: list[str] = []
+        self.words: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        self.references += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "data")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    return reader
+
+
+def test_the_page_is_whole_and_needs_nothing_from_outside(made: Made, without_gold: Made) -> None:
+    for page in (made.page, without_gold.page):
+        reader = read(page)
+        assert reader.open == []  # every tag is closed, in order
+        assert "script" not in reader.tags
+        assert all(r.startswith("data:image/png;base64,") for r in reader.references)
+        assert "url(" not in page
+        assert "@import" not in page
+        assert len(page.encode()) < 1_500_000
+        assert "prefers-color-scheme: dark" in page
+
+
+def test_every_user_string_is_escaped(made: Made) -> None:
+    assert "<script>" not in made.page
+    assert "<i>bags" not in made.page
+    assert "<b>bold" not in made.page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in made.page
+    assert "Shoes &amp; &lt;i&gt;bags&lt;/i&gt;" in made.page
+    assert "left-out functions &lt;better&gt;" in made.page
+    assert "&amp;amp;" not in made.page
+    assert "&amp;lt;" not in made.page
+
+
+def test_the_page_shows_the_numbers(made: Made) -> None:
+    words = re.sub(r"\s+", " ", " ".join(read(made.page).words))
+    for key in HEADLINE:
+        assert percent(made.headline[key]["value"]) in words
+    assert made.numbers["sentence"] in words
+    assert made.evaluation["crossover"]["sentence"] in words
+    for lf in made.numbers["lfs"]:
+        for split in ("dev", "test"):
+            if lf[f"{split}_n"] >= 20:
+                assert percent(lf[f"{split}_accuracy"]) in words
+    assert "too few" in words  # the shy LF
+    assert "Dropped: image cannot be decoded" in words
+    assert made.numbers["provenance"]["inputs"]["items"] in words
+
+
+def test_report_json_holds_the_same_numbers(made: Made) -> None:
+    assert made.numbers["evaluation"] == made.evaluation
+    assert made.numbers["cleaning"]["n_issues"] == 2
+    assert sum(made.numbers["weak_labels"]["by_class"].values()) == 720
+    items = made.planted.files["items"].read_bytes()
+    assert made.numbers["provenance"]["inputs"]["items"] == hashlib.sha256(items).hexdigest()
+
+
+def test_equal_inputs_give_equal_bytes_wherever_they_lie(made: Made, tmp_path: Path) -> None:
+    again = Made(tmp_path, write_run(tmp_path), title="Shoes & <i>bags</i>")
+    assert again.page == made.page
+    assert again.numbers == made.numbers
+    pd.testing.assert_frame_equal(again.lf_table, made.lf_table)
+
+
+def test_pictures_are_of_dev_and_sorted_right_from_wrong(made: Made) -> None:
+    planted = made.planted
+    weak = pd.read_parquet(planted.files["weak_labels"])["label"].to_numpy()
+    right, wrong = re.search(
+        r"label is wrong(.*?)label is right(.*?)</section>", made.page, re.DOTALL
+    ).groups()[::-1]
+    for part, expected in ((right, True), (wrong, False)):
+        rows = [int(r) for r in re.findall(r'alt="item item-(\d{4})"', part)]
+        assert len(rows) == 12
+        assert set(planted.split[rows]) == {"dev"}
+        assert set((weak == planted.gold)[rows]) == {expected}
+
+
+# words and charts ---------------------------------------------------------------------------------
+
+
+def test_numbers_as_words() -> None:
+    assert percent(0.8125) == "81.2 %"
+    assert percent(None) == "\N{EN DASH}"
+    assert interval(Proportion(90, 100).as_dict()) == "82.6 to 94.5 %"
+    assert interval({"low": None, "high": None}) == ""
+    assert points(-0.031) == "\N{MINUS SIGN}3.1 points"
+    assert model_name("dawid_skene+features", start=True) == "Dawid-Skene, spread over the features"
+    assert model_name("majority_vote") == "majority vote"
+
+
+def headline_of(classifier: Proportion, verdicts: dict[str, float]) -> str:
+    compared = [
+        {
+            "first": "classifier",
+            "second": second,
+            "difference": difference,
+            "verdict": "better"
+            if difference > 0
+            else "worse"
+            if difference < 0
+            else "no clear difference",
+        }
+        for second, difference in verdicts.items()
+    ]
+    entry = {"key": "classifier_accuracy", **classifier.as_dict()}
+    return headline_sentence({"headline": [entry], "comparisons": compared, "agreement": []})
+
+
+def test_the_sentence_claims_no_more_than_the_comparisons() -> None:
+    start = "The classifier is right on 80.0 % of 1,000 test items (77.4 to 82.4 %)"
+    measured = Proportion(800, 1000)
+    assert headline_of(measured, {"majority_vote": 0.1, "gold_only_accuracy_all": -0.02}) == (
+        f"{start}: 10.0 points better than majority vote and 2.0 points worse than training on the "
+        "hand labels alone."
+    )
+    assert headline_of(measured, {"majority_vote": 0, "gold_only_accuracy_all": 0}) == (
+        f"{start}: not clearly different from majority vote or training on the hand labels alone."
+    )
+    assert headline_of(measured, {}) == f"{start}."
+    assert "too few for a number" in headline_of(Proportion(9, 10), {})
+
+
+def test_charts_escape_and_describe() -> None:
+    drawn = [
+        charts.step_chart([charts.StepPoint("a <b>", 0.5, 0.4, 0.6, None)]),
+        charts.crossover_chart([(20, 0.5, 0.4, 0.6)], (0.7, 0.6, 0.8)),
+        charts.calibration_chart([(0.5, 0.4, 0.3, 0.6, 20), (1.0, 1.0, 1.0, 1.0, 20)]),
+        charts.confusion_chart(['"quoted" & <b>', "x" * 40], [[3, 0], [1, 0]]),
+        charts.training_chart([(1, 2.0)], [(1, 0.4)]),
+    ]
+    for chart in drawn:
+        reader = read(str(chart))
+        assert reader.open == []
+        assert "b" not in reader.tags
+        assert "nan" not in chart
+        assert 'role="img"' in chart
+    assert charts.interval_bar(None, None, None).count("circle") == 0
+    assert 'cx="50.00%"' in charts.interval_bar(0.5, 0.4, 0.6)
+
+
+def test_crossover_axis_is_logarithmic() -> None:
+    chart = charts.crossover_chart(
+        [(10, 0.5, 0.5, 0.5), (100, 0.6, 0.6, 0.6), (1000, 0.7, 0.7, 0.7)], (0.6, 0.55, 0.65)
+    )
+    first, second, third = (
+        float(x) for x in re.findall(r'<circle class="rival" cx="([\d.]+)"', chart)
+    )
+    assert second - first == pytest.approx(third - second, abs=0.2)
