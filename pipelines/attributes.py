@@ -23,9 +23,12 @@ __all__ = ["ATTRIBUTES", "measure"]
 
 GRID = 32  # rows and columns of the common grid; a 28-pixel picture loses nothing on it
 HALF = GRID // 2
-CHUNK = 1_024  # pictures measured at once, about 60 MB
+CHUNK_BYTES = 2**20  # of pictures measured at once: 1,024 of 28 x 28; needs 100 MB beside them
 MIN_CONTRAST = 8  # grey levels: fainter differences from the background are noise
 CONTRAST_SHARE = 0.08  # of the picture's strongest contrast: keeps dark cloth on a dark ground
+# A power of two: sums of its multiples are exact in any order, and so are sums of their squares, so
+# that a row comes out the same to the last bit whichever rows numpy walks through beside it.
+SHADE_STEP = 2.0**-12
 
 ATTRIBUTES: dict[str, str] = {
     "aspect": "Height of the item divided by its width.",
@@ -71,7 +74,7 @@ class _Frames(NamedTuple):
     aspect: NDArray[np.float64]  # (n,)
     mask: NDArray[np.bool_]  # (n, G, G) the item covers this cell
     inside: NDArray[np.bool_]  # (n, G, G) the item or a hole in it
-    shade: NDArray[np.float64]  # (n, G, G) contrast to the background, 0 to 1
+    contrast: NDArray[np.float64]  # (n, G, G) grey levels to the background, multiples of 1/2
 
 
 def measure(pixels: NDArray[np.uint8]) -> pd.DataFrame:
@@ -94,19 +97,20 @@ def measure(pixels: NDArray[np.uint8]) -> pd.DataFrame:
 
     Notes
     -----
-    About 0.2 ms a picture of 28 x 28 on one core, 60 MB at a time.
+    O(n H W) time, about 0.13 ms for a picture of 28 x 28 on one core; 100 MB at a time.
     """
     if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[3] not in (1, 3):
         raise DataError(
             f"pixels must be (n, H, W, 1 or 3) uint8, but came as {pixels.shape} {pixels.dtype}; "
             "decode the images first"
         )
-    chunks = [_measure(pixels[i : i + CHUNK]) for i in range(0, len(pixels), CHUNK)]
-    return pd.concat(chunks, ignore_index=True) if chunks else _table({}, 0)
+    rows = max(1, CHUNK_BYTES // max(pixels[:1].size, GRID**2))
+    chunks = [_measure(pixels[i : i + rows]) for i in range(0, len(pixels), rows)]
+    return pd.concat(chunks, ignore_index=True) if chunks else _unmeasured(0)
 
 
-def _table(columns: dict[str, NDArray[np.float64]], n: int) -> pd.DataFrame:
-    return pd.DataFrame(columns, columns=list(ATTRIBUTES), index=range(n), dtype=np.float64)
+def _unmeasured(n: int) -> pd.DataFrame:
+    return pd.DataFrame(np.nan, index=range(n), columns=list(ATTRIBUTES))
 
 
 def _measure(pixels: NDArray[np.uint8]) -> pd.DataFrame:
@@ -114,7 +118,7 @@ def _measure(pixels: NDArray[np.uint8]) -> pd.DataFrame:
     threshold = np.maximum(MIN_CONTRAST, CONTRAST_SHARE * contrast.max(axis=(1, 2)))
     mask = np.greater(contrast, threshold[:, None, None])
     present = mask.any(axis=(1, 2))
-    table = _table({}, len(pixels))
+    table = _unmeasured(len(pixels))
     if present.any():
         frames = _frame(mask[present], contrast[present])
         columns = {**_outline(frames), **_garment(frames), **_shoe(frames), **_cloth(frames)}
@@ -145,7 +149,7 @@ def _frame(mask: NDArray[Any], contrast: NDArray[np.float64]) -> _Frames:
     x = (left[:, None] + np.floor(cell * wide[:, None])).astype(np.intp)
     at = np.arange(n)[:, None, None], y[:, :, None], x[:, None, :]
     framed = mask[at]
-    return _Frames(tall / wide, framed, framed | _holes(framed), contrast[at] / 255)
+    return _Frames(tall / wide, framed, framed | _holes(framed), contrast[at])
 
 
 def _strip(frames: NDArray[Any]) -> NDArray[Any]:
@@ -255,9 +259,9 @@ def _shoe(f: _Frames) -> dict[str, NDArray[np.float64]]:
 
 def _cloth(f: _Frames) -> dict[str, NDArray[np.float64]]:
     """Brightness, and what is seen on the cloth, measured against that brightness."""
-    shade = np.where(f.mask, f.shade, 0.0)
-    brightness = shade.sum(axis=(1, 2)) / f.mask.sum(axis=(1, 2))
-    shade /= brightness[:, None, None]
+    level = np.where(f.mask, f.contrast, 0.0)
+    brightness = level.sum(axis=(1, 2)) / f.mask.sum(axis=(1, 2))
+    shade = np.round(level / brightness[:, None, None] / SHADE_STEP) * SHADE_STEP
     inner, strip = _eroded(f.inside), _strip(shade)
     across = np.abs(_unstrip(sobel(strip, axis=1))) * inner
     down = np.abs(_unstrip(sobel(strip, axis=0))) * inner
@@ -268,10 +272,10 @@ def _cloth(f: _Frames) -> dict[str, NDArray[np.float64]]:
     ridge = 2 * torso[:, :, 2:-2] - torso[:, :, :-4] - torso[:, :, 4:]  # (n, 22, G - 4)
     arm_side = ridge[:, :, np.r_[1:8, 20:27]]
     return {
-        "brightness": brightness,
+        "brightness": brightness / 255,
         "texture": edges / np.maximum(inner.sum(axis=(1, 2)), 1),
         "roughness": np.abs(np.diff(front, axis=1)).mean(axis=(1, 2)),
-        "print": chest.std(axis=(1, 2)),
+        "print": np.sqrt((chest**2).mean(axis=(1, 2)) - chest.mean(axis=(1, 2)) ** 2),
         "front_line": np.abs(ridge.mean(axis=1))[:, 11:17].max(axis=1),
         "sleeve_line": (-arm_side).clip(0).mean(axis=1).max(axis=1),
         "side_shade": torso[:, :, np.r_[0:8, 24:32]].mean(axis=(1, 2)) - front.mean(axis=(1, 2)),
