@@ -128,7 +128,7 @@ def test_an_lf_out_of_time_abstains_on_that_shard_and_is_not_cached(lfs_folder, 
         def fine(item): return "dress"
         """
     )
-    options = {"shard_rows": 2, "time_limit_s": 0.3, "cache_dir": tmp_path / "cache"}
+    options = {"shard_rows": 2, "time_limit_s": 0.6, "cache_dir": tmp_path / "cache"}
     for _ in range(2):  # the second time only what was lost is tried again
         start = time.monotonic()
         result = apply(folder, garments, **options)
@@ -138,7 +138,7 @@ def test_an_lf_out_of_time_abstains_on_that_shard_and_is_not_cached(lfs_folder, 
         assert result.votes[:, 2].tolist() == [1] * 6
         loops, sleeps, fine = result.reports
         assert (loops.timed_out_shards, loops.timed_out_rows, loops.n_errors) == (1, 2, 0)
-        assert loops.note == "ran longer than 0.3 s on 1 shards, so it abstains on 2 rows"
+        assert loops.note == "ran longer than 0.6 s on 1 shards, so it abstains on 2 rows"
         assert (sleeps.timed_out_rows, fine.timed_out_rows) == (2, 0)
     text = (folder / "f.py").read_text()
     (folder / "f.py").write_text(text.replace("pass", "pass  # a comment does not bring it back"))
@@ -225,7 +225,11 @@ def test_damaged_cache_files_are_voted_on_again(lfs_folder, garments, tmp_path, 
 
 def test_many_small_additions_are_merged_into_one_file(lfs_folder, tmp_path):
     folder = lfs_folder(
-        f="@labeling_function()\ndef odd(item): return 'boot' if item.x % 2 else 1 / (item.x % 10)\n"
+        f="""
+        @labeling_function()
+        def odd(item):
+            return "boot" if item.x % 2 else 1 / (item.x % 10)
+        """
     )
     table = pd.DataFrame({"item_id": [str(i) for i in range(80)], "x": range(80)})
     for n in range(2, 81, 2):
@@ -233,6 +237,28 @@ def test_many_small_additions_are_merged_into_one_file(lfs_folder, tmp_path):
     assert len(list((tmp_path / "c").rglob("*.votes"))) < 40
     fresh = apply(folder, table, features=None, workers=0)
     assert grown.votes.tolist() == fresh.votes.tolist() and grown.reports == fresh.reports
+
+
+def test_what_a_killed_run_left_half_written_is_cleared_away(lfs_folder, garments, tmp_path):
+    folder = lfs_folder(f=HONEST)
+    apply(folder, garments, workers=0, cache_dir=tmp_path / "c")
+    old, young = (next((tmp_path / "c").iterdir()) / f".{name}.tmp" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    apply(folder, garments, workers=0, cache_dir=tmp_path / "c")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_a_folder_that_workers_cannot_load_is_named(lfs_folder, garments):
+    folder = lfs_folder(f=HONEST)
+    lfs = load_folder(folder)
+    (folder / "f.py").write_text("def (")
+    with pytest.raises(LabelingError, match=r"f\.py, line 1: not valid Python"):
+        apply_lfs(lfs, garments, classes=CLASSES, class_sets=SETS, workers=2)
+    (folder / "f.py").write_text("import os\nos._exit(9)")
+    with pytest.raises(LabelingError, match="it exited with code 9; see the messages"):
+        apply_lfs(lfs, garments, classes=CLASSES, class_sets=SETS, workers=1)
 
 
 def test_a_cache_that_cannot_be_written_is_a_storage_error(lfs_folder, garments, tmp_path):

@@ -62,6 +62,22 @@ def test_item_gives_plain_values_by_attribute_and_by_key(garments):
     assert list(items_of(garments))[2].note is None
 
 
+def test_item_shows_itself(garments):
+    item = next(items_of(garments[["item_id", "gap"]]))
+    assert repr(item) == "Item(item_id='a', gap=0.5)"
+    assert dir(item) == ["gap", "item_id"]
+
+
+def test_more_distinct_problems_than_are_kept_still_count():
+    @labeling_function()
+    def always_new(item):
+        raise ValueError(item.x)
+
+    out = always_new.run(pd.DataFrame({"x": range(200)}), BALLOT)
+    assert (out.trouble > 0).all() and len(out.problems) == 64
+    assert out.problems[0].text.endswith("ValueError: 0")
+
+
 def test_item_names_the_nearest_column(garments):
     item = next(items_of(garments))
     with pytest.raises(AttributeError, match="no column 'aspct'; did you mean 'aspect'"):

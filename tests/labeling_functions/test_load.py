@@ -64,6 +64,7 @@ def test_an_edit_within_the_same_second_is_seen(lfs_folder):
         ("import no_such_thing\n", r"line 2: .*no_such_thing"),
         ("from _helper import x\n", r"write `from \._helper import \.\.\.` with the dot"),
         ("lf = prototype('bag', [])\n", r"line 2: loading stopped with a prototype needs"),
+        ("import weaklight.no_such\n", "ModuleNotFoundError"),
         (
             "@labeling_function()\ndef a(item): ...\n@labeling_function()\ndef a(item): ...\n",
             "a is defined on lines 3 and 5",
@@ -87,6 +88,13 @@ def test_duplicate_names_in_two_files(lfs_folder):
         load_folder(lfs_folder(one=text, two=text))
 
 
+def test_a_dot_in_a_file_name(lfs_folder):
+    folder = lfs_folder()
+    (folder / "a.b.py").write_text("x = 1\n")
+    with pytest.raises(LabelingError, match="rename it"):
+        load_folder(folder)
+
+
 def test_no_folder_and_empty_folder(tmp_path):
     with pytest.raises(LabelingError, match="expected a folder"):
         load_folder(tmp_path / "none")
@@ -102,15 +110,19 @@ def test_a_snorkel_lf_works_unchanged(lfs_folder, garments):
                 '''Snorkel: a wide gap.'''
                 return 0 if x.gap > limit else -1
             short = LabelingFunction("short", lambda x: 1 if x.aspect < 1 else -1)
+            bad = LabelingFunction("bad", lambda x: 9 if x.gap else len(x.note))
         """
     )
-    gap, short = load_folder(folder)
+    gap, short, bad = load_folder(folder)
     assert isinstance(gap, SnorkelFunction)
     assert (gap.name, gap.description) == ("gap", "Snorkel: a wide gap.")
     ballot = Ballot(("trouser", "boot"))
     assert gap.run(garments, ballot).votes.tolist() == [0, -1, -1, -1, 0, 0]
     assert short.run(garments, ballot).votes.tolist() == [-1, -1, -1, 1, 1, -1]
     assert gap.digest != short.digest
+    out = bad.run(garments, ballot)
+    assert (out.votes == -1).all() and (out.trouble > 0).all()
+    assert {problem.kind for problem in out.problems} == {"unknown", "raised"}
 
 
 def test_loading_stays_light(lfs_folder):

@@ -83,24 +83,58 @@ def test_order_of_definitions_and_other_files_do_not_count(lfs_folder):
     assert {name: after[name] for name in before} == before
 
 
+READS_X = "@labeling_function()\ndef lf(item): return X\n"
 OPAQUE = {
-    "globals": "for w in ['a']:\n    globals()['lf_' + w] = labeling_function(name=w)(lambda item: 1)\n",
-    "global": "X = 1\ndef up():\n    global X\n    X = 2\n@labeling_function()\ndef lf(item): return X\n",
-    "mutated": "X = []\ndef up():\n    X.append(1)\n@labeling_function()\ndef lf(item): return X[0]\n",
-    "assigned": "X = []\n_ = X.append(1)\n@labeling_function()\ndef lf(item): return X[0]\n",
-    "star": "from ._other import *\n@labeling_function()\ndef lf(item): return Y\n",
-    "nested": "@labeling_function()\ndef lf(item):\n    from ._other import Y\n    return Y\n",
+    "globals": "for w in ['a']:\n"
+    "    globals()['lf_' + w] = labeling_function(name=w)(lambda item: 1)\n",
+    "global": "X = 1\ndef up():\n    global X\n    X = 2\n" + READS_X,
+    "appended": "X = []\ndef up():\n    X.append(1)\n" + READS_X,
+    "item set": "X = {}\ndef up():\n    X['a']['b'] = 1\n" + READS_X,
+    "assigned": "X = []\n_ = X.append(1)\n" + READS_X,
+    "star": "from ._other import *\n" + READS_X,
+    "nested": "@labeling_function()\ndef lf(item):\n    from ._other import X\n    return X\n",
     "unknown": "@labeling_function()\ndef lf(item): return no_such_name\n",
+    "opaque sibling": "from ._opaque import X\n" + READS_X,
 }
 
 
 @pytest.mark.parametrize("text", OPAQUE.values(), ids=OPAQUE)
 def test_what_cannot_be_followed_covers_the_whole_folder(lfs_folder, text):
-    (before,) = load_folder(lfs_folder(f=text, _other="Y = 1\n"))
-    (after,) = load_folder(lfs_folder(f=text, _other="Y = 2\n"))
+    lfs_folder(_opaque="X = 1\ndef up():\n    global X\n    X = 2\n")
+    (before,) = load_folder(lfs_folder(f=text, _other="X = 1\n"))
+    (after,) = load_folder(lfs_folder(f=text, _other="X = 2\n"))
     assert before.digest != after.digest
-    (comment,) = load_folder(lfs_folder(f=text, _other="Y = 2  # more\n"))
+    (comment,) = load_folder(lfs_folder(f=text, _other="X = 2  # more\n"))
     assert comment.digest == after.digest
+
+
+def test_every_way_to_bind_a_local_name_is_understood(lfs_folder):
+    text = """
+        import re as regex
+        if True:
+            LIMIT = 1
+        class Words(list):
+            def first(self, *rest, **more): return self[0]
+        @labeling_function()
+        def lf(item):
+            import json
+            try:
+                a, *b = json.loads(item.note)
+                with open(__file__) as stream: pass
+                match {"x": a, **item.more}:
+                    case {"x": [c, *d], **e}: pass
+                    case str() as f: pass
+            except ValueError as error:
+                return Words(str(error)).first()
+            def inner(g): return (h := g)
+            return [i for i in (lambda j: j)(b)] and inner(regex.escape(a)), c, d, e, f, LIMIT
+        """
+    (before,) = load_folder(lfs_folder(f=text, other="X = 1\n"))
+    (after,) = load_folder(lfs_folder(f=text, other="X = 2\n"))
+    assert before.digest == after.digest
+    for edit in [("LIMIT = 1", "LIMIT = 2"), ("self[0]", "self[1]")]:
+        (edited,) = load_folder(lfs_folder(f=text.replace(*edit), other="X = 1\n"))
+        assert edited.digest != before.digest
 
 
 def test_a_factory_is_followed_to_its_arguments(lfs_folder):
