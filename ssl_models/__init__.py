@@ -5,8 +5,6 @@ Try it::
     config, reasons = suggest_settings(n=8000, size=28, channels=1)
     pretrain(pixels, config, out=Path("encoder"), scratch=Path("scratch"))
     features = embed(load_encoder(Path("encoder")), pixels)
-
-Several devices: :mod:`ssl_models.launch`, which is also a program and so not imported here.
 """
 
 from ssl_models.augment import Augment, AugmentConfig
@@ -15,6 +13,7 @@ from ssl_models.config import TrainConfig
 from ssl_models.embed import embed
 from ssl_models.encoders import load_encoder, save_encoder
 from ssl_models.knn import knn_predict_proba
+from ssl_models.launch import LaunchSpec, launch
 from ssl_models.methods import METHODS, Method
 from ssl_models.monitor import Health, measure, verdict
 from ssl_models.suggest import suggest_settings
@@ -27,11 +26,13 @@ __all__ = [
     "AugmentConfig",
     "Backbone",
     "Health",
+    "LaunchSpec",
     "Method",
     "TrainConfig",
     "build_backbone",
     "embed",
     "knn_predict_proba",
+    "launch",
     "load_encoder",
     "measure",
     "pretrain",

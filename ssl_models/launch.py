@@ -1,43 +1,29 @@
 """Pretraining on several devices: ``torchrun`` as a child that goes on after a crash.
 
-The worker can also be started by hand::
-
-    torchrun --nproc-per-node 2 -m ssl_models.launch --spec spec.json
-
-where ``spec.json`` holds ``pixels`` (a .npy), ``config``, ``out`` and ``scratch``.
+Try it: ``launch(LaunchSpec(pixels, config, out, scratch), n_devices=2)``.
 """
 
 from __future__ import annotations
 
-import argparse
-import ctypes
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-import torch.distributed as dist
-
 from ssl_models.checkpoints import CheckpointStore, write_json
 from ssl_models.config import TrainConfig
-from ssl_models.distributed import local_rank, rank
-from ssl_models.hardware import resolve_device
-from ssl_models.trainer import Progress, pretrain
+from ssl_models.trainer import Progress
 from weaklight import errors
-from weaklight.errors import ConfigError, TrainingError, WeaklightError
+from weaklight.errors import ConfigError, TrainingError
 
-__all__ = ["LaunchSpec", "launch"]
+__all__ = ["MARK", "LaunchSpec", "launch"]
 
 logger = logging.getLogger(__name__)
 MARK = "weaklight-pretrain "  # starts each line in which a worker speaks to its launcher
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -117,7 +103,7 @@ def _run_agent(
     spec: Path, n_devices: int, progress: Progress | None
 ) -> tuple[dict[str, Any] | None, int]:
     """Run torchrun once; return (result or None after a crash, exit code)."""
-    command = [sys.executable, "-m", "ssl_models.launch", "--spec", str(spec)]
+    command = [sys.executable, "-m", "ssl_models.worker", "--spec", str(spec)]
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     agent = subprocess.Popen(
         [*command, "--processes", str(n_devices), "--parent", str(os.getpid())],
@@ -146,64 +132,3 @@ def _run_agent(
             agent.terminate()  # torchrun passes it on to its workers
         agent.wait()
     return (result if agent.returncode == 0 else None), agent.returncode
-
-
-def _agent(spec: str, processes: int, parent: int) -> None:
-    """Become torchrun, and end when the launcher does, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it ended before the line above
-            return
-    from torch.distributed.run import main as torchrun
-
-    torchrun(
-        ["--standalone", f"--nproc-per-node={processes}", "-m", "ssl_models.launch", "--spec", spec]
-    )
-
-
-def _worker(path: Path) -> int:
-    """Train as one of several processes; speak to the launcher on stdout."""
-    spec = LaunchSpec.read(path)
-    device = resolve_device(spec.config.device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    if device.type == "cuda":
-        torch.cuda.set_device(local_rank())
-    try:
-        pixels = np.load(spec.pixels, mmap_mode="r", allow_pickle=False)
-        result = pretrain(
-            pixels,
-            spec.config,
-            spec.out,
-            spec.scratch,
-            progress=lambda *step: _say({"progress": step}),
-        )
-        _say({"result": result})
-        return 0
-    except WeaklightError as error:
-        _say({"error": type(error).__name__, "message": str(error)})
-        return error.exit_code
-    finally:
-        dist.destroy_process_group()
-
-
-def _say(word: dict[str, Any]) -> None:
-    if rank() == 0 or "error" in word:
-        sys.stdout.write(MARK + json.dumps(word) + "\n")
-        sys.stdout.flush()
-
-
-def main() -> int:
-    """Start torchrun (with ``--processes``) or be one of its workers."""
-    parser = argparse.ArgumentParser(prog="python -m ssl_models.launch")
-    parser.add_argument("--spec", type=Path, required=True)
-    parser.add_argument("--processes", type=int, help="start so many workers and wait for them")
-    parser.add_argument("--parent", type=int, default=os.getppid(), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.processes:
-        _agent(str(arguments.spec), arguments.processes, arguments.parent)
-        return 0
-    return _worker(arguments.spec)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
