@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from pipelines.config import AggregateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.bags import read_votes
-from weak_supervision.choice import WITH_FEATURES, Choice, choose
-from weak_supervision.label_models import hard_labels
-from weak_supervision.neighbors import NeighborGraph
+from weak_supervision.candidates import WITH_FEATURES
+from weak_supervision.choice import Choice, choose
+from weak_supervision.label_models import covered, hard_labels
+from weak_supervision.neighbors import NeighborGraph, reached
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
 
@@ -57,18 +58,24 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         )
     features = np.load(inputs.features, allow_pickle=False)
     features[~np.load(inputs.present, allow_pickle=False)] = np.nan
+    graph = NeighborGraph.load(inputs.graph)
     work.progress(0, 1, "label models, and which to trust")
     choice = choose(
         votes,
         n_classes=len(work.classes),
         class_sets=work.class_sets,
         features=features,
-        graph=NeighborGraph.load(inputs.graph),
+        graph=graph,
         human=human,
         seed=work.seed,
     )
     chosen, reason = _decide(choice, config)
-    posterior, known = choice.posteriors[chosen], choice.evidence[chosen]
+    said = covered(votes) | (human != ABSTAIN)
+    spread_to = reached(said, graph)
+    knows = {
+        name: spread_to if name.endswith(WITH_FEATURES) else said for name in choice.posteriors
+    }
+    posterior, known = choice.posteriors[chosen], knows[chosen]
     labels = hard_labels(posterior, known)
     weak = pd.DataFrame({"item_id": items["item_id"]})
     for k, name in enumerate(work.classes):
@@ -84,7 +91,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     folder.mkdir()
     for name, candidate in choice.posteriors.items():
         np.save(folder / f"{name}.npy", candidate)
-        np.save(folder / f"{name}.covered.npy", choice.evidence[name])
+        np.save(folder / f"{name}.covered.npy", knows[name])
     np.save(folder / "chosen.npy", posterior)
     np.save(folder / "chosen.covered.npy", known)
     overruled = items["item_id"].to_numpy()[choice.overruled_unanimous].tolist()

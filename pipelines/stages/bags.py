@@ -49,7 +49,7 @@ def bags(inputs: BagsInputs, config: BagsConfig, work: Work) -> StageResult:
     reason = _nothing_to_learn(labels, config)
     if reason is None:
         order = {bag: i for i, bag in enumerate(labels["bag_id"])}
-        bag_index = items["bag_id"].map(lambda b: order.get(b, -1)).to_numpy(dtype=np.int64)
+        bag_index = np.array([order.get(b, -1) for b in items["bag_id"]], dtype=np.int64)
         bag_index[~present] = -1
         y = labels["bag_label"].to_numpy(dtype=np.int64)
         work.progress(0, 1, "attention-based multiple-instance learning")

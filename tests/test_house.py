@@ -1,0 +1,64 @@
+"""What holds for the house as a whole: exports, light imports, quick help."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOMS = ("weaklight", "labeling_functions", "ssl_models", "weak_supervision", "pipelines", "app")
+HEAVY = ("torch", "prefect", "snorkel", "sklearn", "cleanlab", "skimage")
+
+
+def packages() -> list[str]:
+    found = list(ROOMS)
+    for room in ROOMS:
+        module = importlib.import_module(room)
+        found += [
+            p.name for p in pkgutil.walk_packages(module.__path__, f"{room}.") if p.ispkg
+        ]
+    return found
+
+
+@pytest.mark.parametrize("name", packages())
+def test_all_names_what_is_there_once(name: str) -> None:
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert [n for n in exported if not hasattr(module, n)] == []
+    assert len(set(exported)) == len(exported)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "labeling_functions",
+        "pipelines.config",
+        "pipelines.engine",
+        "pipelines.queries",
+        "pipelines.reviews",
+        "app.launch",
+        "app.services",
+    ],
+)
+def test_the_light_half_stays_light(module: str) -> None:
+    code = (
+        f"import sys, {module}\n"
+        f"print([h for h in {HEAVY!r} if h in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_answers_in_half_a_second() -> None:
+    def once() -> float:
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "weaklight.cli", "--help"], check=True, capture_output=True
+        )
+        return time.perf_counter() - started
+
+    assert min(once() for _ in range(5)) < 0.5
