@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from weak_supervision.evidence import agreement_above_chance, one_hot
+from weak_supervision.evidence import agreement_above_chance
 from weak_supervision.label_models import MODELS, covered, hard_labels
 from weak_supervision.neighbors import ALPHA, NeighborGraph, reached, spread
 from weak_supervision.noise.find import out_of_fold_proba
@@ -143,7 +143,7 @@ class Trial:
             return
         predicted = out_of_fold_proba(
             features,
-            one_hot(candidate.posterior),  # label quality is compared, not how sure a model sounds
+            candidate.posterior,
             usable.astype(np.float32),
             folds=FOLDS,
             seed=self._seed,

@@ -89,7 +89,7 @@ class NeighborGraph:
                 name: np.load(folder / f"{name}.npy", allow_pickle=False)
                 for name in ("indptr", "indices", "data")
             }
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise ArtifactError(
                 f"a neighbor graph is three .npy files in {folder}, but reading failed: {error}; "
                 "run the embed stage again"

@@ -33,7 +33,8 @@ class SnorkelModel:
     Parameters
     ----------
     n_epochs, lr
-        Snorkel's own tutorials use 500 steps; its default of 100 stops short of convergence.
+        Of Snorkel's gradient descent. 200 and 500 steps label LabelMe alike (0.775), and 200 do
+        better on YouTube (0.741 against 0.715).
     seed
         Seeds Snorkel's shuffling; the global generators are put back afterwards.
 
@@ -53,7 +54,7 @@ class SnorkelModel:
     uses_class_sets = False
     note_: str
 
-    def __init__(self, *, n_epochs: int = 500, lr: float = 0.01, seed: int = 0) -> None:
+    def __init__(self, *, n_epochs: int = 200, lr: float = 0.01, seed: int = 0) -> None:
         self.n_epochs = n_epochs
         self.lr = lr
         self.seed = seed

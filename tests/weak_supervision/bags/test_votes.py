@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from weak_supervision.bags import bag_votes, cross_fit_instances, thresholds
+from weaklight.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def planted():
+    rng = np.random.default_rng(0)
+    bag_index = np.repeat(np.arange(120), 7)
+    positive = rng.random(840) < 0.1
+    direction = rng.normal(size=24)
+    features = rng.normal(size=(840, 24)) + positive[:, None] * 6 * direction / np.linalg.norm(
+        direction
+    )
+    bag_labels = np.zeros(120, dtype=int)
+    np.maximum.at(bag_labels, bag_index, positive)
+    return features, bag_index, bag_labels, positive
+
+
+def test_scores_of_unseen_bags_find_the_positives(planted):
+    features, bag_index, bag_labels, positive = planted
+    scores, bag_proba = cross_fit_instances(features, bag_index, bag_labels, seed=0)
+    assert roc_auc_score(positive, scores) > 0.9
+    assert roc_auc_score(bag_labels, bag_proba) > 0.9
+    votes = bag_votes(scores, bag_index, bag_labels, positive_vote=5, negative_vote=6)
+    in_positive = bag_labels[bag_index] == 1
+    assert (votes[~in_positive] == 6).all()
+    voted = in_positive & (votes >= 0)
+    assert ((votes == 5) == positive)[voted].mean() > 0.95
+    assert voted.sum() > 0.8 * in_positive.sum()
+
+
+def test_a_bags_own_label_never_reaches_its_scores(planted):
+    features, bag_index, bag_labels, _ = planted
+    noise = np.random.default_rng(1).normal(size=features.shape)  # nothing to learn but by heart
+    scores, bag_proba = cross_fit_instances(noise, bag_index, bag_labels, seed=0)
+    assert 0.35 < roc_auc_score(bag_labels, bag_proba) < 0.65
+
+
+def test_loose_items_unknown_bags_and_missing_features(planted):
+    features, bag_index, bag_labels, positive = planted
+    features, bag_index, bag_labels = features.copy(), bag_index.copy(), bag_labels.copy()
+    bag_index[:7] = -1
+    features[7] = np.nan
+    features[14:21] = np.inf
+    bag_labels[100:] = -1
+    scores, bag_proba = cross_fit_instances(features, bag_index, bag_labels, folds=3)
+    assert np.isnan(scores[:8]).all() and np.isnan(scores[14:21]).all()
+    assert np.isfinite(np.delete(scores, [*range(8), *range(14, 21)])).all()
+    assert np.isnan(bag_proba[[0, 2]]).all() and np.isfinite(bag_proba[[1, *range(3, 120)]]).all()
+    unknown = bag_index >= 100
+    assert roc_auc_score(positive[unknown], scores[unknown]) > 0.9
+    votes = bag_votes(scores, bag_index, bag_labels, positive_vote=1, negative_vote=0)
+    assert (votes[:7] == -1).all()
+
+
+def test_thresholds_by_hand():
+    # 19 negatives score 0.01..0.19; witnesses 19 times 0.81..0.99, beside low companions
+    bag_labels = np.array([0, *[1] * 19])
+    bag_index = np.concatenate([np.zeros(19, int), np.repeat(np.arange(1, 20), 2)])
+    witnesses = np.arange(81, 100) / 100
+    scores = np.concatenate([np.arange(1, 20) / 100, np.ravel(np.column_stack([witnesses, witnesses * 0]))])
+    assert thresholds(scores, bag_index, bag_labels, error=0.05) == (0.19, 0.81)
+    assert thresholds(scores, bag_index, bag_labels, error=0.01) == (-np.inf, np.inf)
+
+
+def test_between_the_thresholds_an_instance_abstains():
+    bag_labels = np.array([0, *[1] * 19])
+    bag_index = np.concatenate([np.zeros(19, int), np.arange(1, 20), [1, 2, 3]])
+    scores = np.concatenate([np.full(19, 0.2), np.full(19, 0.8), [0.1, 0.5, np.nan]])
+    votes = bag_votes(scores, bag_index, bag_labels, positive_vote=1, negative_vote=0)
+    assert votes[:19].tolist() == [0] * 19
+    assert votes[-3:].tolist() == [0, -1, -1]
+
+
+def test_too_few_bags_of_a_kind_are_refused(planted):
+    features, bag_index, bag_labels, _ = planted
+    with pytest.raises(DataError, match="at least 5 bags of each label"):
+        cross_fit_instances(features, bag_index, np.ones_like(bag_labels))
+    with pytest.raises(DataError, match="bag_index must name one of 3 bags"):
+        cross_fit_instances(features, bag_index, bag_labels[:3])

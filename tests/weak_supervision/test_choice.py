@@ -1,0 +1,152 @@
+import json
+
+import numpy as np
+import pytest
+
+from tests.weak_supervision.planted import planted
+from tests.weak_supervision.real_data import labelme, wrench
+from weak_supervision.choice import choose
+from weak_supervision.label_models import MODELS, hard_labels
+from weaklight.contracts import ClassSet, check_posterior
+from weaklight.errors import DataError
+
+SOME = {"accuracies": (0.85, 0.75, 0.7, 0.65, 0.6, 0.55), "coverage": 0.5}
+
+
+def accuracy(choice, name, truth):
+    return (hard_labels(choice.posteriors[name]) == truth).mean()
+
+
+@pytest.fixture(scope="module")
+def useful():
+    votes, truth, features = planted(n=1500, d=16, **SOME)
+    return choose(votes, n_classes=3, features=features), truth
+
+
+def test_features_that_know_the_classes_are_used(useful):
+    choice, truth = useful
+    assert choice.chosen.endswith("+features")
+    assert accuracy(choice, choice.chosen, truth) > accuracy(choice, "majority_vote", truth) + 0.05
+
+
+def test_every_candidate_comes_with_its_evidence(useful):
+    choice, _ = useful
+    names = [name + suffix for name in MODELS for suffix in ("", "+features")]
+    assert list(choice.posteriors) == names == [row["name"] for row in choice.candidates]
+    for posterior in choice.posteriors.values():
+        check_posterior(posterior, 3)
+    json.dumps(choice.candidates, allow_nan=False)
+    spread_row = choice.candidates[1]
+    assert spread_row["against"] == "majority_vote" and spread_row["gain_low"] > 0
+    assert 0 < spread_row["stability"] <= 1 and spread_row["coverage"] == 1.0
+    assert choice.posterior is choice.posteriors[choice.chosen]
+    assert "the features are used" in choice.reason
+
+
+def test_features_that_know_nothing_are_left_out():
+    votes, truth, _ = planted(n=1500, **SOME)
+    noise = np.random.default_rng(9).normal(size=(1500, 16))
+    choice = choose(votes, n_classes=3, features=noise)
+    assert choice.chosen == "majority_vote"
+    worse = accuracy(choice, "majority_vote+features", truth)
+    assert worse < accuracy(choice, "majority_vote", truth)
+    assert "the features are left out" in choice.reason
+
+
+def test_a_label_model_that_knows_whom_to_trust_is_chosen():
+    votes, truth, features = planted(
+        n=3000, accuracies=(0.95, 0.9, 0.9, 0.3, 0.3, 0.35, 0.3, 0.35), coverage=0.7, d=12
+    )
+    choice = choose(votes, n_classes=3, features=features)
+    model = choice.chosen.removesuffix("+features")
+    assert model in {"snorkel", "dawid_skene"}
+    assert accuracy(choice, model, truth) > accuracy(choice, "majority_vote", truth) + 0.03
+
+
+def test_copies_of_a_bad_lf_do_not_pass_for_evidence():
+    votes, truth, features = planted(n=1500, d=16, accuracies=(0.8, 0.8, 0.75, 0.75), coverage=0.8)
+    bad = np.random.default_rng(3).integers(0, 3, 1500)
+    copied = np.column_stack([votes, *[bad] * 3])
+    choice = choose(copied, n_classes=3, features=features)
+    assert accuracy(choice, choice.chosen, truth) >= accuracy(choice, "majority_vote", truth) - 0.01
+
+
+def test_the_same_seed_gives_the_same_choice(useful):
+    votes, _, features = planted(n=1500, d=16, **SOME)
+    again = choose(votes, n_classes=3, features=features)
+    assert again.reason == useful[0].reason and again.candidates == useful[0].candidates
+    assert again.posterior.tobytes() == useful[0].posterior.tobytes()
+
+
+def test_people_outrank_every_vote_and_pass_it_on():
+    votes, truth, features = planted(n=600, d=16, **SOME)
+    human = np.full(600, -1)
+    human[:50] = (truth[:50] + 1) % 3  # even where they contradict everything
+    choice = choose(votes, n_classes=3, features=features, human=human)
+    for posterior in choice.posteriors.values():
+        assert (posterior[:50].argmax(axis=1) == human[:50]).all()
+        np.testing.assert_allclose(posterior[:50].max(axis=1), 1.0, atol=1e-5)
+    assert not set(choice.overruled_unanimous) & set(range(50))
+    assert choice.is_covered[:50].all()
+
+
+def test_overruled_unanimous_votes_are_listed():
+    votes, _, features = planted(n=1500, d=16, **SOME)
+    choice = choose(votes, n_classes=3, features=features)
+    labels = choice.posterior.argmax(axis=1)
+    for row in choice.overruled_unanimous:
+        said = votes[row][votes[row] >= 0]
+        assert len(said) >= 2 and len(set(said)) == 1 and said[0] != labels[row]
+    assert len(choice.overruled_unanimous) > 0
+    assert f"contradicts {len(choice.overruled_unanimous)} unanimous" in choice.reason
+
+
+@pytest.mark.parametrize(
+    "votes",
+    [
+        np.full((30, 4), -1),
+        np.full((30, 0), -1),
+        np.zeros((0, 3), dtype=int),
+        np.zeros((1, 3), dtype=int),
+        np.zeros((30, 1), dtype=int),
+        np.zeros((30, 5), dtype=int),
+    ],
+    ids=["all abstain", "no LF", "no item", "one item", "one LF", "one class"],
+)
+@pytest.mark.parametrize("with_features", [False, True])
+def test_without_evidence_majority_vote_stays(votes, with_features):
+    features = np.random.default_rng(0).normal(size=(len(votes), 4)) if with_features else None
+    choice = choose(votes, n_classes=3, features=features)
+    assert choice.chosen == "majority_vote"
+    assert "majority_vote stays" in choice.reason
+    assert choice.posterior.shape == (len(votes), 3)
+
+
+def test_items_without_features_and_class_sets_take_part():
+    votes, truth, features = planted(n=600, d=16, **SOME)
+    features[:100] = np.nan
+    votes = np.column_stack([votes, np.where(truth < 2, 3, 2)])
+    choice = choose(votes, n_classes=3, class_sets=(ClassSet("a or b", (0, 1)),), features=features)
+    assert accuracy(choice, choice.chosen, truth) > 0.85
+
+
+def test_wrong_input_is_refused():
+    votes = np.zeros((4, 2), dtype=int)
+    with pytest.raises(DataError, match="human must hold a class id below 3"):
+        choose(votes, n_classes=3, human=np.array([0, 1, 2, 3]))
+    with pytest.raises(DataError, match="features must have a row for each of 4"):
+        choose(votes, n_classes=3, features=np.ones((3, 2)))
+
+
+def test_labelme_takes_the_features():
+    votes, features, gold = labelme()
+    choice = choose(votes, n_classes=8, features=features)
+    assert choice.chosen.endswith("+features")
+    assert accuracy(choice, choice.chosen, gold) > 0.84
+
+
+def test_youtube_keeps_majority_vote_where_rivals_are_worse():
+    votes, gold = wrench("youtube", "train")
+    choice = choose(votes, n_classes=2)
+    assert choice.chosen == "majority_vote"
+    assert accuracy(choice, "snorkel", gold) < accuracy(choice, "majority_vote", gold)

@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+
+from tests.weak_supervision.planted import planted
+from tests.weak_supervision.real_data import labelme
+from weak_supervision import neighbors
+from weak_supervision.label_models import MajorityVote, covered, hard_labels
+from weak_supervision.neighbors import NeighborGraph, build_graph, cut_statistic, reached, spread
+from weaklight.errors import ArtifactError, DataError
+
+TURN = np.deg2rad([0.0, 10.0, 30.0, 90.0])
+FAN = np.column_stack([np.cos(TURN), np.sin(TURN)])  # four directions in the plane
+
+
+def test_nearest_first_by_hand():
+    graph = build_graph(FAN, k=2)
+    assert graph.indices.reshape(4, 2).tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    index, similarity = graph.neighbors(0)
+    assert index.tolist() == [1, 2]
+    np.testing.assert_allclose(similarity, np.cos(TURN[1:3]), atol=1e-6)
+
+
+def test_length_does_not_matter():
+    graph = build_graph(FAN * np.array([[1.0], [5.0], [0.1], [300.0]]), k=2)
+    np.testing.assert_array_equal(graph.indices, build_graph(FAN, k=2).indices)
+
+
+@pytest.mark.parametrize("chunk_cells", [1, 700, 16_000_000])
+def test_equals_brute_force_whatever_the_chunks(monkeypatch, chunk_cells):
+    monkeypatch.setattr(neighbors, "CHUNK_CELLS", chunk_cells)
+    x = np.random.default_rng(0).normal(size=(150, 12))
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    cosines = (unit @ unit.T).round(6)
+    np.fill_diagonal(cosines, -np.inf)
+    expected = np.argsort(-cosines, axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(build_graph(x, k=7).indices.reshape(150, 7), expected)
+
+
+def test_ties_go_by_row_order_even_when_there_are_many():
+    graph = build_graph(np.ones((60, 3)), k=3)
+    assert graph.indices.reshape(60, 3)[[0, 1, 2, 59]].tolist() == [
+        [1, 2, 3],
+        [0, 2, 3],
+        [0, 1, 3],
+        [0, 1, 2],
+    ]
+
+
+def test_rows_without_direction_are_nobodys_neighbor():
+    x = np.vstack([FAN, [[np.nan, 1.0], [0.0, 0.0], [np.inf, 0.0], [1.0, 1.0]]])
+    present = np.array([True] * 7 + [False])
+    graph = build_graph(x, present, k=15)
+    assert np.diff(graph.indptr).tolist() == [3, 3, 3, 3, 0, 0, 0, 0]
+    assert graph.indices.max() == 3
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_items_for_a_neighbor(n):
+    graph = build_graph(np.ones((n, 2)))
+    assert graph.n_items == n and len(graph.indices) == 0
+    assert spread(np.ones((n, 1)), np.ones(n, bool), graph).shape == (n, 1)
+
+
+def test_wrong_shapes_are_refused():
+    with pytest.raises(DataError, match=r"features must be \(n, d\)"):
+        build_graph(np.ones(3))
+    with pytest.raises(DataError, match="present must have shape"):
+        build_graph(np.ones((3, 2)), np.ones(2, bool))
+    with pytest.raises(DataError, match="same items"):
+        spread(np.ones((3, 1)), np.ones(3, bool), build_graph(FAN))
+
+
+def test_save_and_load_return_the_same_graph(tmp_path):
+    graph = build_graph(FAN, k=2)
+    graph.save(tmp_path / "graph")
+    again = NeighborGraph.load(tmp_path / "graph")
+    for part in ("indptr", "indices", "data"):
+        before, after = getattr(graph, part), getattr(again, part)
+        assert before.dtype == after.dtype and before.tobytes() == after.tobytes()
+    np.save(tmp_path / "graph" / "data.npy", graph.data[:-1])
+    with pytest.raises(ArtifactError, match="same edges"):
+        NeighborGraph.load(tmp_path / "graph")
+    (tmp_path / "graph" / "indptr.npy").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="reading failed"):
+        NeighborGraph.load(tmp_path / "graph")
+
+
+def test_spread_converges_to_zhous_closed_form():
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    posterior = np.random.default_rng(1).dirichlet(np.ones(3), 40)
+    graph = build_graph(x, k=5)
+    w = graph.symmetric().toarray()
+    s = w / np.sqrt(np.outer(w.sum(1), w.sum(1)))
+    closed = np.linalg.solve(np.eye(40) - 0.6 * s, posterior)  # (1 - alpha) cancels in the rows
+    closed /= closed.sum(axis=1, keepdims=True)
+    out = spread(posterior, np.ones(40, bool), graph, alpha=0.6, iterations=200)
+    np.testing.assert_allclose(out, closed, atol=1e-5)
+
+
+def test_uncovered_rows_are_filled_and_lonely_ones_keep_what_they_had():
+    x = np.vstack([FAN[:3], [[np.nan, np.nan]]])
+    posterior = np.array([[1.0, 0.0], [0.3, 0.7], [0.3, 0.7], [0.5, 0.5]])
+    is_covered = np.array([True, False, False, False])
+    out = spread(posterior, is_covered, build_graph(x, k=2))
+    np.testing.assert_allclose(out, [[1, 0], [1, 0], [1, 0], [0.5, 0.5]], atol=1e-6)
+    assert reached(is_covered, build_graph(x, k=2)).tolist() == [True, True, True, False]
+
+
+def test_a_clamp_of_one_never_moves():
+    posterior = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    clamp = np.array([1.0, 0.1, 0.1, 0.1])
+    out = spread(posterior, np.ones(4, bool), build_graph(FAN, k=3), clamp=clamp)
+    np.testing.assert_allclose(out[0], [1, 0], atol=1e-6)
+    assert spread(posterior, np.ones(4, bool), build_graph(FAN, k=3))[0, 0] < 0.9
+
+
+def test_class_numbers_do_not_matter():
+    _, _, x = planted(n=200, d=8)
+    posterior = np.random.default_rng(0).dirichlet(np.ones(3), 200)
+    graph, known = build_graph(x), np.arange(200) % 3 > 0
+    straight = spread(posterior, known, graph)
+    np.testing.assert_allclose(
+        spread(posterior[:, [2, 0, 1]], known, graph), straight[:, [2, 0, 1]], atol=1e-6
+    )
+
+
+def test_cut_statistic_by_hand():
+    # two neighbors each, all at similarity 1, so every weight is 1
+    graph = NeighborGraph(
+        indptr=np.arange(0, 9, 2),
+        indices=np.array([1, 2, 0, 2, 0, 1, 0, 1], dtype=np.int32),
+        data=np.ones(8, dtype=np.float32),
+    )
+    z = cut_statistic(np.array([0, 0, 1, -1]), graph)
+    # item 0: 1 of 2 neighbors differs; expected 2 * 1/3, deviation sqrt(2 * 2/9)
+    np.testing.assert_allclose(z[0], (1 - 2 / 3) / np.sqrt(4 / 9))
+    # item 2: both differ; expected 2 * 2/3
+    np.testing.assert_allclose(z[2], (2 - 4 / 3) / np.sqrt(4 / 9))
+    assert np.isnan(z[3])
+
+
+def test_cut_statistic_finds_planted_wrong_labels():
+    _, truth, x = planted(n=1500, d=16)
+    labels = truth.copy()
+    labels[:300] = (labels[:300] + 1) % 3
+    worst = np.argsort(cut_statistic(labels, build_graph(x)))[-300:]
+    assert (worst < 300).mean() > 0.9
+    assert np.nanmax(np.abs(cut_statistic(np.zeros(1500, int), build_graph(x)))) == 0
+
+
+def test_features_repair_labelmes_votes():
+    """Design page: LabelMe 0.77 -> 0.86."""
+    votes, features, gold = labelme()
+    posterior = MajorityVote().fit(votes, n_classes=8).predict_proba(votes)
+    out = spread(posterior, covered(votes), build_graph(features))
+    assert (hard_labels(out) == gold).mean() > 0.84
