@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
+from PIL import Image
 
 from app import state
 from weaklight.errors import WeaklightError
 
 _STYLE = Path(__file__).parent / "components" / "style.css"
+
+
+def _icon() -> Image.Image:
+    """Draw the tab's icon, a disc half in light; a named icon would be fetched from the network."""
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    disc = (np.hypot(x, y) < 0.95)[..., None]
+    lit = np.where((x > 0)[..., None], (242, 184, 74, 255), (47, 111, 115, 255))
+    return Image.fromarray((disc * lit).astype(np.uint8))
 
 
 def _sidebar() -> None:
@@ -22,7 +32,7 @@ def _sidebar() -> None:
 
 def main() -> None:
     """Draw the frame and the page that was asked for."""
-    st.set_page_config("Weaklight", page_icon=":material/wb_twilight:", layout="wide")
+    st.set_page_config("Weaklight", page_icon=_icon(), layout="wide")
     st.html(_STYLE)
     page = st.navigation(
         [

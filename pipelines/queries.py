@@ -233,7 +233,8 @@ class RunView:
             gold=self.dev_gold,
             posterior=None if self.weak.empty else self._posterior,
         )
-        table = table.merge(analysis.reset_index(), on="name")
+        own = [c for c in table.columns if c not in analysis.columns]
+        table = table[own].merge(analysis.reset_index(), on="name")
         path = self.path("evaluate", "lf_table")
         if path is None:
             return table

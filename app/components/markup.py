@@ -12,7 +12,7 @@ from typing import Any
 from app.services.colors import NO_LABEL, SOURCE_COLORS
 from app.services.words import SOURCES, interval, percent
 
-__all__ = ["badge", "bars", "heading", "muted", "number_cards", "ranges", "stack"]
+__all__ = ["badge", "bars", "muted", "number_cards", "ranges", "section", "stack"]
 
 
 def badge(text: str | None, color: str, *, large: bool = False) -> str:
@@ -24,9 +24,9 @@ def badge(text: str | None, color: str, *, large: bool = False) -> str:
     )
 
 
-def heading(text: str) -> str:
-    """Return a small heading inside a card."""
-    return f'<div class="wl-h">{escape(text)}</div>'
+def section(title: str, body: str) -> str:
+    """Return a titled part of a card; ``body`` is HTML."""
+    return f'<section><div class="wl-h">{escape(title)}</div>{body}</section>'
 
 
 def muted(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from app.components.markup import badge, bars, heading, muted
+from app.components.markup import badge, bars, muted, section
 from app.services.colors import NO_LABEL
 from app.services.tiles import data_uri
 from app.services.words import SOURCES
@@ -53,25 +53,27 @@ def why(
     if card.issue is not None:
         doubt = f"Cleaning doubts {card.issue.label or 'the label'}"
         better = f" and suggests {card.issue.suggested}" if card.issue.suggested else ""
-        parts += [heading("Doubt"), muted(f"{doubt}{better} (score {card.issue.score:.2f}).")]
-    parts.append(heading(f"Votes ({len(card.votes)} of {len(view.lfs)} functions)"))
-    if card.votes:
-        lines = [_vote(vote, colors, accuracies.get(vote.lf, "")) for vote in card.votes]
-        parts.append(f'<div class="wl-votes">{"".join(lines)}</div>')
-    else:
-        parts.append(muted("No function votes on this item."))
-    parts += [heading("Label model"), bars(view.classes, card.weak, colors)]
+        parts.append(section("Doubt", muted(f"{doubt}{better} (score {card.issue.score:.2f}).")))
+    votes = "".join(_vote(vote, colors, accuracies.get(vote.lf, "")) for vote in card.votes)
+    parts.append(
+        section(
+            f"Votes ({len(card.votes)} of {len(view.lfs)} functions)",
+            f'<div class="wl-votes">{votes}</div>' if votes else muted("No function votes here."),
+        )
+    )
+    parts.append(section("Label model", bars(view.classes, card.weak, colors)))
     if card.classifier is not None:
-        parts += [heading("Classifier"), bars(view.classes, card.classifier, colors, top=3)]
+        parts.append(section("Classifier", bars(view.classes, card.classifier, colors, top=3)))
     if card.neighbors:
-        parts += [heading("Most similar items"), _neighbors(view, card, colors)]
+        parts.append(section("Most similar items", _neighbors(view, card, colors)))
     if card.bag is not None:
-        parts += [heading("Bag"), muted(_bag(card.bag))]
+        parts.append(section("Bag", muted(_bag(card.bag))))
     if card.gold is not None:
-        parts += [heading("Gold (dev)"), badge(card.gold, colors.get(card.gold, NO_LABEL))]
+        gold = badge(card.gold, colors.get(card.gold, NO_LABEL))
+        parts.append(section("Gold (dev)", gold))
     if card.noisy_label is not None:
-        parts += [heading("Label that came with the data"), muted(card.noisy_label)]
-    return "".join(parts)
+        parts.append(section("Label that came with the data", muted(card.noisy_label)))
+    return f'<div class="wl-why">{"".join(parts)}</div>'
 
 
 def _vote(vote: VoteCard, colors: Mapping[str, str], accuracy: str) -> str:

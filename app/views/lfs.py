@@ -46,7 +46,7 @@ def page() -> None:
         height="content",
         column_config={
             "function": st.column_config.TextColumn(pinned=True),
-            "what it says": st.column_config.TextColumn(width="large"),
+            "what it says": st.column_config.TextColumn(width=300),
             "coverage": _share("coverage", "Share of items on which it votes"),
             "overlaps": _share("overlaps", "Share of items on which another votes too"),
             "conflicts": _share("conflicts", "Share of items on which another contradicts it"),
@@ -64,7 +64,7 @@ def page() -> None:
     chosen = event["selection"]["rows"]
     if not chosen:
         st.caption("Choose a row to see the pictures behind its numbers.")
-    _detail(found, table.iloc[chosen[0] if chosen else 0].to_dict())
+    _detail(found, found.lfs[chosen[0] if chosen else 0])
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
         "what it says": table["description"],
     }
     for name in ("coverage", "overlaps", "conflicts"):
-        shown[name] = table[name]
+        shown[name] = 100 * table[name]
     for split, prefix in (("dev", ""), ("test", "test_")):
         keys = [f"{prefix}{x}" for x in ("accuracy", "low", "high")]
         keys.append("test_n" if prefix else "gold_n")
@@ -91,7 +91,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def _share(label: str, text: str) -> Any:
     return st.column_config.ProgressColumn(
-        label, help=text, format="percent", min_value=0, max_value=1, width="small"
+        label, help=text, format="%.0f %%", min_value=0, max_value=100, width=96
     )
 
 

@@ -68,13 +68,19 @@ def _workspace(found: RunView, color_by: str, splits: tuple[str, ...]) -> None:
 
 
 @st.cache_data(max_entries=12, show_spinner="Drawing the map")
-def _figure(run_id: str, color_by: str, splits: tuple[str, ...], _found: RunView) -> go.Figure:
-    points = _found.map_points()
+def _figure(run_id: str, color_by: str, splits: tuple[str, ...], _found: RunView) -> dict[str, Any]:
+    # As a dict: a Figure comes out of the cache with its keys in another order, which Streamlit
+    # takes for another chart and drops the first selection.
+    return _draw(color_by, splits, _found).to_dict()
+
+
+def _draw(color_by: str, splits: tuple[str, ...], found: RunView) -> go.Figure:
+    points = found.map_points()
     assert points is not None
     points = points[points["split"].isin(splits)]
     if len(points) > MOST_POINTS:
         points = points.iloc[np.linspace(0, len(points) - 1, MOST_POINTS).astype(int)]
-    colors = {**state.colors(_found), "none": NO_LABEL}
+    colors = {**state.colors(found), "none": NO_LABEL}
     if color_by == "confidence":
         values = points["confidence"].where(points["label"].notna()).to_numpy(np.float32)
         return values_figure(points, values, "Confidence")
@@ -82,8 +88,8 @@ def _figure(run_id: str, color_by: str, splits: tuple[str, ...], _found: RunView
         return groups_figure(points, points["source"].to_numpy(object), SOURCE_COLORS)
     if color_by == "label":
         return groups_figure(points, _or_none(points["label"]), colors)
-    votes = _found.lf_votes(color_by.removeprefix("lf:"))[points.index]
-    says = pd.Series([_found.vote_name(int(v)) for v in votes], dtype=object)
+    votes = found.lf_votes(color_by.removeprefix("lf:"))[points.index]
+    says = pd.Series([found.vote_name(int(v)) for v in votes], dtype=object)
     return groups_figure(points, _or_none(says), {"none": NO_LABEL, **colors})
 
 

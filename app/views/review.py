@@ -104,20 +104,20 @@ def _card(
         for i, row in zip(about, found.rows_of(about), strict=True)
     }
     can_accept = all(standing.label_of(i, weak) for i, weak in names.items())
-    side, reasons = st.columns([2, 3], gap="medium")
+    side, decide = st.columns([2, 3], gap="medium")
     with side:
         st.html(why.picture(found, card))
+    with decide:
         st.html(why.label_line(card, colors, standing.decisions.get(bench.current)))
-    with reasons:
-        st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))
-    if selected:
-        st.info(f"Buttons and keys now act on the {len(selected)} selected pictures.")
-    action_buttons(
-        state.desk(found, order),
-        about,
-        can_accept=can_accept,
-        then=lambda undone: _after(bench, queue, undone),
-    )
+        action_buttons(
+            state.desk(found, order),
+            about,
+            can_accept=can_accept,
+            then=lambda undone: _after(bench, queue, undone),
+        )
+        if selected:
+            st.info(f"Buttons and keys now act on the {len(selected)} selected pictures.")
+    st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))
 
 
 def _after(bench: Workbench, queue: list[str], undone: list[str]) -> None:

@@ -1,0 +1,150 @@
+"""One walk through the app in a real browser: every page, the keys, and what SQLite holds after."""
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from app.launch import PROJECT_VARIABLE, command
+from pipelines.reviews import ReviewStore
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+REPOSITORY = Path(__file__).parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}")
+
+
+@pytest.fixture
+def served(shapes):
+    """The app on a free port, served exactly as `weaklight review` serves it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, PROJECT_VARIABLE: str(shapes.root)}
+    server = subprocess.Popen(
+        command(port, open_browser=False),
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{url}/_stcore/health")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.fixture
+def browser_page(tmp_path):
+    """A page of a fresh profile that notes every address it asks for."""
+    with sync_api.sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path / "profile",
+            executable_path=str(CHROMIUM),
+            headless=True,
+            args=FLAGS,
+            viewport={"width": 1400, "height": 950},
+        )
+        page = context.pages[0]
+        page.set_default_timeout(60_000)
+        page.asked = []
+        page.on("request", lambda request: page.asked.append(request.url))
+        yield page
+        context.close()
+
+
+def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes):
+    page = browser_page
+    store = ReviewStore(shapes.state / "reviews.sqlite")
+
+    page.goto(served)
+    page.get_by_role("heading", name="Stages", exact=True).wait_for()
+
+    page.get_by_role("link", name="Labeling functions").click()
+    page.locator(".tile").first.wait_for()
+    page.get_by_text("Conflicts", exact=True).last.click()
+    page.locator(".tile .open").first.click()
+    page.get_by_role("dialog").get_by_text("Most similar items").wait_for()
+    page.keyboard.press("Escape")
+
+    page.get_by_role("link", name="Review").click()
+    page.locator(".tile.current").wait_for()
+    _press(page, store, "a")
+    _press(page, store, "3")
+    _press(page, store, "x")
+    _press(page, store, "s")
+    _press(page, store, "u")
+    log = store.events().iloc[::-1]
+    assert log["action"].tolist() == ["accept", "relabel", "exclude", "skip", "undo"]
+    assert log["new"].iloc[1] == "cross" and log["item_id"].iloc[:4].nunique() == 4
+    assert page.locator(".tile .mark").count() == 3
+
+    # Two pictures ticked: one key decides on both, one undo takes both back.
+    tiles = page.locator(".tile")
+    ticked = [tiles.nth(k).get_attribute("data-id") for k in (8, 9)]
+    for k in (8, 9):
+        tiles.nth(k).hover()
+        tiles.nth(k).locator(".box").click()
+    page.get_by_text("act on the 2 selected pictures").wait_for()
+    _press(page, store, "1", n=2)
+    assert store.events(limit=2)["item_id"].tolist() == ticked[::-1]
+    assert set(store.events(limit=2)["new"]) == {"circle"}
+    _press(page, store, "u", n=2)
+    assert set(store.current()["item_id"]) == set(log["item_id"].iloc[:3])
+
+    page.get_by_role("link", name="Map").click()
+    page.locator(".scatterlayer, .gl-container").first.wait_for()
+    box = page.locator(".js-plotly-plot").bounding_box()
+    edge = [(0.02, 0.1), (0.98, 0.1), (0.98, 0.9), (0.02, 0.9), (0.02, 0.12)]
+    path = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in edge]
+    page.mouse.move(*path[0])
+    page.mouse.down()
+    for x, y in path[1:]:
+        page.mouse.move(x, y, steps=8)
+    page.mouse.up()
+    page.locator(".tile").first.wait_for()
+
+    outside = [u for u in page.asked if not u.startswith((served, "data:", "blob:", "ws:"))]
+    assert outside == [], "nothing leaves the machine"
+
+
+def _press(page, store: ReviewStore, key: str, n: int = 1) -> None:
+    """Press a key once the page has settled, and wait until the store holds ``n`` more events."""
+    page.locator(IDLE).wait_for()
+    page.wait_for_timeout(300)  # the buttons of the new picture take over the keys
+    wanted = store.last_id() + n
+    page.keyboard.press(key)
+    _until(lambda: store.last_id() == wanted, f"the key {key!r} wrote no event")
+    page.locator(IDLE).wait_for()
+
+
+def _wait_for(url: str) -> None:
+    def answers() -> bool:
+        try:
+            with urlopen(url, timeout=2) as reply:
+                return reply.status == 200
+        except OSError:
+            return False
+
+    _until(answers, f"{url} does not answer")
+
+
+def _until(is_true, otherwise: str, limit_s: float = 60.0) -> None:
+    end = time.monotonic() + limit_s
+    while not is_true():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.05)

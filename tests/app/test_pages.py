@@ -1,0 +1,199 @@
+"""Each page, run by Streamlit's own test harness on a real project."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.launch import PROJECT_VARIABLE, command
+from app.services.keys import ACTION_KEYS
+from pipelines.project import RunRecord
+from pipelines.reviews import ReviewEvent, ReviewStore
+from tests.app.shapes import CLASSES, build
+
+REPOSITORY = Path(__file__).parents[2]
+MAIN = REPOSITORY / "app" / "main.py"
+PAGES = ("overview", "lfs", "review", "map")
+
+
+@pytest.fixture
+def open_page(shapes, monkeypatch):
+    monkeypatch.setenv(PROJECT_VARIABLE, str(shapes.root))
+
+    def _open(name: str, project=shapes) -> AppTest:
+        monkeypatch.setenv(PROJECT_VARIABLE, str(project.root))
+        app = AppTest.from_file(str(MAIN), default_timeout=30).run()
+        page = app.switch_page(f"views/{name}.py").run() if name != "overview" else app
+        assert not page.exception, page.exception[0].message
+        return page
+
+    return _open
+
+
+@pytest.fixture
+def store(shapes):
+    return ReviewStore(shapes.state / "reviews.sqlite")
+
+
+def text_of(page: AppTest) -> str:
+    kinds = ("markdown", "caption", "info", "warning", "error", "success", "text", "code", "html")
+    parts = [
+        element.value for kind in kinds for element in page.get(kind) if hasattr(element, "value")
+    ]
+    return "\n".join(map(str, parts)) + "\n".join(
+        element.proto.body for element in page.get("html") if hasattr(element.proto, "body")
+    )
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_project_without_a_run_says_what_to_do(open_page, shapes, name):
+    for record in (shapes.state / "runs").glob("*.json"):
+        record.unlink()
+    page = open_page(name)
+    assert "weaklight run" in page.info[0].value
+
+
+def test_a_folder_without_settings_says_what_to_do(open_page, tmp_path, monkeypatch):
+    monkeypatch.setenv(PROJECT_VARIABLE, str(tmp_path))
+    page = AppTest.from_file(str(MAIN)).run()
+    assert "weaklight init" in page.error[0].value
+
+
+def test_overview_shows_numbers_stages_choice_and_notes(open_page):
+    page = open_page("overview")
+    shown = text_of(page)
+    assert "from 12 items" in shown and "too few dev items" in shown
+    assert "majority_vote" in shown and "No challenger" in shown
+    assert "ingest: 1 image was dropped: it is empty" in shown
+    stages = page.dataframe[0].value
+    assert stages["stage"].tolist()[0] == "ingest" and stages["how"].tolist()[0] == "cached"
+
+
+def test_overview_tells_of_a_failed_run_and_of_reviews_it_does_not_know(open_page, shapes, store):
+    assert "Nobody has reviewed" in text_of(open_page("overview"))
+    record = RunRecord(
+        "20270101T000000000Z-1", "2027", 0, "here", {}, status="failed", error="disk"
+    )
+    shapes.save_run(record)
+    store.record(ReviewEvent("s001", "ada", "relabel", new="cross"))
+    page = open_page("overview")
+    assert "was failed" in page.warning[0].value and page.code[0].value == "disk"
+    assert "some since this run" in text_of(page)
+
+
+def test_functions_page_lists_them_and_drills_into_the_chosen_one(open_page):
+    page = open_page("lfs")
+    table = page.dataframe[0].value
+    assert table["function"].tolist()[0] == "mostly_full"
+    assert "n=" in table["right on dev"].iloc[0]
+    assert page.subheader[0].value == "mostly_full"
+
+    page.session_state["lf_table"] = {"selection": {"rows": [2], "columns": [], "cells": []}}
+    page.run()
+    assert page.subheader[0].value == "in_between"
+    assert "2 errors" in page.warning[0].value
+    assert "ZeroDivisionError" in page.code[0].value
+
+    page.session_state["lf_table"] = {"selection": {"rows": [4], "columns": [], "cells": []}}
+    page.run()
+    assert "never votes" in text_of(page)
+    page.segmented_control(key="drill").set_value("wrong").run()
+    assert "No dev item" in page.info[0].value and not page.exception
+
+
+def test_review_buttons_have_their_keys(open_page):
+    page = open_page("review")
+    for action, key in ACTION_KEYS.items():
+        assert page.button(key=f"act {action}").proto.shortcut.upper() == key
+    assert [page.button(key=f"label {c}").proto.shortcut for c in CLASSES] == ["1", "2", "3"]
+
+
+def test_review_accept_relabel_undo_are_written_at_once(open_page, store):
+    page = open_page("review")
+    page.text_input(key="reviewer").set_value("ada").run()
+    page.button(key="act accept").click().run()
+    page.button(key="label cross").click().run()
+    page.button(key="act flag").click().run()
+    log = store.events()
+    assert log["action"].tolist() == ["flag", "relabel", "accept"]
+    assert set(log["reviewer"]) == {"ada"} and log["item_id"].nunique() == 3
+    assert log["new"].iloc[1] == "cross"
+    for _ in range(2):
+        page.button(key="act undo").click().run()
+    assert store.current()["action"].tolist() == ["accept"]
+    assert len(store.events()) == 5
+    # The item taken back is in hand again.
+    page.button(key="act exclude").click().run()
+    assert store.events()["item_id"].iloc[0] == log["item_id"].iloc[1]
+    assert not page.exception
+
+
+def test_an_item_without_label_offers_classes_but_no_accept(open_page):
+    page = open_page("review")
+    page.selectbox(key="queue").set_value("uncovered").run()
+    assert page.button(key="act accept").disabled
+    assert not page.button(key="label cross").disabled
+
+
+def test_a_whole_queue_can_be_worked_through_and_taken_back(open_page, store):
+    page = open_page("review")
+    page.selectbox(key="queue").set_value("functions disagree").run()
+    while not page.success:
+        page.button(key="label circle").click().run()
+    n = len(store.current())
+    assert n == len(store.events()) > 0
+    page.button(key="act undo").click().run()
+    assert len(store.current()) == n - 1 and not page.success
+
+
+def test_map_selection_shows_pictures_and_leaves_dev_and_test_alone(open_page):
+    page = open_page("map")
+    assert "Nothing selected" in page.info[0].value
+    picked = [{"customdata": [row]} for row in (0, 1, 65, 80)]
+    page.session_state["map label"] = {"selection": {"points": picked}}
+    page.run()
+    assert not page.exception
+    assert any(m.value.startswith("**4 items**") for m in page.markdown)
+    assert page.button(key="act exclude").disabled, "nothing is ticked yet"
+    for color_by in ("confidence", "source", "lf:mostly_full"):
+        page.selectbox(key="map_color").set_value(color_by).run()
+        assert not page.exception
+
+
+def test_text_from_a_project_is_never_html(open_page, shapes):
+    page = open_page("review")
+    cards = [e.proto.body for e in page.get("html")]
+    assert not any("<b>full" in body for body in cards)
+
+
+def test_the_app_imports_no_heavy_library(tmp_path):
+    project = build(tmp_path / "p")
+    program = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(MAIN)!r}, default_timeout=60).run()\n"
+        f"for name in {PAGES[1:]!r}:\n"
+        "    app.switch_page(f'views/{name}.py').run()\n"
+        "    assert not app.exception, app.exception\n"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'prefect', 'snorkel', 'cleanlab', 'skimage'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        env={**os.environ, PROJECT_VARIABLE: str(project.root)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_command_line_keeps_to_this_machine():
+    line = command(8123, open_browser=False)
+    assert "--server.address=127.0.0.1" in line and "--server.port=8123" in line
+    assert "--browser.gatherUsageStats=false" in line and "--server.headless=true" in line
+    assert "--server.headless=false" in command(8123, open_browser=True)

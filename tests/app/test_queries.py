@@ -1,0 +1,147 @@
+"""The pages' questions, answered on the drawn shapes and recounted here by hand."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipelines.cards import item_card
+from pipelines.project import RunRecord
+from pipelines.queries import QUEUES, RunView, lf_table
+from tests.app import shapes as drawn
+from weaklight.contracts import ABSTAIN
+from weaklight.errors import DataError
+
+
+@pytest.fixture
+def view(shapes):
+    return RunView.latest(shapes)
+
+
+def test_no_run_or_a_run_without_labels_is_no_view(shapes):
+    (shapes.state / "runs" / f"{drawn.RUN_ID}.json").unlink()
+    assert RunView.latest(shapes) is None
+    partial = RunRecord("20270101T000000000Z-00001", "2027-01-01", 0, "here", {}, status="done")
+    shapes.save_run(partial)
+    assert RunView.latest(shapes) is None
+
+
+def test_the_newest_finished_run_wins_over_a_failed_one(shapes):
+    first = RunView.latest(shapes).record
+    later = {"started": "2027", "libraries": {}, "seed": 0, "host": "here"}
+    shapes.save_run(
+        RunRecord("20270101T000000000Z-1", status="failed", artifacts=first.artifacts, **later)
+    )
+    assert RunView.latest(shapes).run_id == drawn.RUN_ID
+    shapes.save_run(
+        RunRecord("20270102T000000000Z-1", status="done", artifacts=first.artifacts, **later)
+    )
+    assert RunView.latest(shapes).run_id == "20270102T000000000Z-1"
+
+
+def test_lf_rows_match_a_count_by_hand(view):
+    gold = view.dev_gold
+    for j, lf in enumerate(view.lfs):
+        votes = np.asarray(view.votes[:, j])
+        allowed = {0: {0}, 1: {1}, 2: {2}, 3: {1, 2}, ABSTAIN: set()}
+        judged = [i for i in range(len(votes)) if votes[i] >= 0 and gold[i] >= 0]
+        right = [i for i in judged if gold[i] in allowed[votes[i]]]
+        conflicts = [
+            i
+            for i in range(len(votes))
+            if votes[i] >= 0
+            and any(o >= 0 and not allowed[votes[i]] & allowed[o] for o in view.votes[i].tolist())
+        ]
+        assert view.lf_rows(lf["name"], "votes").tolist() == np.flatnonzero(votes >= 0).tolist()
+        assert view.lf_rows(lf["name"], "right").tolist() == right
+        assert view.lf_rows(lf["name"], "wrong").tolist() == sorted({*judged} - {*right})
+        assert view.lf_rows(lf["name"], "conflicts").tolist() == conflicts
+    with pytest.raises(DataError, match="no labelling function"):
+        view.lf_rows("nobody", "votes")
+
+
+def test_the_lf_table_has_dev_and_test_side_by_side(view, shapes):
+    table = view.lf_table().set_index("name")
+    full = table.loc["mostly_full"]
+    assert full["gold_n"] == len(view.lf_rows("mostly_full", "right")) + len(
+        view.lf_rows("mostly_full", "wrong")
+    )
+    assert full["low"] <= full["accuracy"] <= full["high"]
+    assert {"test_accuracy", "test_n", "description", "n_errors"} <= set(table.columns)
+    pd.testing.assert_frame_equal(lf_table(shapes, view.record).set_index("name"), table)
+
+    only_votes = {k: v for k, v in view.record.artifacts.items() if k in ("ingest", "vote")}
+    early = RunRecord("x", "2026", 0, "here", {}, artifacts=only_votes)
+    table = lf_table(shapes, early)
+    assert "test_accuracy" not in table and table["learned_accuracy"].isna().all()
+
+
+@pytest.mark.parametrize("order", list(QUEUES))
+def test_queues_hold_each_unlabelled_item_at_most_once_and_no_other(view, order):
+    rows = view.queue(order)
+    assert len(set(rows.tolist())) == len(rows)
+    assert set(view.splits[rows]) <= {"unlabeled"}
+    assert np.array_equal(rows, view.queue(order))
+
+
+def test_queues_are_in_the_order_they_promise(view):
+    confidence = view.weak["confidence"].to_numpy()
+    doubtful = view.queue("least confident")
+    assert (np.diff(confidence[doubtful]) >= 0).all()
+    silent = view.queue("uncovered")
+    assert len(silent) and (view.votes[silent] == ABSTAIN).all()
+    torn = view.queue("functions disagree")
+    in_conflict = set(view.lf_rows("in_between", "conflicts"))
+    assert len(torn) and set(torn.tolist()) <= in_conflict
+    assert set(view.queue("random", 1).tolist()) == set(view.queue("random", 2).tolist())
+    assert view.queue("random", 1).tolist() != view.queue("random", 2).tolist()
+    with pytest.raises(DataError, match="expected one of the orders"):
+        view.queue("alphabetical")
+
+
+def test_the_card_says_why(view):
+    row = int(view.queue("functions disagree")[0])
+    card = item_card(view, row)
+    votes = {v.lf: v for v in card.votes}
+    assert len(votes) == int((view.votes[row] >= 0).sum())
+    assert {v.agrees for v in card.votes} == {True, False}
+    assert votes["mostly_full"].description == "Square: fills its box."
+    assert sum(card.weak) == pytest.approx(1, abs=1e-5)
+    similarity = [n.similarity for n in card.neighbors]
+    assert len(similarity) == 6 and similarity == sorted(similarity, reverse=True)
+    assert row not in [n.row for n in card.neighbors]
+
+
+def test_the_card_knows_bags_and_gold_of_dev_but_never_gold_of_test(view):
+    bagged = item_card(view, 12)
+    assert (bagged.bag.bag_id, bagged.bag.n_items, bagged.bag.is_positive) == ("bag1", 10, False)
+    assert bagged.bag.says == "angular" and bagged.bag.score == pytest.approx(0.4)
+    dev = int(np.flatnonzero(view.splits == "dev")[0])
+    assert item_card(view, dev).gold in drawn.CLASSES
+    assert item_card(view, dev).bag is None
+    for row in np.flatnonzero(view.splits == "test"):
+        assert item_card(view, int(row)).gold is None
+    view.project.store.path("ingest", view.record.artifacts["ingest"], "gold_test").unlink()
+    fresh = RunView(view.project, view.record)
+    assert len(fresh.lf_table()) == 5 and item_card(fresh, 0).item_id == "s000"
+
+
+def test_pictures_are_enlarged_without_a_new_grey(view):
+    png = Image.open(io.BytesIO(view.picture(3)))
+    assert png.size == (112, 112)
+    assert np.array_equal(np.asarray(png)[::7, ::7], view.pixels[3][..., 0])
+    assert view.picture(3) is view.picture(3), "made once"
+
+
+def test_map_points_follow_the_items(view):
+    points = view.map_points()
+    assert points["item_id"].tolist() == view.item_ids.tolist()
+    assert points["label"].isna().sum() == (view.labels == ABSTAIN).sum()
+    assert set(points.loc[points["label"].isna(), "source"]) == {"none"}
+
+
+def test_an_id_of_another_run_is_named(view):
+    with pytest.raises(DataError, match=r"1 ids are not in run .*'ghost'"):
+        view.rows_of(["s000", "ghost"])
