@@ -27,7 +27,7 @@ from weaklight.errors import ConfigError, DataError
 __all__ = ["Augment", "AugmentConfig"]
 
 CROP_TRIES = 10  # as many as torchvision's RandomResizedCrop makes before it takes the centre
-N_UNIFORMS = 2 * CROP_TRIES + 2 + 4 + 5 + 1 + 2 + 1 + 4 + 1  # one row of the table, see __call__
+N_UNIFORMS = 2 * CROP_TRIES + 2 + 4 + 6 + 1 + 2 + 4  # crop, place, move, colour, solarize, ...
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in torchvision and PIL
 # Rows: luma, and the two chroma axes in which a hue shift is a plain rotation (YIQ).
 RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -79,7 +79,14 @@ class AugmentConfig:
     def identity(cls) -> AugmentConfig:
         """Return the config that changes nothing: what evaluation sees."""
         nothing: dict[str, Any] = {f.name: 0.0 for f in fields(cls) if isinstance(f.default, float)}
-        return cls(**{**nothing, "crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0)})
+        return cls(
+            **{
+                **nothing,
+                "solarize_threshold": 0.5,
+                "crop_scale": (1.0, 1.0),
+                "crop_ratio": (1.0, 1.0),
+            }
+        )
 
 
 class _Uniforms:
@@ -232,7 +239,7 @@ def draw_crop(
     ----------
     uniforms
         (N, 2 * CROP_TRIES) in [0, 1): area and log-ratio of each try. The first try that fits the
-        image counts; where none fits the crop is the whole image.
+        image counts; where none fits the crop is the largest of an allowed ratio.
     """
     low, high = config.crop_scale
     log_low, log_high = (math.log(ratio) for ratio in config.crop_ratio)
@@ -242,8 +249,10 @@ def draw_crop(
     fits = (box_w <= width + 1e-3) & (box_h <= height + 1e-3)
     first = fits.int().argmax(1, keepdim=True)  # 0 where none fits
     found = fits.any(1)
-    share_w = torch.where(found, box_w.gather(1, first).squeeze(1) / width, 1.0)
-    share_h = torch.where(found, box_h.gather(1, first).squeeze(1) / height, 1.0)
+    largest_w = min(1.0, config.crop_ratio[1] * height / width)
+    largest_h = min(1.0, width / (config.crop_ratio[0] * height))
+    share_w = torch.where(found, box_w.gather(1, first).squeeze(1) / width, largest_w)
+    share_h = torch.where(found, box_h.gather(1, first).squeeze(1) / height, largest_h)
     return share_h.clamp(max=1), share_w.clamp(max=1)
 
 

@@ -206,13 +206,18 @@ def strict_load(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     TrainingError
         If a key is missing or unexpected, or a shape differs.
     """
-    try:
-        module.load_state_dict(dict(tensors), strict=True)
-    except RuntimeError as error:
+    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    came = {name: tensor.shape for name, tensor in tensors.items()}
+    if expected != came:
+        differ = sorted(n for n in expected.keys() & came.keys() if expected[n] != came[n])
         raise TrainingError(
-            f"the weights in {source} do not fit the model: {error}; were they trained with other "
-            "settings?"
-        ) from error
+            f"the weights in {source} do not fit the model: missing "
+            f"{sorted(expected.keys() - came.keys())}, unexpected "
+            f"{sorted(came.keys() - expected.keys())}, of another shape {differ}; were they "
+            "trained with other settings?"
+        )
+    # torch's own strict mode would let a missing batch norm counter pass.
+    module.load_state_dict(dict(tensors), strict=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -105,30 +105,29 @@ def _run_agent(
     """Run torchrun once; return (result or None after a crash, exit code)."""
     command = [sys.executable, "-m", "ssl_models.worker", "--spec", str(spec)]
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    agent = subprocess.Popen(
+    result = None
+    with subprocess.Popen(
         [*command, "--processes", str(n_devices), "--parent", str(os.getpid())],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
         env=environment,
-    )
-    result = None
-    try:
+    ) as agent:
         assert agent.stdout is not None
-        for line in agent.stdout:
-            if not line.startswith(MARK):
-                logger.info("worker: %s", line.rstrip())
-                continue
-            word = json.loads(line.removeprefix(MARK))
-            if "error" in word:
-                raise getattr(errors, word["error"])(word["message"])
-            if "result" in word:
-                result = word["result"]
-            elif progress is not None:
-                progress(*word["progress"])
-    finally:
-        if agent.poll() is None and result is None:
+        try:
+            for line in agent.stdout:
+                if not line.startswith(MARK):
+                    logger.info("worker: %s", line.rstrip())
+                    continue
+                word = json.loads(line.removeprefix(MARK))
+                if "error" in word:
+                    raise getattr(errors, word["error"])(word["message"])
+                if "result" in word:
+                    result = word["result"]
+                elif progress is not None:
+                    progress(*word["progress"])
+        except BaseException:
             agent.terminate()  # torchrun passes it on to its workers
-        agent.wait()
+            raise
     return (result if agent.returncode == 0 else None), agent.returncode

@@ -1,4 +1,6 @@
-"""The worker that :func:`ssl_models.launch.launch` starts; it can also be started by hand::
+"""The worker that :func:`ssl_models.launch.launch` starts.
+
+It can also be started by hand::
 
     torchrun --nproc-per-node 2 -m ssl_models.worker --spec spec.json
 

@@ -1,0 +1,230 @@
+"""Resume is exact, settings decide the bytes, and what cannot go on says so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ssl_models import AugmentConfig, TrainConfig, embed, load_encoder, pretrain
+from ssl_models import trainer as trainer_module
+from weaklight.errors import ConfigError, DataError, TrainingError
+
+CONFIG = TrainConfig(
+    width=8,
+    steps=10,
+    batch_size=16,
+    checkpoint_every=3,
+    log_every=4,
+    augment=AugmentConfig(gray=0.0, blur=0.5),
+)
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_at(step: int):
+    def progress(done: int, total: int, message: str) -> None:
+        if done == step:
+            raise KilledError
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    """40 images: 2 batches an epoch and 8 left over, so that epochs end inside a run."""
+    return np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(pixels: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    pretrain(pixels, CONFIG, folder / "out", folder / "scratch")
+    return digests(folder / "out")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+def test_outputs(pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    summary = pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch")
+    assert digests(tmp_path / "out") == undisturbed
+    assert sorted(undisturbed) == [
+        "encoder.json",
+        "encoder.safetensors",
+        "heads.safetensors",
+        "history.json",
+    ]
+    history = json.loads((tmp_path / "out" / "history.json").read_text())
+    assert [entry["step"] for entry in history["steps"]] == [4, 8, 10]
+    assert summary["final_loss"] == history["steps"][-1]["loss"]
+    assert summary["steps"] == 10 and isinstance(summary["verdict"], str)
+    json.dumps(summary, allow_nan=False)
+    features = embed(load_encoder(tmp_path / "out"), pixels)
+    assert features.shape == (40, summary["dim"]) and np.isfinite(features).all()
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 8, 10])
+def test_killed_and_resumed_gives_the_same_bytes(
+    pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path, step: int
+) -> None:
+    with pytest.raises(KilledError):
+        pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch", kill_at(step))
+    done: list[int] = []
+    pretrain(
+        pixels, CONFIG, tmp_path / "out", tmp_path / "scratch", lambda now, *_: done.append(now)
+    )
+    assert digests(tmp_path / "out") == undisturbed
+    expected = step - step % 3 if step < 10 else 10  # the last step is always saved
+    assert done == list(range(expected + 1, 11))
+
+
+def test_sigkill_gives_the_same_bytes(
+    pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "pixels.npy", pixels)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG.as_dict()))
+    script = (
+        "import json, sys, time; import numpy as np; from pathlib import Path\n"
+        "from ssl_models import TrainConfig, pretrain\n"
+        "d = Path(sys.argv[1])\n"
+        "c = TrainConfig.from_dict(json.loads((d/'config.json').read_text()))\n"
+        "pretrain(np.load(d/'pixels.npy'), c, d/'out', d/'scratch', lambda *_: time.sleep(0.05))\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "scratch").glob("checkpoint-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch")
+    assert digests(tmp_path / "out") == undisturbed
+
+
+def test_damaged_newest_checkpoint_falls_back_to_the_same_bytes(
+    pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(KilledError):
+        pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch", kill_at(7))
+    newest = tmp_path / "scratch" / "checkpoint-00000006" / "state.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch")
+    assert digests(tmp_path / "out") == undisturbed
+
+
+def test_nothing_global_is_seeded_and_nothing_global_matters(
+    pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch")
+    assert torch.equal(before, torch.get_rng_state())
+    assert digests(tmp_path / "out") == undisturbed
+
+
+def test_another_seed_gives_another_encoder(
+    pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    pretrain(pixels, replace(CONFIG, seed=1), tmp_path / "out", tmp_path / "scratch")
+    name = "encoder.safetensors"
+    assert digests(tmp_path / "out")[name] != undisturbed[name]
+
+
+def test_each_epoch_sees_every_image_once(pixels: np.ndarray, tmp_path: Path) -> None:
+    config = replace(CONFIG, batch_size=8, accumulate=2)
+    trainer = trainer_module._Trainer(pixels, config, tmp_path)
+    rows = [trainer._indices(step) for step in range(5)]  # 5 batches of 8
+    assert rows[0].shape == (2, 4)
+    assert sorted(np.concatenate(rows).ravel()) == list(range(40))
+    assert not np.array_equal(trainer._indices(5), rows[0])
+
+
+def test_accumulated_micro_batches_sum_to_one_step(pixels: np.ndarray, tmp_path: Path) -> None:
+    config = replace(CONFIG, accumulate=2)
+    trainer = trainer_module._Trainer(pixels, config, tmp_path)
+    trainer.train_step()
+    assert trainer.step == 1 and np.isfinite(trainer.last_loss)
+
+
+def test_nan_loss_names_the_step_and_keeps_the_last_checkpoint(
+    pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+    original = trainer_module.mean_over_processes
+
+    def poisoned(loss: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return original(loss) * (float("nan") if calls == 6 else 1.0)
+
+    monkeypatch.setattr(trainer_module, "mean_over_processes", poisoned)
+    with pytest.raises(TrainingError, match=r"step 5 of 10.*lower lr"):
+        pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch")
+    assert json.loads((tmp_path / "scratch" / "failure.json").read_text())["step"] == 5
+    assert [p.name for p in tmp_path.glob("scratch/checkpoint-*")] == ["checkpoint-00000003"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_scratch_of_another_run_is_refused(pixels: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch", kill_at(4))
+    with pytest.raises(TrainingError, match="other settings or images"):
+        pretrain(pixels, replace(CONFIG, lr=1e-4), tmp_path / "out", tmp_path / "scratch")
+    with pytest.raises(TrainingError, match="other settings or images"):
+        pretrain(255 - pixels, CONFIG, tmp_path / "out", tmp_path / "scratch")
+
+
+def test_colour_images_and_resnet18(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 20, 3), dtype=np.uint8)
+    config = TrainConfig(backbone="resnet18", width=64, steps=1, batch_size=4)
+    summary = pretrain(images, config, tmp_path / "out", tmp_path / "scratch")
+    assert summary["dim"] == 512
+    description = json.loads((tmp_path / "out" / "encoder.json").read_text())
+    assert description["image_size"] == [16, 20] and len(description["mean"]) == 3
+
+
+def test_fewer_images_than_a_batch_and_constant_images(tmp_path: Path) -> None:
+    images = np.zeros((6, 16, 16, 1), np.uint8)
+    summary = pretrain(images, CONFIG, tmp_path / "out", tmp_path / "scratch")
+    assert summary["verdict"].startswith("Collapsed")
+
+
+@pytest.mark.parametrize(
+    ("images", "error"),
+    [
+        (np.zeros((1, 16, 16, 1), np.uint8), ConfigError),
+        (np.zeros((4, 16, 16, 2), np.uint8), DataError),
+        (np.zeros((4, 16, 16, 1), np.float32), DataError),
+    ],
+)
+def test_images_that_cannot_be_trained_on(images: np.ndarray, error: type, tmp_path: Path) -> None:
+    with pytest.raises(error):
+        pretrain(images, CONFIG, tmp_path / "out", tmp_path / "scratch")
+
+
+def test_batch_must_share_out(pixels: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="divide"):
+        pretrain(pixels, replace(CONFIG, accumulate=3), tmp_path / "out", tmp_path / "scratch")
+
+
+def test_config_survives_json_and_refuses_unknown_keys() -> None:
+    config = TrainConfig(method_options={"temperature": 0.3}, augment=AugmentConfig(blur=0.4))
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+    with pytest.raises(ConfigError, match="learning_rate"):
+        TrainConfig.from_dict({"learning_rate": 1})
+    with pytest.raises(ConfigError, match="precision"):
+        TrainConfig(precision="fp8")
