@@ -99,7 +99,7 @@ def agreement_above_chance(
     said
         (n, K): what left-out LFs say of each row, rows sum to 1 or, where they are silent, to 0.
     known
-        (n,) bool: where false the prediction is no answer and earns nothing.
+        (n,) bool: where false the prediction is no answer, which is worth as much as a guess: 0.
 
     Returns
     -------
@@ -108,9 +108,9 @@ def agreement_above_chance(
     (Cohen 1960's correction, item by item).
     """
     predicted = one_hot(proba).astype(np.float64)
-    if known is not None:
-        predicted[~known] = 0.0
-    lift = np.einsum("nk,nk->n", said, predicted - predicted.mean(axis=0))
+    answered = np.ones(len(predicted), dtype=np.bool_) if known is None else known
+    chance = predicted[answered].sum(axis=0) / max(int(answered.sum()), 1)
+    lift = np.where(answered, np.einsum("nk,nk->n", said, predicted - chance), 0.0)
     return np.where(said.sum(axis=1) > 0, lift, np.nan)
 
 

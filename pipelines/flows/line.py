@@ -8,6 +8,7 @@ Try it: ``weaklight run --project demo``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -27,6 +28,10 @@ from pipelines.project import Project, StageRecord
 
 __all__ = ["FLOWS", "Listener", "label", "listening", "pretrain", "train", "whole_line"]
 
+# The caller and the run record get the exception; Prefect would also print it twice, at length.
+for _noisy in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_noisy).propagate = False
+
 # What a task hands to the next: {"stage", "digest", "path", "cached", "seconds"}.
 Done = dict[str, Any]
 
@@ -39,7 +44,7 @@ class Listener:
     on_stage: Callable[[StageRecord], None] = lambda entry: None
 
 
-_listener: ContextVar[Listener] = ContextVar("listener", default=Listener())
+_listener: ContextVar[Listener] = ContextVar("listener")
 _run: ContextVar[Run] = ContextVar("run")
 
 
@@ -90,7 +95,7 @@ FLOWS: dict[str, Flow[..., Done]] = {
 def _run_line(folder: str, targets: tuple[str, ...], refresh_encoder: bool) -> Done:
     """Run the stages in order under the project's lock; return the run's id and its stages."""
     project = Project.open(folder)
-    listener = _listener.get()
+    listener = _listener.get(Listener())
     progress = ProgressArtifacts(project, listener.progress)
     done: dict[str, Done] = {}
     with (

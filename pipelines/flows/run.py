@@ -5,7 +5,6 @@ Try it: ``weaklight run --project demo``.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -55,9 +54,6 @@ def run_with_prefect(
     name = _FLOW_OF_TARGETS.get(targets, "all")
     if name == "all":
         arguments["targets"] = targets
-    # The caller gets the exception; Prefect would print it twice, with its traceback.
-    for noisy in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(noisy).propagate = False
     with guarded(), embedded_server(), listening(listener):
         outcome = FLOWS[name](**arguments)
     return RunRecord.read(project.state / "runs" / f"{outcome['run_id']}.json")

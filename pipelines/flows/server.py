@@ -77,9 +77,13 @@ def local_server(home: Path) -> Iterator[str]:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start"]
-            + ["--host", "127.0.0.1", "--port", str(port)],
-            env={**os.environ, "PREFECT_API_URL": url, "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
+            [sys.executable, "-m", "prefect", "server", "start", f"--port={port}"],
+            env={
+                **os.environ,
+                "PREFECT_API_URL": url,
+                "PREFECT_SERVER_API_HOST": "127.0.0.1",
+                "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

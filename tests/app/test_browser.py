@@ -10,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from app.launch import PROJECT_VARIABLE, command
+from pipelines.queries import RunView
 from pipelines.reviews import ReviewStore
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -76,7 +77,10 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
 
     page.get_by_role("link", name="Labeling functions").click()
     page.locator(".tile").first.wait_for()
+    conflicts = RunView.latest(shapes).lf_rows("mostly_full", "conflicts")
     page.get_by_text("Conflicts", exact=True).last.click()
+    page.get_by_text(f"{len(conflicts)} items.").wait_for()
+    page.locator(IDLE).wait_for()
     page.locator(".tile .open").first.click()
     page.get_by_role("dialog").get_by_text("Most similar items").wait_for()
     page.keyboard.press("Escape")

@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def planted(*, n=2000, n_classes=3, accuracies=(0.9, 0.8, 0.7, 0.6, 0.5), coverage=0.7, d=0, seed=0):
+def planted(
+    *, n=2000, n_classes=3, accuracies=(0.9, 0.8, 0.7, 0.6, 0.5), coverage=0.7, d=0, seed=0
+):
     """Return votes (n, m), the truth (n,) and features (n, d) around one centre a class."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, n_classes, n)

@@ -49,10 +49,11 @@ def test_always_saying_the_same_earns_nothing():
     np.testing.assert_allclose(agreement_above_chance(constant, said), 0.0, atol=1e-12)
 
 
-def test_no_answer_earns_nothing():
-    proba, said = np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[1.0, 0.0], [1.0, 0.0]])
-    known = np.array([True, False])
-    np.testing.assert_allclose(agreement_above_chance(proba, said, known), [0.5, -0.5])
+def test_no_answer_earns_nothing_and_is_no_part_of_chance():
+    proba = np.array([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1]])
+    said = np.tile([1.0, 0.0], (3, 1))
+    known = np.array([True, True, False])
+    np.testing.assert_allclose(agreement_above_chance(proba, said, known), [0.5, -0.5, 0.0])
 
 
 def test_bootstrap_bound_covers_as_often_as_it_says():

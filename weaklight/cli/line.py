@@ -106,13 +106,27 @@ def _show_plan(folder: Path, targets: tuple[str, ...]) -> None:
     from weaklight.cli.show import table
 
     project = Project.open(folder)
-    rows = [[p.name, p.status, p.digest or "", p.why] for p in plan(project, targets)]
+    planned = plan(project, targets)
+    rows = [[p.name, p.status, p.digest or "", p.why] for p in planned]
     typer.echo(table(["stage", "status", "artifact", "why"], rows))
-    settings = project.config.model_dump(mode="json")
     typer.echo("\nsettings")
-    for name, value in settings.items():
+    for name, value in project.config.model_dump(mode="json").items():
         if isinstance(value, dict):
             inner = ", ".join(f"{k} = {v!r}" for k, v in value.items())
             typer.echo(f"  [{name}] {inner}")
         else:
             typer.echo(f"  {name} = {value!r}")
+    of_stage = {p.name: p for p in planned}
+    ingest = of_stage.get("ingest")
+    if ingest is None or ingest.status != "cached" or "pretrain" not in of_stage:
+        return
+    from pipelines.stages.pretrain import training_settings
+
+    metrics = project.store.manifest("ingest", str(ingest.digest)).metrics
+    shape = (metrics["n_unlabeled"], *metrics["image"])
+    settings, reasons = training_settings(project.config.pretrain, shape, project.config.seed)
+    typer.echo("\npretraining, chosen for these images")
+    for name, value in settings.as_dict().items():
+        typer.echo(f"  {name} = {value!r}")
+    for reason in reasons:
+        typer.echo(f"  - {reason}")

@@ -62,7 +62,9 @@ def test_thresholds_by_hand():
     bag_labels = np.array([0, *[1] * 19])
     bag_index = np.concatenate([np.zeros(19, int), np.repeat(np.arange(1, 20), 2)])
     witnesses = np.arange(81, 100) / 100
-    scores = np.concatenate([np.arange(1, 20) / 100, np.ravel(np.column_stack([witnesses, witnesses * 0]))])
+    scores = np.concatenate(
+        [np.arange(1, 20) / 100, np.ravel(np.column_stack([witnesses, witnesses * 0]))]
+    )
     assert thresholds(scores, bag_index, bag_labels, error=0.05) == (0.19, 0.81)
     assert thresholds(scores, bag_index, bag_labels, error=0.01) == (-np.inf, np.inf)
 

@@ -49,7 +49,10 @@ def test_ties_follow_snorkels_rule():
 
 
 def test_hard_labels_leave_uncovered_rows_open():
-    assert hard_labels(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([False, True])).tolist() == [-1, 1]
+    assert hard_labels(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([False, True])).tolist() == [
+        -1,
+        1,
+    ]
 
 
 @ALL
@@ -137,9 +140,7 @@ def test_dawid_skene_weighs_repeated_rows_like_distinct_ones():
     votes, _, _ = planted(n=200, coverage=1.0)
     once = DawidSkene(smoothing=0.0, max_iter=20).fit(votes, n_classes=3)
     thrice = DawidSkene(smoothing=0.0, max_iter=20).fit(np.tile(votes, (3, 1)), n_classes=3)
-    np.testing.assert_allclose(
-        once.predict_proba(votes), thrice.predict_proba(votes), atol=1e-5
-    )
+    np.testing.assert_allclose(once.predict_proba(votes), thrice.predict_proba(votes), atol=1e-5)
 
 
 def test_dawid_skene_learns_what_a_class_set_means_in_practice():
