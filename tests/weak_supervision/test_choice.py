@@ -92,9 +92,9 @@ def test_people_outrank_every_vote_and_pass_it_on():
     assert choice.is_covered[:50].all()
 
 
-def test_overruled_unanimous_votes_are_listed():
-    votes, _, features = planted(n=1500, d=16, **SOME)
-    choice = choose(votes, n_classes=3, features=features)
+def test_overruled_unanimous_votes_are_listed(useful):
+    choice, _ = useful
+    votes, _, _ = planted(n=1500, d=16, **SOME)
     labels = choice.posterior.argmax(axis=1)
     for row in choice.overruled_unanimous:
         said = votes[row][votes[row] >= 0]

@@ -19,7 +19,7 @@ def test_twins_stay_in_one_group():
     votes[:20, 4] = -1
     votes[:, 5] = -1
     groups = [group.tolist() for group in group_lfs(votes, max_groups=4)]
-    assert sorted(sum(groups, [])) == [0, 1, 2, 3, 4]
+    assert sorted(lf for group in groups for lf in group) == [0, 1, 2, 3, 4]
     assert [1, 4] in groups
 
 

@@ -100,7 +100,7 @@ def hard_labels(
     Examples
     --------
     >>> hard_labels(np.array([[0.2, 0.8], [0.5, 0.5]])).tolist()
-    [1, 0]
+    [1, 1]
     """
     tied = posterior >= posterior.max(axis=1, keepdims=True, initial=0.0) - TIE  # (n, K)
     labels: NDArray[np.int64] = tied.argmax(axis=1).astype(np.int64)
