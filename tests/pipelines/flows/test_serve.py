@@ -1,0 +1,112 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from pipelines.flows.serve import serve
+from pipelines.graph import STAGES
+from pipelines.project import Project, RunRecord
+from tests.pipelines.flows.conftest import LIMIT_S, kill, marked, wait_for, write_project
+from weaklight.errors import ConfigError
+
+SERVE = """
+import sys
+from pathlib import Path
+from pipelines.flows.serve import serve
+serve(Path(sys.argv[1]), on_event=lambda text: print(text, flush=True))
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("serve") / "shop"
+    return write_project(folder, more="\n[schedule]\nevery_s = 4\n")
+
+
+def start_serving(root: Path, environment: dict[str, str], log: IO[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(root)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_runs(child: subprocess.Popen[str], n: int) -> list[str]:
+    """Read lines until ``n`` runs were told of; the first line says what is served."""
+    assert child.stdout is not None
+    lines: list[str] = []
+    stop_at = time.monotonic() + LIMIT_S
+    while len(lines) <= n and time.monotonic() < stop_at:
+        line = child.stdout.readline()
+        assert line, "serve ended"
+        if line.startswith(("serving", "run 2")):
+            lines.append(line.rstrip())
+    return lines
+
+
+def finished_runs(root: Path) -> list[RunRecord]:
+    return [r for r in Project.open(root).runs() if r.status == "done"]
+
+
+def test_a_schedule_fires_and_the_second_run_finds_everything_cached(
+    root: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w") as log:
+        child = start_serving(root, environment, log)
+        serving, *told = wait_for_runs(child, 2)
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=LIMIT_S)
+    assert child.returncode == 0, (tmp_path / "log").read_text()
+    assert wait_for(lambda: marked(environment) == [], 5), "the server is stopped on exit"
+    assert serving.startswith(f"serving {root} every 4 s; Prefect at http://127.0.0.1:")
+
+    first, second = finished_runs(root)[:2]
+    assert [s.name for s in second.stages] == [s.name for s in STAGES]
+    assert not any(s.cached for s in first.stages)
+    assert all(s.cached for s in second.stages)
+    assert told[0].startswith(f"run {first.run_id} done: {len(STAGES)} stages, 0 cached")
+    assert f"{second.run_id} done: {len(STAGES)} stages, {len(STAGES)} cached" in told[1]
+
+
+def test_a_killed_serve_leaves_nothing_and_the_next_one_goes_on(
+    root: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    n_before = len(Project.open(root).runs())
+    with (tmp_path / "log").open("w") as log:
+        child = start_serving(root, environment, log)
+        assert wait_for(lambda: len(Project.open(root).runs()) > n_before, LIMIT_S)
+        kill(child)  # most likely in the middle of that run
+        assert wait_for(lambda: marked(environment) == [], 5), marked(environment)
+
+        n_done = len(finished_runs(root))
+        child = start_serving(root, environment, log)
+        wait_for_runs(child, 1)
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=LIMIT_S)
+    assert len(finished_runs(root)) > n_done
+    assert wait_for(lambda: marked(environment) == [], 5), marked(environment)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("", r"names no time; add a line such as cron"),
+        ('[schedule]\ncron = "0 2 * *"', "five fields"),
+        ('[schedule]\ncron = "0 25 * * *"', "outside 0-23"),
+        ('[schedule]\ncron = "0 2 * * *"\ntimezone = "Moon/Base"', "Europe/Berlin"),
+    ],
+)
+def test_a_schedule_that_names_no_time_is_refused_before_anything_starts(
+    section: str, words: str, tmp_path: Path
+) -> None:
+    root = write_project(tmp_path / "shop", more=f"\n{section}\n")
+    with pytest.raises(ConfigError, match=words):
+        serve(root)
+    assert not (root / ".prefect").exists()
