@@ -123,11 +123,12 @@ class Trial:
         others = votes.copy()
         others[:, group] = ABSTAIN
         for name, candidate in material.candidates(others).items():
-            posterior, known = candidate.posterior, candidate.is_covered
-            self.direct[name].append(agreement_above_chance(posterior, said, known))
-            both = (candidate.labels != ABSTAIN) & (self._full[name] != ABSTAIN)
-            same = candidate.labels == self._full[name]
-            self.kept[name].append(np.where(both, same, np.nan))
+            self.direct[name].append(
+                agreement_above_chance(candidate.posterior, said, candidate.is_covered)
+            )
+            before, after = self._full[name], candidate.labels
+            both = (before != ABSTAIN) & (after != ABSTAIN)
+            self.kept[name].append(np.where(both, before == after, np.nan))
             if name in self.taught and self._features is not None:
                 self._teach(name, candidate, self._features, said)
 

@@ -120,7 +120,7 @@ def choose(
     Notes
     -----
     Time: up to 6 fits of each label model and 30 small logistic regressions; n = 10,000, m = 20,
-    K = 10 and d = 256 take about 10 s on one core. Blind to errors that LFs of different groups
+    K = 10 and d = 256 take about 15 s on one core. Blind to errors that LFs of different groups
     share and that the features follow too.
     """
     checked = check_votes(votes, n_classes, len(class_sets))
@@ -148,7 +148,8 @@ def choose(
     for group in groups if len(groups) > 1 else []:
         trial.leave_out(group, checked, material)
 
-    judged = trial.direct if features is None else trial.taught
+    is_taught = bool(trial.taught[BASELINE])  # enough covered items with features to teach with
+    judged = trial.taught if is_taught else trial.direct
     rows = []
     for name, candidate in found.items():
         model = name.removesuffix(WITH_FEATURES)
@@ -176,7 +177,7 @@ def choose(
         rows.append(row)
 
     by_name = {str(row["name"]): row for row in rows}
-    chosen, reason = _decide(by_name, len(groups), features is not None)
+    chosen, reason = _decide(by_name, len(groups), is_taught)
     agreed = unanimous(checked, n_classes)
     overruled = np.flatnonzero(
         (agreed != ABSTAIN) & (agreed != found[chosen].labels) & (people == ABSTAIN)
@@ -197,7 +198,7 @@ def choose(
     )
 
 
-def _decide(rows: dict[str, Row], n_groups: int, has_features: bool) -> tuple[str, str]:
+def _decide(rows: dict[str, Row], n_groups: int, is_taught: bool) -> tuple[str, str]:
     """Return the chosen name and the reason in plain words."""
     if rows[BASELINE]["agreement"] is None or rows[BASELINE]["gain"] is None:
         return BASELINE, (
@@ -205,11 +206,11 @@ def _decide(rows: dict[str, Row], n_groups: int, has_features: bool) -> tuple[st
             "group(s) of alike LFs, and judging without gold takes LFs that can be left out while "
             "others still cover items."
         )
-    measure = "taught_agreement" if has_features else "agreement"
+    measure = "taught_agreement" if is_taught else "agreement"
     rivals = [row for name, row in rows.items() if name != BASELINE and WITH_FEATURES not in name]
     best = max(rivals, key=lambda row: _number(row["gain_low"]))
     model = str(best["name"]) if _number(best["gain_low"]) > 0 else BASELINE
-    how = "a classifier taught by the others' labels" if has_features else "the others' labels"
+    how = "a classifier taught by the others' labels" if is_taught else "the others' labels"
     reason = (
         f"The LFs were left out in {n_groups} groups of alike LFs, and {how} had to predict what "
         f"they say. Above chance, majority vote agrees with them on "

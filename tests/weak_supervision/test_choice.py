@@ -124,6 +124,15 @@ def test_without_evidence_majority_vote_stays(votes, with_features):
     assert choice.posterior.shape == (len(votes), 3)
 
 
+def test_too_few_features_to_teach_with_leave_the_votes_to_judge():
+    votes, _, features = planted(n=600, d=16, **SOME)
+    features[10:] = np.nan
+    choice = choose(votes, n_classes=3, features=features)
+    base = choice.candidates[0]
+    assert base["taught_agreement"] is None and base["agreement"] is not None
+    assert "the others' labels had to predict" in choice.reason
+
+
 def test_items_without_features_and_class_sets_take_part():
     votes, truth, features = planted(n=600, d=16, **SOME)
     features[:100] = np.nan

@@ -104,7 +104,10 @@ def hard_labels(
     """
     tied = posterior >= posterior.max(axis=1, keepdims=True, initial=0.0) - TIE  # (n, K)
     labels: NDArray[np.int64] = tied.argmax(axis=1).astype(np.int64)
-    for row in np.flatnonzero(tied.sum(axis=1) > 1):
+    is_open = tied.sum(axis=1) > 1
+    if is_covered is not None:
+        is_open &= is_covered
+    for row in np.flatnonzero(is_open):
         classes = np.flatnonzero(tied[row])
         draw = int(hashlib.sha1(str(row).encode(), usedforsecurity=False).hexdigest(), 16)
         labels[row] = classes[draw % len(classes)]

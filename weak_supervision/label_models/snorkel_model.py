@@ -21,6 +21,7 @@ from weaklight.seeds import derive_seed, preserve_global_rng
 __all__ = ["SnorkelModel"]
 
 MIN_LFS = 3  # the moments that Snorkel matches say nothing about fewer
+MAX_OUTCOMES = 6000  # LFs x classes; Snorkel holds several float32 matrices of the square
 logger = logging.getLogger(__name__)
 
 
@@ -128,6 +129,11 @@ class SnorkelModel:
             return f"Snorkel needs {MIN_LFS} LFs that vote for classes but found {len(self._lfs)}"
         if len(self._classes) < 2:
             return f"only {len(self._classes)} of {n_classes} classes gets a vote"
+        if len(self._lfs) * len(self._classes) > MAX_OUTCOMES:
+            return (
+                f"{len(self._lfs)} LFs over {len(self._classes)} classes are too many for Snorkel "
+                f"(LFs x classes up to {MAX_OUTCOMES})"
+            )
         return ""
 
     def _compact(self, plain: Votes) -> Votes:

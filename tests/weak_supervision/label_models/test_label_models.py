@@ -180,6 +180,8 @@ def test_snorkel_says_what_it_leaves_out():
     np.testing.assert_array_equal(model.predict_proba(with_set), plain.predict_proba(votes))
     thin = SnorkelModel().fit(votes[:, :2], n_classes=3)
     assert "needs 3 LFs" in thin.note_ and "majority vote stands in" in thin.note_
+    many = SnorkelModel().fit(np.tile([[0, 1]], (3, 2000)), n_classes=2)
+    assert "too many for Snorkel" in many.note_
     unheard = SnorkelModel().fit(votes, n_classes=5)
     assert "classes [3, 4] never get a vote" in unheard.note_
     assert unheard.predict_proba(votes)[covered(votes), 3:].max() == 0
