@@ -26,7 +26,8 @@ _FIRST_TABLE = (
 )
 _CHOICE_COLUMNS = {
     "agreement": "Agrees with left-out functions, above chance",
-    "gain": "Gain over majority vote",
+    "against": "Judged against",
+    "gain": "Gain over that one",
     "gain_low": "Its lower bound",
     "neighbor_agreement": "Neighbours share the label",
     "stability": "Label stays with a group of functions left out",

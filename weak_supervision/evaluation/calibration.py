@@ -79,13 +79,13 @@ class Calibration:
         if self.is_within_band:
             return (
                 f"no sign of miscalibration: an ECE of {self.ece:.3f} lies within what a perfectly "
-                f"calibrated model shows on {self.n} rows (up to {self.null_high:.3f})"
+                f"calibrated model shows on {self.n:,} rows (up to {self.null_high:.3f})"
             )
         shift = self.mean_confidence - (self.accuracy.value or 0.0)
         direction = "overconfident" if shift > 0 else "underconfident"
         return (
             f"{direction}: an ECE of {self.ece:.3f} lies above what a perfectly calibrated model "
-            f"shows on {self.n} rows (up to {self.null_high:.3f})"
+            f"shows on {self.n:,} rows (up to {self.null_high:.3f})"
         )
 
 
