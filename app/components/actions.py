@@ -10,7 +10,7 @@ from app.services.desk import Desk
 from app.services.keys import ACTION_KEYS, class_keys
 from weaklight.errors import DataError
 
-__all__ = ["action_buttons"]
+__all__ = ["action_buttons", "turn"]
 
 _ICONS = {
     "accept": ":material/check:",
@@ -28,13 +28,17 @@ _HELP = {
 }
 
 
+def turn() -> int:
+    """Return how many actions this session took; a gallery whose key holds it forgets its ticks."""
+    return int(st.session_state.get("turn", 0))
+
+
 def action_buttons(
     desk: Desk,
     item_ids: Sequence[str],
     *,
     can_accept: bool,
     then: Callable[[list[str]], None] = lambda undone: None,
-    with_keys: bool = True,
 ) -> None:
     """Draw accept, skip, exclude, flag and undo, then one button per class.
 
@@ -48,21 +52,28 @@ def action_buttons(
         Whether every one of them has a label to accept.
     then
         Called after the event is written, with the items that an undo took back (empty otherwise).
-    with_keys
-        Whether keys press the buttons; one set of buttons on a page may have them.
     """
     ids = list(item_ids)
     many = f" {len(ids)}" if len(ids) > 1 else ""
 
-    def act(action: Callable[[], object]) -> None:
+    drawn = turn()
+
+    def decide(action: Callable[..., object], *label: str) -> None:
+        if drawn != turn():
+            return  # a second key came before the next picture: it was not meant for this one
         try:
-            undone = action()
+            action(ids, *label)
         except DataError as error:
             st.session_state["desk_error"] = str(error)
             return
-        then(undone if isinstance(undone, list) and undone and isinstance(undone[0], str) else [])
+        st.session_state["turn"] = drawn + 1
+        then([])
 
-    with st.container(horizontal=True, gap="small"):
+    def undo() -> None:
+        st.session_state["turn"] = turn() + 1
+        then(desk.undo())
+
+    with st.container(horizontal=True, gap="xsmall"):
         for name in ("accept", "skip", "exclude", "flag", "undo"):
             st.button(
                 name.capitalize() + ("" if name == "undo" else many),
@@ -70,25 +81,21 @@ def action_buttons(
                 icon=_ICONS[name],
                 help=_HELP[name],
                 type="primary" if name == "accept" else "secondary",
-                shortcut=ACTION_KEYS[name] if with_keys else None,
+                shortcut=ACTION_KEYS[name],
                 disabled=name != "undo" and not (ids and (name != "accept" or can_accept)),
-                on_click=act,
-                args=(desk.undo if name == "undo" else _on(getattr(desk, name), ids),),
+                on_click=undo if name == "undo" else decide,
+                args=() if name == "undo" else (getattr(desk, name),),
             )
     keys = class_keys(desk.view.classes)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="xsmall"):
         for label in desk.view.classes:
             st.button(
                 label,
                 key=f"label {label}",
-                shortcut=keys.get(label) if with_keys else None,
+                shortcut=keys.get(label),
                 disabled=not ids,
-                on_click=act,
-                args=(_on(desk.relabel, ids, label),),
+                on_click=decide,
+                args=(desk.relabel, label),
             )
     if message := st.session_state.pop("desk_error", None):
         st.error(message)
-
-
-def _on(action: Callable[..., object], *arguments: object) -> Callable[[], object]:
-    return lambda: action(*arguments)

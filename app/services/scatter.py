@@ -61,15 +61,15 @@ def values_figure(points: pd.DataFrame, values: NDArray[np.floating], title: str
 def selected_rows(event: Mapping[str, Any] | None) -> list[int]:
     """Return the rows of a lasso or box selection, in order and each once."""
     chosen = ((event or {}).get("selection") or {}).get("points") or []
-    rows = (np.ravel(point["customdata"])[0] for point in chosen if "customdata" in point)
-    return sorted({int(row) for row in rows})
+    return sorted({int(point["customdata"]) for point in chosen if "customdata" in point})
 
 
 def _trace(points: pd.DataFrame, name: str, marker: dict[str, Any]) -> go.Scattergl:
     return go.Scattergl(
         x=points["x"].to_numpy(np.float32),
         y=points["y"].to_numpy(np.float32),
-        customdata=points.index.to_numpy(np.int32)[:, None],
+        # A list: the browser would hand an array back as an object of its indices.
+        customdata=points.index.tolist(),
         text=points["item_id"],
         name=name,
         mode="markers",

@@ -15,6 +15,7 @@ from app.services.words import measured, percent
 from pipelines.queries import Drill, RunView
 
 PAGE_SIZE = 48
+SHOWN_ROWS = 11  # a longer table scrolls, so that the pictures stay in sight
 _DRILLS: dict[Drill, str] = {
     "votes": "Where it votes",
     "right": "Right on dev",
@@ -43,10 +44,10 @@ def page() -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        height="content",
+        height="content" if len(table) <= SHOWN_ROWS else 35 * (SHOWN_ROWS + 1),
         column_config={
             "function": st.column_config.TextColumn(pinned=True),
-            "what it says": st.column_config.TextColumn(width=300),
+            "what it says": st.column_config.TextColumn(width=230),
             "coverage": _share("coverage", "Share of items on which it votes"),
             "overlaps": _share("overlaps", "Share of items on which another votes too"),
             "conflicts": _share("conflicts", "Share of items on which another contradicts it"),
@@ -91,7 +92,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def _share(label: str, text: str) -> Any:
     return st.column_config.ProgressColumn(
-        label, help=text, format="%.0f %%", min_value=0, max_value=100, width=96
+        label, help=text, format="%.0f %%", min_value=0, max_value=100, width=88
     )
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import state
-from app.components.actions import action_buttons
+from app.components.actions import action_buttons, turn
 from app.components.dialog import item_dialog
 from app.components.gallery import gallery
 from app.services.colors import NO_LABEL, SOURCE_COLORS
@@ -60,7 +60,11 @@ def _workspace(found: RunView, color_by: str, splits: tuple[str, ...]) -> None:
             key=f"map {color_by}",
             on_select="rerun",
             selection_mode=("lasso", "box"),
-            config={"scrollZoom": True, "displaylogo": False},
+            config={
+                "scrollZoom": True,
+                "displaylogo": False,
+                "modeBarButtonsToRemove": ["toImage"],
+            },
             alt="map of all items; similar items lie close together",
         )
     with right:
@@ -105,29 +109,36 @@ def _selection(found: RunView, rows: list[int]) -> None:
     counts = ", ".join(f"{n:,} {name}" for name, n in labels.value_counts().head(4).items())
     st.markdown(f"**{len(rows):,} items**: {counts}")
     n_pages = -(-len(rows) // PAGE_SIZE)
-    turn = st.session_state.get("map_turn", 0)
     number = st.pagination(n_pages, key=f"map page {rows[0]} {len(rows)}") if n_pages > 1 else 1
     here = rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     standing = state.standing()
+    above = st.container()  # the buttons, which depend on what is ticked below them
     picked = gallery(
         tiles(found, here, state.colors(found), standing),
-        key=f"map gallery {turn} {number} {rows[0]} {len(rows)}",
+        key=f"map gallery {turn()} {number} {rows[0]} {len(rows)}",
         selectable=True,
         width=84,
     )
-    about = [i for i in picked.selected if found.splits[found.rows_of([i])[0]] == "unlabeled"]
-    held_out = len(picked.selected) - len(about)
-    if held_out:
-        st.caption(f"{held_out} of the ticked items belong to dev or test and are left alone.")
-    weak = [found.class_name(int(found.labels[row])) for row in found.rows_of(about)]
-    action_buttons(
-        state.desk(found, "map"),
-        about,
-        can_accept=all(standing.label_of(i, w) for i, w in zip(about, weak, strict=True)),
-        then=lambda undone: st.session_state.__setitem__("map_turn", turn + 1),
-    )
+    with above:
+        _decide(found, picked.selected)
     if picked.opened:
         item_dialog(found, picked.opened)
+
+
+def _decide(found: RunView, ticked: tuple[str, ...]) -> None:
+    """Offer the decisions for the ticked items, leaving those of dev and test alone."""
+    rows = found.rows_of(ticked)
+    rows = rows[found.splits[rows] == "unlabeled"]
+    held_out = len(ticked) - len(rows)
+    standing = state.standing()
+    about = {str(found.item_ids[row]): found.class_name(int(found.labels[row])) for row in rows}
+    action_buttons(
+        state.desk(found, "map"),
+        list(about),
+        can_accept=all(standing.label_of(item_id, weak) for item_id, weak in about.items()),
+    )
+    if held_out:
+        st.caption(f"{held_out} of the ticked items belong to dev or test and are left alone.")
 
 
 page()

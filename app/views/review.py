@@ -52,7 +52,7 @@ def _workspace(found: RunView, order: str, seed: int) -> None:
             then=lambda ids: _after(bench, queue, ids),
         )
         return
-    left, right = st.columns([5, 7], gap="large")
+    left, right = st.columns([2, 3], gap="medium")
     with left:
         selected = _pictures(found, standing, bench, queue)
     with right:
@@ -69,10 +69,10 @@ def _pictures(
 ) -> tuple[str, ...]:
     picked = gallery(
         tiles(found, found.rows_of(bench.page), state.colors(found), standing),
-        key=f"review gallery {st.session_state.get('review_turn', 0)}",
+        key=f"review gallery {st.session_state.get('ticks_used', 0)}",
         current=bench.current,
         selectable=True,
-        width=96,
+        width=92,
     )
     if picked.opened and picked.opened != bench.current:
         bench.pick(picked.opened)
@@ -104,7 +104,7 @@ def _card(
         for i, row in zip(about, found.rows_of(about), strict=True)
     }
     can_accept = all(standing.label_of(i, weak) for i, weak in names.items())
-    side, decide = st.columns([2, 3], gap="medium")
+    side, decide = st.columns([1, 2], gap="medium")
     with side:
         st.html(why.picture(found, card))
     with decide:
@@ -113,16 +113,16 @@ def _card(
             state.desk(found, order),
             about,
             can_accept=can_accept,
-            then=lambda undone: _after(bench, queue, undone),
+            then=lambda undone: _after(bench, queue, undone, ticked=bool(selected)),
         )
         if selected:
             st.info(f"Buttons and keys now act on the {len(selected)} selected pictures.")
     st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))
 
 
-def _after(bench: Workbench, queue: list[str], undone: list[str]) -> None:
-    """Go on: to what was taken back, or to the next open picture."""
-    st.session_state["review_turn"] = st.session_state.get("review_turn", 0) + 1
+def _after(bench: Workbench, queue: list[str], undone: list[str], *, ticked: bool = False) -> None:
+    """Go on: to what was taken back, or to the next open picture; forget ticks that were used."""
+    st.session_state["ticks_used"] = st.session_state.get("ticks_used", 0) + ticked
     if undone:
         bench.pick(undone[0])
     else:

@@ -87,6 +87,7 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
 
     page.get_by_role("link", name="Review").click()
     page.locator(".tile.current").wait_for()
+    page.get_by_role("button", name="Accept").wait_for()
     _press(page, store, "a")
     _press(page, store, "3")
     _press(page, store, "x")
@@ -111,7 +112,8 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
     assert set(store.current()["item_id"]) == set(log["item_id"].iloc[:3])
 
     page.get_by_role("link", name="Map").click()
-    page.locator(".scatterlayer, .gl-container").first.wait_for()
+    page.locator(".js-plotly-plot .nsewdrag").wait_for()
+    page.locator(IDLE).wait_for()
     box = page.locator(".js-plotly-plot").bounding_box()
     edge = [(0.02, 0.1), (0.98, 0.1), (0.98, 0.9), (0.02, 0.9), (0.02, 0.12)]
     path = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in edge]

@@ -131,6 +131,16 @@ def test_review_accept_relabel_undo_are_written_at_once(open_page, store):
     assert not page.exception
 
 
+def test_a_second_key_before_the_next_picture_is_not_taken_for_this_one(open_page, store):
+    page = open_page("review")
+    page.button(key="act accept").click()
+    page.button(key="label cross").click()  # both arrive in one run, as two quick keys may
+    page.run()
+    assert len(store.events()) == 1
+    page.button(key="act skip").click().run()
+    assert store.events()["item_id"].nunique() == 2
+
+
 def test_an_item_without_label_offers_classes_but_no_accept(open_page):
     page = open_page("review")
     page.selectbox(key="queue").set_value("uncovered").run()
@@ -152,7 +162,7 @@ def test_a_whole_queue_can_be_worked_through_and_taken_back(open_page, store):
 def test_map_selection_shows_pictures_and_leaves_dev_and_test_alone(open_page):
     page = open_page("map")
     assert "Nothing selected" in page.info[0].value
-    picked = [{"customdata": [row]} for row in (0, 1, 65, 80)]
+    picked = [{"customdata": row} for row in (0, 1, 65, 80)]
     page.session_state["map label"] = {"selection": {"points": picked}}
     page.run()
     assert not page.exception

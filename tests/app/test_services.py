@@ -137,7 +137,7 @@ def test_a_selection_on_the_map_leads_back_to_the_rows():
     )
     assert [t.name for t in figure.data] == ["p", "q"]
     # What Plotly reports: the second trace's first point, the first trace's second point.
-    picked = [figure.data[1].customdata[0].tolist(), figure.data[0].customdata[1].tolist()]
+    picked = [figure.data[1].customdata[0], figure.data[0].customdata[1]]
     event = {"selection": {"points": [{"customdata": c} for c in picked]}}
     assert selected_rows(event) == [10, 40]
     assert selected_rows(None) == selected_rows({"selection": {"points": []}}) == []
