@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import httpx
@@ -110,9 +110,9 @@ class ProgressArtifacts:
             if stage in self._shown:
                 update_progress_artifact(self._shown[stage], percent, description=message or stage)
             else:
-                self._shown[stage] = create_progress_artifact(
-                    percent, key=f"{self._prefix}-progress-{stage}", description=message or stage
-                )
+                key = f"{self._prefix}-progress-{stage}"
+                created = create_progress_artifact(percent, key, description=message or stage)
+                self._shown[stage] = cast(UUID, created)  # awaitable only inside a coroutine
         except httpx.HTTPError as error:
             logger.warning("Prefect did not take the progress of %s: %s", stage, error)
 

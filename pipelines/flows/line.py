@@ -123,6 +123,7 @@ def _run_line(folder: str, targets: tuple[str, ...], refresh_encoder: bool) -> D
     return {"run_id": run.record.run_id, "stages": done}
 
 
+@task(cache_policy=NO_CACHE)
 def _run_stage(stage: str, upstream: dict[str, Done]) -> Done:
     """Run one stage of the current run, or find it cached.
 
@@ -141,8 +142,7 @@ def _run_stage(stage: str, upstream: dict[str, Done]) -> Done:
 
 
 _TASKS = {
-    spec.name: task(_run_stage, name=spec.name, task_run_name=spec.name, cache_policy=NO_CACHE)
-    for spec in STAGES
+    spec.name: _run_stage.with_options(name=spec.name, task_run_name=spec.name) for spec in STAGES
 }
 
 

@@ -16,7 +16,11 @@ from pipelines.project import Project, RunRecord, StageRecord
 
 __all__ = ["run_with_prefect"]
 
-_FLOW_OF_TARGETS = {("pretrain",): "pretrain", ("clean",): "label", ("train",): "train"}
+_FLOW_OF_TARGETS: dict[tuple[str, ...], str] = {
+    ("pretrain",): "pretrain",
+    ("clean",): "label",
+    ("train",): "train",
+}
 
 
 def run_with_prefect(

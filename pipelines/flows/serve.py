@@ -58,8 +58,8 @@ def serve(project_root: Path, on_event: Callable[[str], None] = logger.info) -> 
     """
     project = Project.open(project_root)
     schedule = _schedule(project)
-    use_home(project.root)
-    with guarded(), local_server(_home()) as url:
+    home = use_home(project.root)
+    with guarded(), local_server(home) as url:
         on_event(
             f"serving {project.root} {_in_words(project)}; "
             f"Prefect at {url.removesuffix('/api')}; Ctrl-C stops"
@@ -87,7 +87,7 @@ async def _serve(
 async def _deployments(project: Project, schedule: dict[str, Any]) -> list[RunnerDeployment]:
     """Return one deployment a flow; the whole line alone is scheduled."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-    from prefect.flows import EntrypointType
+    from prefect.types.entrypoint import EntrypointType
 
     from pipelines.flows.line import FLOWS
 
@@ -178,9 +178,3 @@ def _name(project: Project) -> str:
     """Return a name for the deployments that tells projects on a shared server apart."""
     where = hashlib.sha256(str(project.root).encode()).hexdigest()[:6]
     return f"{project.root.name}-{where}"
-
-
-def _home() -> Path:
-    from prefect.settings import PREFECT_HOME
-
-    return PREFECT_HOME.value()

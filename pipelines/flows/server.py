@@ -106,7 +106,7 @@ def is_our_own() -> bool:
     """Say whether the server in use was started by us and serves this ``PREFECT_HOME`` alone."""
     from prefect.settings import PREFECT_API_URL
 
-    return PREFECT_API_URL.value() == os.environ.get(_OWN_SERVER)
+    return bool(PREFECT_API_URL.value() == os.environ.get(_OWN_SERVER))
 
 
 @contextmanager

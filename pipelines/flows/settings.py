@@ -39,9 +39,13 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def use_home(project_root: Path) -> None:
+def use_home(project_root: Path) -> Path:
     """Keep Prefect's database and logs in the project, unless ``PREFECT_HOME`` says otherwise.
 
     Has no effect on a process that imported Prefect before.
+
+    Returns
+    -------
+    Where Prefect keeps them.
     """
-    os.environ.setdefault("PREFECT_HOME", str(project_root / ".prefect"))
+    return Path(os.environ.setdefault("PREFECT_HOME", str(project_root / ".prefect")))

@@ -101,9 +101,13 @@ def test_the_caller_gets_our_error_and_no_traceback_is_printed(
     assert err.splitlines()[-1].startswith(("weaklight.errors.DataError", "weaklight.errors.Conf"))
 
 
-def test_two_flows_never_train_at_once(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_two_flows_never_train_at_once(
+    tmp_path: Path, environment: dict[str, str], server: str
+) -> None:
     roots = [write_project(tmp_path / name) for name in ("one", "two")]
-    children = [start(root, "pretrain", environment=environment) for root in roots]
+    children = [
+        start(root, "pretrain", environment=environment, PREFECT_API_URL=server) for root in roots
+    ]
     one, two = (finish(child) for child in children)
     first, second = sorted(o["times"]["pretrain"] for o in (one, two))
     assert first[1] <= second[0], "they overlapped"
