@@ -159,7 +159,7 @@ def test_a_whole_queue_can_be_worked_through_and_taken_back(open_page, store):
     assert len(store.current()) == n - 1 and not page.success
 
 
-def test_map_selection_shows_pictures_and_leaves_dev_and_test_alone(open_page):
+def test_map_selection_shows_pictures_and_leaves_dev_and_test_alone(open_page, store):
     page = open_page("map")
     assert "Nothing selected" in page.info[0].value
     picked = [{"customdata": row} for row in (0, 1, 65, 80)]
@@ -168,6 +168,13 @@ def test_map_selection_shows_pictures_and_leaves_dev_and_test_alone(open_page):
     assert not page.exception
     assert any(m.value.startswith("**4 items**") for m in page.markdown)
     assert page.button(key="act exclude").disabled, "nothing is ticked yet"
+    # Rows 65 and 80 are of dev and test.
+    page.session_state["map gallery 0 1 0 4"] = {"selected": ["s000", "s001", "s065", "s080"]}
+    page.run()
+    assert any("2 of the ticked items belong to dev or test" in c.value for c in page.caption)
+    page.button(key="act exclude").click().run()
+    assert sorted(store.current()["item_id"]) == ["s000", "s001"]
+    assert set(store.current()["queue"]) == {"map"}
     for color_by in ("confidence", "source", "lf:mostly_full"):
         page.selectbox(key="map_color").set_value(color_by).run()
         assert not page.exception
