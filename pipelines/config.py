@@ -1,6 +1,6 @@
 """The settings of a project: one ``weaklight.toml``, validated, every unknown key an error.
 
-Try it: ``python -c "from pipelines.config import load_config; print(load_config('weaklight.toml'))"``.
+Try it: ``load_config("demo/weaklight.toml")``.
 """
 
 from __future__ import annotations

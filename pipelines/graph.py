@@ -44,9 +44,7 @@ class StageSpec:
 
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec(
-        "ingest", 1, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"
-    ),
+    StageSpec("ingest", 1, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
         1,
@@ -151,14 +149,7 @@ STAGES: tuple[StageSpec, ...] = (
             "present": "embed.present",
             "votes": "vote.votes",
             "lfs": "vote.lfs",
-            "bag_votes": "bags.votes",
-            "bags_summary": "bags.summary",
-            "weak_labels": "aggregate.weak_labels",
             "posteriors": "aggregate.posteriors",
-            "choice": "aggregate.choice",
-            "issues": "clean.issues",
-            "targets": "clean.targets",
-            "weights": "clean.weights",
             "probabilities": "train.probabilities",
         },
         "evaluate",
@@ -168,12 +159,10 @@ STAGES: tuple[StageSpec, ...] = (
         1,
         "pipelines.stages.report:report",
         {
-            "items": "ingest.items",
             "pixels": "ingest.pixels",
             "ingest_report": "ingest.report",
             "gold_dev": "ingest.gold_dev",
             "encoder": "pretrain.encoder",
-            "lfs": "vote.lfs",
             "bags_summary": "bags.summary",
             "weak_labels": "aggregate.weak_labels",
             "choice": "aggregate.choice",

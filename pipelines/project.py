@@ -1,6 +1,6 @@
 """A project on disk: its settings, its state folder, its lock and its run records.
 
-Try it: ``python -c "from pipelines.project import Project; print(Project.open('demo').latest_run())"``.
+Try it: ``Project.open("demo").latest_run()``.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Project:
         return [RunRecord.read(p) for p in sorted((self.state / "runs").glob("*.json"))]
 
     def latest_run(self, status: str | None = "done") -> RunRecord | None:
-        """Return the newest run with this status (any status when None), None when there is none."""
+        """Return the newest run with this status (None takes any), None when there is none."""
         for path in sorted((self.state / "runs").glob("*.json"), reverse=True):
             record = RunRecord.read(path)
             if status is None or record.status == status:

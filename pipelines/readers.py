@@ -114,9 +114,10 @@ def _from_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
     table = _read_table(path, kind)
     for needed in (config.item_id, config.image):
         if needed not in table.columns:
+            role = "image" if needed == config.image else "item_id"
             raise DataError(
                 f"{path.name} needs a column {needed!r}, but has {list(table.columns)}; "
-                f"name yours under [items], such as {'image' if needed == config.image else 'item_id'} = \"...\""
+                f'name yours under [items], such as {role} = "..."'
             )
     renamed = {
         getattr(config, role): role

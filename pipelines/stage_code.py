@@ -95,7 +95,9 @@ def main() -> int:
         ACCEPTED.write_text(json.dumps(current(), indent=1) + "\n", encoding="utf-8")
         return 0
     missing = decisions_missing()
-    sys.stdout.write("".join(f"{name}: its code changed, decide about its version\n" for name in missing))
+    sys.stdout.write(
+        "".join(f"{name}: its code changed, decide about its version\n" for name in missing)
+    )
     return 1 if missing else 0
 
 

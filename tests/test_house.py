@@ -18,9 +18,7 @@ def packages() -> list[str]:
     found = list(ROOMS)
     for room in ROOMS:
         module = importlib.import_module(room)
-        found += [
-            p.name for p in pkgutil.walk_packages(module.__path__, f"{room}.") if p.ispkg
-        ]
+        found += [p.name for p in pkgutil.walk_packages(module.__path__, f"{room}.") if p.ispkg]
     return found
 
 
@@ -45,10 +43,7 @@ def test_all_names_what_is_there_once(name: str) -> None:
     ],
 )
 def test_the_light_half_stays_light(module: str) -> None:
-    code = (
-        f"import sys, {module}\n"
-        f"print([h for h in {HEAVY!r} if h in sys.modules])"
-    )
+    code = f"import sys, {module}\nprint([h for h in {HEAVY!r} if h in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

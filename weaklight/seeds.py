@@ -1,6 +1,6 @@
 """Randomness: every stochastic thing derives its own generator from seed, stage and step.
 
-Try it: ``python -c "from weaklight.seeds import numpy_generator as g; print(g(0, 'demo').random())"``.
+Try it: ``numpy_generator(0, "demo").random()``.
 """
 
 from __future__ import annotations

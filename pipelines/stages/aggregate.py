@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.config import AggregateConfig
-from pipelines.stages.base import StageResult, Work
 from pipelines.stages.bags import read_votes
+from pipelines.stages.base import StageResult, Work
 from weak_supervision.candidates import WITH_FEATURES
 from weak_supervision.choice import Choice, choose
 from weak_supervision.label_models import covered, hard_labels
@@ -76,7 +76,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         name: spread_to if name.endswith(WITH_FEATURES) else said for name in choice.posteriors
     }
     posterior, known = choice.posteriors[chosen], knows[chosen]
-    labels = hard_labels(posterior, known)
+    labels = hard_labels(posterior, known, keys=items["item_id"].tolist())
     weak = pd.DataFrame({"item_id": items["item_id"]})
     for k, name in enumerate(work.classes):
         weak[f"p_{name}"] = posterior[:, k]

@@ -58,9 +58,7 @@ def bags(inputs: BagsInputs, config: BagsConfig, work: Work) -> StageResult:
             features, bag_index, y, folds=config.folds, seed=work.seed
         )
         positive, negative = _vote_values(config, work)
-        votes = bag_votes(
-            scores, bag_index, y, positive_vote=positive, negative_vote=negative
-        )
+        votes = bag_votes(scores, bag_index, y, positive_vote=positive, negative_vote=negative)
         correct = int(((bag_proba >= 0.5) == (y == 1)).sum())
         summary |= {
             "n_positive": int(y.sum()),

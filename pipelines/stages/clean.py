@@ -50,9 +50,7 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
     targets = weak[[f"p_{c}" for c in work.classes]].to_numpy(dtype=np.float32)
     by_human = (weak["source"] == "human").to_numpy()
     excluded = weak["item_id"].isin(human.loc[human["action"] == "exclude", "item_id"]).to_numpy()
-    usable = (
-        weak["covered"].to_numpy() & (split == "unlabeled").to_numpy() & present & ~excluded
-    )
+    usable = weak["covered"].to_numpy() & (split == "unlabeled").to_numpy() & present & ~excluded
     weights = np.where(usable, weak["confidence"].to_numpy(), 0.0).astype(np.float32)
     weights[usable & by_human] = 1.0
     n_usable = int(usable.sum())

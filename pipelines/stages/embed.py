@@ -127,5 +127,3 @@ def lay_out(
     placed[chosen] = layout
     flat[rows] = placed
     return flat
-
-

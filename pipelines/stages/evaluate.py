@@ -24,7 +24,6 @@ from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
 from pipelines.stages.judged import GOLD_SPLITS, Judged, Step, label_steps
 from weak_supervision.evaluation import (
-    TIE_RULE,
     CrossoverPoint,
     accuracy,
     calibration,
@@ -33,6 +32,7 @@ from weak_supervision.evaluation import (
     hand_labels_worth,
     quality,
 )
+from weak_supervision.label_models import TIE_RULE
 from weaklight.contracts import ABSTAIN, SPLITS, expand_votes
 from weaklight.intervals import Proportion
 
@@ -53,14 +53,7 @@ class EvaluateInputs:
     present: Path
     votes: Path
     lfs: Path
-    bag_votes: Path
-    bags_summary: Path
-    weak_labels: Path
     posteriors: Path
-    choice: Path
-    issues: Path
-    targets: Path
-    weights: Path
     probabilities: Path
 
 

@@ -144,11 +144,14 @@ def decode_image(payload: bytes) -> Image.Image:
 
 
 def fit_to(picture: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
-    """Return the picture as (H, W, C) uint8 of the given (width, height): resized, centre-cropped."""
+    """Return the picture as (H, W, C) uint8: resized to cover (width, height), centre-cropped."""
     picture = picture.convert(mode)
     if picture.size != size:
         scale = max(size[0] / picture.width, size[1] / picture.height)
-        wide = (max(size[0], round(picture.width * scale)), max(size[1], round(picture.height * scale)))
+        wide = (
+            max(size[0], round(picture.width * scale)),
+            max(size[1], round(picture.height * scale)),
+        )
         picture = picture.resize(wide, Image.Resampling.LANCZOS)
         left, top = (wide[0] - size[0]) // 2, (wide[1] - size[1]) // 2
         picture = picture.crop((left, top, left + size[0], top + size[1]))
@@ -252,7 +255,9 @@ def _bags(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             f"{odd[:5]} have others; map them first"
         )
     if unlabeled:
-        notes.append(f"{len(unlabeled)} bags have no label and are not used, such as {unlabeled[:3]}")
+        notes.append(
+            f"{len(unlabeled)} bags have no label and are not used, such as {unlabeled[:3]}"
+        )
     if torn:
         notes.append(f"{len(torn)} bags carry two labels and are not used, such as {torn[:3]}")
     unusable = {*unlabeled, *torn}

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.report.words import model_name
-from weak_supervision.evaluation import hard_labels
+from weak_supervision.label_models import hard_labels
 from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN, ClassSet
 
@@ -136,7 +136,7 @@ def label_steps(run: Judged) -> list[Step]:
     """
 
     def step(key: str, title: str, p: NDArray[np.float32], is_covered: NDArray[np.bool_]) -> Step:
-        return Step(key, title, hard_labels(p, run.keys), is_covered)
+        return Step(key, title, hard_labels(p, keys=run.keys), is_covered)
 
     steps = [
         step(name, model_name(name, start=True), run.posterior(name), run.knows(name))

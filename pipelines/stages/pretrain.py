@@ -113,6 +113,6 @@ def training_settings(
 
 
 def _portable(settings: TrainConfig) -> dict[str, Any]:
-    """The settings without where and how often it trained, which may differ between machines."""
+    """Return the settings without where and how often it trained: machines differ in those."""
     hidden = ("device", "checkpoint_every")
     return {k: v for k, v in settings.as_dict().items() if k not in hidden}

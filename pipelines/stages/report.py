@@ -40,12 +40,10 @@ N_PAIRS = 8
 class ReportInputs:
     """Everything that the page shows; gold of test is not among it."""
 
-    items: Path
     pixels: Path
     ingest_report: Path
     gold_dev: Path
     encoder: Path
-    lfs: Path
     bags_summary: Path
     weak_labels: Path
     choice: Path

@@ -37,7 +37,9 @@ def png(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def shapes(n_unlabeled: int = 120, n_dev: int = 30, n_test: int = 45, seed: int = 0) -> pd.DataFrame:
+def shapes(
+    n_unlabeled: int = 120, n_dev: int = 30, n_test: int = 45, seed: int = 0
+) -> pd.DataFrame:
     """A source table: images, splits, gold for dev and test, bags of "tall" for the rest."""
     rng = np.random.default_rng(seed)
     rows = []

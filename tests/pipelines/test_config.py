@@ -18,7 +18,10 @@ def test_defaults_fill_every_section() -> None:
     ("change", "words"),
     [
         ({"clases": []}, "did you mean 'classes'"),
-        ({"vote": {"time_limit": 3}}, r"vote\.time_limit: unknown key; did you mean 'time_limit_s'"),
+        (
+            {"vote": {"time_limit": 3}},
+            r"vote\.time_limit: unknown key; did you mean 'time_limit_s'",
+        ),
         ({"classes": ["a"]}, "at least two"),
         ({"classes": ["a", "a"]}, "distinct"),
         ({"class_sets": {"s": ["z"]}}, "known classes"),
@@ -37,9 +40,7 @@ def test_a_wrong_key_or_value_is_named_with_what_to_do(change: dict, words: str)
 
 
 def test_the_complement_of_a_bag_set_is_a_vote_of_its_own() -> None:
-    config = parse_config(
-        {**GOOD, "class_sets": {"ab": ["a", "b"]}, "bags": {"positive": "c"}}
-    )
+    config = parse_config({**GOOD, "class_sets": {"ab": ["a", "b"]}, "bags": {"positive": "c"}})
     assert [(s.name, s.members) for s in config.vote_sets] == [("ab", (0, 1)), ("not c", (0, 1))]
     assert config.vote_value("c") == 2
     assert config.vote_value("not c") == 4

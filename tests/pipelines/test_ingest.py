@@ -162,7 +162,8 @@ def test_a_torchvision_data_set_by_name(make_project: Callable[..., Path]) -> No
     root = make_project(settings='classes = ["a", "b"]\n[items]\nsource = "items.parquet"\n')
     write_mnist(root / "data" / "MNIST" / "raw")
     settings = (
-        "classes = " + json.dumps([f"{d} - {n}" for d, n in enumerate(DIGITS)])
+        "classes = "
+        + json.dumps([f"{d} - {n}" for d, n in enumerate(DIGITS)])
         + '\n[items]\nsource = "torchvision:MNIST"\n'
     )
     (root / "weaklight.toml").write_text(settings)

@@ -54,7 +54,9 @@ def test_every_stage_leaves_its_outputs(finished: Path) -> None:
     run = project.latest_run()
     assert run is not None
     assert len(run.artifacts) == 11
-    weak = pd.read_parquet(project.store.path("aggregate", run.artifacts["aggregate"], "weak_labels"))
+    weak = pd.read_parquet(
+        project.store.path("aggregate", run.artifacts["aggregate"], "weak_labels")
+    )
     assert weak["item_id"].is_unique and len(weak) == 195
     sums = weak[["p_tall", "p_wide", "p_round"]].sum(axis=1)
     assert np.allclose(sums, 1, atol=1e-4)
@@ -158,7 +160,9 @@ def test_a_review_reruns_only_what_depends_on_it_and_outranks_the_rest(project: 
     opened = Project.open(project)
     first = opened.latest_run()
     assert first is not None
-    weak = pd.read_parquet(opened.store.path("aggregate", first.artifacts["aggregate"], "weak_labels"))
+    weak = pd.read_parquet(
+        opened.store.path("aggregate", first.artifacts["aggregate"], "weak_labels")
+    )
     item = weak.loc[weak["covered"], "item_id"].iloc[0]
     old = opened.config.classes[int(weak.set_index("item_id").loc[item, "label"])]
     new = next(c for c in opened.config.classes if c != old)
@@ -258,9 +262,7 @@ def test_an_unknown_key_stops_before_anything_runs(project: Path) -> None:
         Project.open(project)
 
 
-def test_a_disk_that_fills_up_keeps_nothing_half_written(
-    finished: Path, tmp_path: Path
-) -> None:
+def test_a_disk_that_fills_up_keeps_nothing_half_written(finished: Path, tmp_path: Path) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
     made = subprocess.run(
@@ -303,9 +305,7 @@ def test_items_whose_features_are_not_finite_are_set_aside(
     assert present.sum() == 194 and not present[3]
     weights = np.load(opened.store.path("clean", record.artifacts["clean"], "weights"))
     assert weights[3] == 0
-    probabilities = np.load(
-        opened.store.path("train", record.artifacts["train"], "probabilities")
-    )
+    probabilities = np.load(opened.store.path("train", record.artifacts["train"], "probabilities"))
     assert np.isfinite(probabilities).all()
 
 

@@ -27,9 +27,7 @@ def test_pixels_come_back_across_shards(file: Path, monkeypatch: pytest.MonkeyPa
     assert np.array_equal(opened[-1], images[-1])
 
 
-def test_a_grown_set_shares_its_full_shards(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_grown_set_shares_its_full_shards(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixels_module, "SHARD_ROWS", 4)
     images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
     write_pixels(images[:8], file)

@@ -8,11 +8,9 @@ Try it::
 
 from weak_supervision.evaluation.accuracy import (
     MIN_ROWS,
-    TIE_RULE,
     Quality,
     accuracy,
     class_accuracy,
-    hard_labels,
     quality,
 )
 from weak_supervision.evaluation.calibration import Calibration, ReliabilityBin, calibration
@@ -27,7 +25,6 @@ from weak_supervision.evaluation.crossover import (
 
 __all__ = [
     "MIN_ROWS",
-    "TIE_RULE",
     "Calibration",
     "Comparison",
     "ConfusionMatrix",
@@ -42,6 +39,5 @@ __all__ = [
     "confusion_matrix",
     "crossover_curve",
     "hand_labels_worth",
-    "hard_labels",
     "quality",
 ]

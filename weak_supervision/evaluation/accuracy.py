@@ -8,37 +8,26 @@ Try it::
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from weaklight.contracts import ABSTAIN, check_posterior
+from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion
 
 __all__ = [
     "MIN_ROWS",
-    "TIE_RULE",
     "Quality",
     "accuracy",
     "class_accuracy",
-    "hard_labels",
     "labels_and_gold",
     "quality",
 ]
 
 # Below 20 rows a Wilson interval spans 40 points or more: a number would mislead, so none is shown.
 MIN_ROWS = 20
-
-# Snorkel's and WRENCH's rule, keyed by item id instead of row so that row order does not matter.
-TIE_RULE = (
-    "a tie goes to one of the tied classes by the SHA-1 of the item id; "
-    "an item without any evidence counts as a tie between all classes"
-)
-_TIE_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -47,7 +36,7 @@ class Quality:
 
     Attributes
     ----------
-    overall : right labels among all rows; ties broken by :data:`TIE_RULE`
+    overall : right labels among all rows; ties broken beforehand
     coverage : share of rows that had any evidence
     covered : right labels among the covered rows
     """
@@ -55,49 +44,6 @@ class Quality:
     overall: Proportion
     coverage: Proportion
     covered: Proportion
-
-
-def hard_labels(posterior: NDArray[np.floating], keys: Sequence[object]) -> NDArray[np.int64]:
-    """Return the most probable class of each row; ties are broken by :data:`TIE_RULE`.
-
-    Parameters
-    ----------
-    posterior
-        (n, K) floats, rows sum to 1.
-    keys
-        n item ids; the label of a row depends on its own posterior and key alone.
-
-    Returns
-    -------
-    (n,) int64 class ids, never -1.
-
-    Notes
-    -----
-    O(n K) time; only tied rows are hashed.
-
-    References
-    ----------
-    Snorkel 0.10, ``probs_to_preds(tie_break_policy="random")``; with ``keys = range(n)`` the result
-    is the same.
-
-    Examples
-    --------
-    >>> hard_labels(np.array([[0.2, 0.8], [0.9, 0.1]]), ["a", "b"])
-    array([1, 0])
-    """
-    posterior = check_posterior(posterior, np.asarray(posterior).shape[-1])
-    if len(keys) != len(posterior):
-        raise DataError(
-            f"expected one key per row, but came {len(keys)} keys for {len(posterior)} rows; "
-            "pass the item ids of the same rows"
-        )
-    labels: NDArray[np.int64] = posterior.argmax(axis=1).astype(np.int64)
-    tied = posterior >= posterior.max(axis=1, keepdims=True, initial=0) - _TIE_TOLERANCE
-    for row in np.flatnonzero(tied.sum(axis=1) > 1).tolist():
-        candidates = np.flatnonzero(tied[row])
-        digest = hashlib.sha1(str(keys[row]).encode(), usedforsecurity=False).hexdigest()
-        labels[row] = candidates[int(digest, 16) % len(candidates)]
-    return labels
 
 
 def accuracy(labels: ArrayLike, gold: ArrayLike) -> Proportion:
@@ -131,7 +77,7 @@ def quality(labels: ArrayLike, gold: ArrayLike, is_covered: ArrayLike) -> Qualit
     Parameters
     ----------
     labels
-        (n,) ints, a class id in every row (break ties first, see :func:`hard_labels`).
+        (n,) ints, a class id in every row (break ties first, as `label_models.hard_labels` does).
     gold
         (n,) ints, -1 where unknown; those rows are left out.
     is_covered

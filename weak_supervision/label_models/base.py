@@ -15,7 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from weaklight.contracts import ABSTAIN, ClassSet
 from weaklight.errors import DataError
 
-__all__ = ["LabelModel", "checked_class_balance", "covered", "hard_labels"]
+__all__ = ["TIE_RULE", "LabelModel", "checked_class_balance", "covered", "hard_labels"]
+
+TIE_RULE = (
+    "a tie goes to one of the tied classes by the SHA-1 of the item id; "
+    "an item without any evidence counts as a tie between all classes"
+)
 
 TIE = 1e-5  # probabilities closer than this are a tie, as in snorkel.utils.probs_to_preds
 
@@ -83,12 +88,14 @@ def checked_class_balance(
 
 
 def hard_labels(
-    posterior: NDArray[np.floating], is_covered: NDArray[np.bool_] | None = None
+    posterior: NDArray[np.floating],
+    is_covered: NDArray[np.bool_] | None = None,
+    *,
+    keys: Sequence[object] | None = None,
 ) -> NDArray[np.int64]:
     """Return the likeliest class of each row; -1 where ``is_covered`` is false.
 
-    A tie goes to one of the tied classes, drawn by the SHA-1 of the row's number. This is the
-    rule of Snorkel and WRENCH, so figures compare; always taking the first class would inflate it.
+    Ties are broken by :data:`TIE_RULE`; always taking the first class would inflate it.
 
     Parameters
     ----------
@@ -96,20 +103,38 @@ def hard_labels(
         (n, K) floats, rows sum to 1.
     is_covered
         (n,) bool, or None to label every row.
+    keys
+        n item ids, so that a label depends on its own row alone; row numbers where left out, which
+        is the rule of Snorkel and WRENCH, so figures compare.
+
+    Raises
+    ------
+    DataError
+        If there is not one key per row.
+
+    References
+    ----------
+    Snorkel 0.10, ``probs_to_preds(tie_break_policy="random")``.
 
     Examples
     --------
     >>> hard_labels(np.array([[0.2, 0.8], [0.5, 0.5]])).tolist()
     [1, 1]
     """
+    if keys is not None and len(keys) != len(posterior):
+        raise DataError(
+            f"expected one key per row, but came {len(keys)} keys for {len(posterior)} rows; "
+            "pass the item ids of the same rows"
+        )
     tied = posterior >= posterior.max(axis=1, keepdims=True, initial=0.0) - TIE  # (n, K)
     labels: NDArray[np.int64] = tied.argmax(axis=1).astype(np.int64)
     is_open = tied.sum(axis=1) > 1
     if is_covered is not None:
         is_open &= is_covered
-    for row in np.flatnonzero(is_open):
+    for row in np.flatnonzero(is_open).tolist():
         classes = np.flatnonzero(tied[row])
-        draw = int(hashlib.sha1(str(row).encode(), usedforsecurity=False).hexdigest(), 16)
+        key = str(row if keys is None else keys[row])
+        draw = int(hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest(), 16)
         labels[row] = classes[draw % len(classes)]
     if is_covered is not None:
         labels[~is_covered] = ABSTAIN

@@ -111,7 +111,5 @@ def methods() -> None:
     from ssl_models import METHODS
     from weaklight.cli.show import table
 
-    rows = [
-        [name, m.category, m.principle, m.cost, m.when] for name, m in sorted(METHODS.items())
-    ]
+    rows = [[name, m.category, m.principle, m.cost, m.when] for name, m in sorted(METHODS.items())]
     typer.echo(table(["method", "category", "principle", "cost", "choose it when"], rows))

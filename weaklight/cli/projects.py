@@ -11,7 +11,7 @@ from weaklight.errors import ConfigError, DataError
 
 __all__ = ["register"]
 
-_TEMPLATE = '''# Settings of this project. Every line that is commented out shows its default.
+_TEMPLATE = """# Settings of this project. Every line that is commented out shows its default.
 # `weaklight run --dry-run` prints what would run and why.
 
 classes = ["cat", "dog"]        # class names, in order
@@ -42,9 +42,9 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 
 # [schedule]
 # cron = "0 2 * * *"            # when `weaklight serve` runs the whole line
-'''
+"""
 
-_FIRST_LF = '''"""Labelling functions: one plain function each, returning a class name or nothing."""
+_FIRST_LF = '''"""Labelling functions: plain functions that return a class name or nothing."""
 
 from labeling_functions import labeling_function
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from pipelines.project import Project, RunRecord, StageRecord
 
 __all__ = ["Display", "results", "table"]
@@ -26,7 +28,7 @@ class Display:
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._last = time.monotonic()
-        self._tasks: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Display:
         if self._live:

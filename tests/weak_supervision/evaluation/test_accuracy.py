@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weak_supervision.evaluation import accuracy, class_accuracy, hard_labels, quality
+from weak_supervision.evaluation import accuracy, class_accuracy, quality
+from weak_supervision.label_models import hard_labels
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion
 
@@ -34,7 +35,7 @@ def test_shapes_must_agree() -> None:
     with pytest.raises(DataError, match="one length"):
         accuracy([0, 1], [0])
     with pytest.raises(DataError, match="one key per row"):
-        hard_labels(np.full((2, 2), 0.5), ["only one"])
+        hard_labels(np.full((2, 2), 0.5), keys=["only one"])
 
 
 def test_ties_follow_snorkel() -> None:
@@ -43,15 +44,15 @@ def test_ties_follow_snorkel() -> None:
     posterior = generator.integers(0, 3, size=(300, 4)) + 1e-9
     posterior = posterior / posterior.sum(axis=1, keepdims=True)
     expected = utils.probs_to_preds(posterior, tie_break_policy="random")
-    np.testing.assert_array_equal(hard_labels(posterior, range(300)), expected)
+    np.testing.assert_array_equal(hard_labels(posterior, keys=range(300)), expected)
 
 
 def test_a_tie_depends_on_the_item_and_not_on_the_row() -> None:
     keys = [f"item-{i}" for i in range(500)]
     flat = np.full((500, 5), 0.2, dtype=np.float32)
-    labels = hard_labels(flat, keys)
+    labels = hard_labels(flat, keys=keys)
     order = np.random.default_rng(1).permutation(500)
-    np.testing.assert_array_equal(hard_labels(flat, [keys[i] for i in order]), labels[order])
+    np.testing.assert_array_equal(hard_labels(flat, keys=[keys[i] for i in order]), labels[order])
     assert np.bincount(labels, minlength=5).min() > 60  # near 100 each
 
 
