@@ -100,7 +100,6 @@ STAGES: tuple[StageSpec, ...] = (
         {
             "items": "ingest.items",
             "votes": "vote.votes",
-            "lfs": "vote.lfs",
             "bag_votes": "bags.votes",
             "features": "embed.features",
             "present": "embed.present",

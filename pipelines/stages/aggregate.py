@@ -32,7 +32,6 @@ class AggregateInputs:
 
     items: Path
     votes: Path
-    lfs: Path
     bag_votes: Path
     features: Path
     present: Path

@@ -16,7 +16,7 @@ CLASSES = ("tall", "wide", "round")
 
 
 def draw(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Return a (16, 16) uint8 picture of one of three shapes with some noise."""
+    """Return a (16, 16) uint8 picture of one of three shapes on black, grainy inside."""
     picture = np.zeros((SIDE, SIDE), dtype=np.float64)
     a, b = int(rng.integers(6, 8)), int(rng.integers(2, 4))
     cy, cx = (int(v) for v in rng.integers(7, 9, size=2))
@@ -27,7 +27,7 @@ def draw(kind: str, rng: np.random.Generator) -> np.ndarray:
     else:
         y, x = np.mgrid[:SIDE, :SIDE]
         picture[(y - cy) ** 2 + (x - cx) ** 2 <= (a - 2) ** 2] = 200
-    picture += rng.normal(0, 12, size=picture.shape)
+    picture += (picture > 0) * rng.normal(0, 12, size=picture.shape)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
