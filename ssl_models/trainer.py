@@ -32,7 +32,7 @@ from ssl_models.distributed import (
     world_size,
 )
 from ssl_models.encoders import save_encoder
-from ssl_models.hardware import autocast, resolve_device, resolve_precision
+from ssl_models.hardware import autocast, cpu_threads, resolve_device, resolve_precision
 from ssl_models.methods import Method, build_method
 from ssl_models.monitor import measure, verdict
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
@@ -83,13 +83,14 @@ def pretrain(
     Under ``torchrun`` (see :mod:`ssl_models.launch`) every process calls this with the same
     arguments; the first one writes.
     """
-    trainer = _Trainer(pixels, config, scratch)
-    trainer.resume()
-    while trainer.step < trainer.total_steps:
-        trainer.train_step()
-        if progress is not None:
-            progress(trainer.step, trainer.total_steps, f"loss {trainer.last_loss:.3f}")
-    return trainer.export(out)
+    with cpu_threads(config.threads):
+        trainer = _Trainer(pixels, config, scratch)
+        trainer.resume()
+        while trainer.step < trainer.total_steps:
+            trainer.train_step()
+            if progress is not None:
+                progress(trainer.step, trainer.total_steps, f"loss {trainer.last_loss:.3f}")
+        return trainer.export(out)
 
 
 def _build(config: TrainConfig, shape: tuple[int, ...]) -> Method:

@@ -228,3 +228,17 @@ def test_config_survives_json_and_refuses_unknown_keys() -> None:
         TrainConfig.from_dict({"learning_rate": 1})
     with pytest.raises(ConfigError, match="precision"):
         TrainConfig(precision="fp8")
+
+
+def test_bytes_do_not_depend_on_the_number_of_cores(
+    pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3 - min(before, 2))
+    try:
+        ambient = torch.get_num_threads()
+        pretrain(pixels, CONFIG, tmp_path / "out", tmp_path / "scratch")
+        assert torch.get_num_threads() == ambient
+    finally:
+        torch.set_num_threads(before)
+    assert digests(tmp_path / "out") == undisturbed

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from ssl_models import suggest_settings
+from weaklight.errors import DataError
+
+
+def test_gray_silhouettes() -> None:
+    config, reasons = suggest_settings(n=8000, size=28, channels=1)
+    assert (config.epochs, config.batch_size, config.threads) == (20, 64, 1)
+    assert config.augment.gray == 0 and config.augment.crop_scale[0] >= 0.5
+    for word in ("epochs", "batch_size", "lr", "temperature", "backbone", "augmentation"):
+        assert any(reason.startswith(word) for reason in reasons)
+
+
+@pytest.mark.parametrize(("size", "blur"), [(32, 0.0), (96, 0.5)])
+def test_colour_images(size: int, blur: float) -> None:
+    config, _ = suggest_settings(n=8000, size=size, channels=3)
+    assert config.augment.blur == blur and config.augment.gray == 0.2
+
+
+@pytest.mark.parametrize("n", [2, 3, 9, 100, 5_000_000])
+def test_any_number_of_images_fits(n: int) -> None:
+    config, _ = suggest_settings(n=n, size=28, channels=1)
+    assert 2 <= config.batch_size <= n and 4 <= config.epochs <= 200
+
+
+def test_one_image_or_two_channels_are_refused() -> None:
+    with pytest.raises(DataError, match="at least 2"):
+        suggest_settings(n=1, size=28, channels=1)
+    with pytest.raises(DataError, match="channels"):
+        suggest_settings(n=9, size=28, channels=2)
