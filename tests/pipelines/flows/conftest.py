@@ -72,6 +72,15 @@ def server(home: Path) -> Iterator[str]:
             yield url
 
 
+@pytest.fixture(scope="session")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
+) -> tuple[Path, dict]:
+    """A small project that the whole line was run on through the embedded server."""
+    root = write_project(tmp_path_factory.mktemp("flows") / "Small Shop")
+    return root, run(root, "report", environment=environment)
+
+
 def settings(*, steps: int = 6, more: str = "") -> str:
     return SETTINGS.replace("steps = 6", f"steps = {steps}") + more
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import pytest
 
 from pipelines.graph import STAGES
 from pipelines.project import Project
@@ -20,15 +19,6 @@ from tests.pipelines.flows.conftest import (
     wait_for,
     write_project,
 )
-
-
-@pytest.fixture(scope="module")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
-) -> tuple[Path, dict]:
-    """A small project that the whole line was run on through the embedded server."""
-    root = write_project(tmp_path_factory.mktemp("flows") / "Small Shop")
-    return root, run(root, "report", environment=environment)
 
 
 def test_the_whole_line_runs_and_leaves_its_artifacts_in_prefect(
