@@ -112,7 +112,7 @@ def compact(channels: int, image_size: int, width: int) -> Body:
     """Return a plain stack of 3 x 3 convolutions for one or two CPU cores; dim = 16 * width.
 
     Each halves the image until about four pixels remain, one more looks at those, and the largest
-    value in each quarter of the map is kept. Measured on 8,000 Fashion-MNIST images at equal time:
+    value in each quarter of the map is kept. Measured on 8,000 Fashion-MNIST images:
     residual blocks bought nothing, full-resolution maps cost most of a step, and averaging the map
     away lost two points of kNN accuracy against keeping its quarters.
     """
