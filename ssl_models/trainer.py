@@ -31,6 +31,7 @@ from ssl_models.distributed import (
     rank,
     world_size,
 )
+from ssl_models.embed import embed
 from ssl_models.encoders import save_encoder
 from ssl_models.hardware import autocast, cpu_threads, resolve_device, resolve_precision
 from ssl_models.methods import Method, build_method
@@ -105,8 +106,9 @@ def _build(config: TrainConfig, shape: tuple[int, ...]) -> Method:
 
 
 def _optimiser(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
-    decayed = [p for p in method.parameters() if p.ndim > 1]
-    free = [p for p in method.parameters() if p.ndim <= 1]  # biases, batch norm: as in SimCLR
+    learnt = [p for p in method.parameters() if p.requires_grad]  # a teacher's are not
+    decayed = [p for p in learnt if p.ndim > 1]
+    free = [p for p in learnt if p.ndim <= 1]  # biases, batch norm: as in SimCLR
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
@@ -169,6 +171,7 @@ class _Trainer:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
+        self.method.after_step(self.step, self.total_steps)
         last = self.step == self.total_steps
         if self.step % config.log_every == 0 or last:
             assert embeddings is not None
@@ -250,8 +253,12 @@ class _Trainer:
         config, (_, height, width, channels) = self.config, self.pixels.shape
         last = self.history[-1]
         if rank() == 0:
+            encoder = self.method.encoder
+            sample = np.asarray(self.pixels[:: -(-len(self.pixels) // SAMPLE_ROWS)])
+            features = embed(encoder, sample, device=str(self.device))
+            encoder.standardise_features(torch.from_numpy(features).to(self.device))
             save_encoder(
-                self.method.encoder,
+                encoder,
                 out,
                 {
                     "backbone": config.backbone,

@@ -22,7 +22,7 @@ __all__ = ["METHODS", "Method", "build_method", "register_method"]
 
 METHODS: dict[str, type[Method]] = {}
 
-Category = Literal["pretext", "contrastive", "distillation", "masked"]
+Category = Literal["reconstructive", "predictive", "contrastive", "self-distillation"]
 
 
 class Method(nn.Module, ABC):
@@ -46,14 +46,28 @@ class Method(nn.Module, ABC):
         self.encoder = encoder
 
     @abstractmethod
-    def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def views(self, images: Tensor, generator: torch.Generator) -> Any:
         """Return what :meth:`step` needs, drawn from (B, C, H, W) uint8 images."""
 
     @abstractmethod
-    def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss (scalar, fp32) and the embeddings (N, d) that the monitor reads."""
+    def step(self, views: Any) -> tuple[Tensor, Tensor]:
+        """Return the loss (scalar, fp32) and the embeddings that the monitor reads.
 
-    def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        The embeddings are (V B, d): V views of the B images, all first views, then all second.
+        """
+
+    def after_step(self, step: int, total_steps: int) -> None:  # noqa: B027  optional hook
+        """Follow an optimiser step: move a teacher, turn a queue. Once a step, not a micro-batch.
+
+        Parameters
+        ----------
+        step
+            Optimiser steps done, from 1.
+        total_steps
+            Steps of the whole run, for schedules.
+        """
+
+    def forward(self, views: Any) -> tuple[Tensor, Tensor]:
         """Run :meth:`step`; the door through which DistributedDataParallel comes in."""
         return self.step(views)
 
