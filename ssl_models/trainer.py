@@ -136,6 +136,7 @@ class _Trainer:
             "sample": hashlib.sha256(sample.tobytes()).hexdigest(),
         }
         self.method = _build(config, pixels.shape)
+        self.method.begin(n)
         self.method.encoder.set_normalisation(*channel_statistics(sample))
         self.method.to(memory_format=torch.channels_last).to(self.device).train()
         self.parallel = parallel(self.method, self.device)
@@ -162,6 +163,7 @@ class _Trainer:
             generator = torch.Generator().manual_seed(
                 derive_seed(config.seed, "pretrain", step, number)
             )
+            self.method.rows = torch.from_numpy(rows).to(self.device)
             views = self.method.views(images, generator)
             with autocast(self.device, self.precision):
                 loss, embeddings = self.parallel(views)
@@ -254,8 +256,7 @@ class _Trainer:
         last = self.history[-1]
         if rank() == 0:
             encoder = self.method.encoder
-            sample = np.asarray(self.pixels[:: -(-len(self.pixels) // SAMPLE_ROWS)])
-            features = embed(encoder, sample, device=str(self.device))
+            features = embed(encoder, sample_rows(self.pixels), device=self.config.device)
             encoder.standardise_features(torch.from_numpy(features).to(self.device))
             save_encoder(
                 encoder,

@@ -32,6 +32,8 @@ class Method(nn.Module, ABC):
     ----------
     encoder
         The backbone being trained; the only part that outlives training.
+    rows
+        (B,) int64: which images of the data set the current batch holds; set by the trainer.
     category, principle, cost, when
         The line this method gets in ``weaklight methods``.
     """
@@ -40,10 +42,14 @@ class Method(nn.Module, ABC):
     principle: ClassVar[str]
     cost: ClassVar[str]
     when: ClassVar[str]
+    rows: Tensor
 
     def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:
         super().__init__()
         self.encoder = encoder
+
+    def begin(self, n_images: int) -> None:
+        """Prepare for a run over ``n_images`` images, for instance make room for a bank."""
 
     @abstractmethod
     def views(self, images: Tensor, generator: torch.Generator) -> Any:
@@ -56,7 +62,7 @@ class Method(nn.Module, ABC):
         The embeddings are (V B, d): V views of the B images, all first views, then all second.
         """
 
-    def after_step(self, step: int, total_steps: int) -> None:  # noqa: B027  optional hook
+    def after_step(self, step: int, total_steps: int) -> None:
         """Follow an optimiser step: move a teacher, turn a queue. Once a step, not a micro-batch.
 
         Parameters
