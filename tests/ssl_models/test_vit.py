@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ssl_models import build_backbone
+from ssl_models.vit import VisionTransformer, kept_rows, transformer_of
+from weaklight.errors import ConfigError
+
+
+def small(**options: object) -> VisionTransformer:
+    torch.manual_seed(0)
+    settings = {"image_size": 16, "channels": 3, "patch": 4, "dim": 12, "depth": 3, "heads": 3}
+    return VisionTransformer(**{**settings, **options})
+
+
+def images(height: int = 16, width: int = 16, n: int = 2) -> torch.Tensor:
+    return torch.randn(n, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("ffn", ["mlp", "swiglu"])
+@pytest.mark.parametrize("registers", [0, 2])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (8, 24), (18, 15)])
+def test_tokens_of_any_size(ffn: str, registers: int, height: int, width: int) -> None:
+    vit = small(ffn=ffn, registers=registers, layer_scale=0.1)
+    x = images(height, width)
+    cls, patches = vit.tokens(x)
+    rows, columns = vit.grid(height, width)
+    assert cls.shape == (2, 12) and patches.shape == (2, rows * columns, 12)
+    attention = vit.attention(x)
+    n_tokens = 1 + registers + rows * columns
+    assert attention.shape == (2, 3, n_tokens, n_tokens)
+    torch.testing.assert_close(attention.sum(-1), torch.ones(2, 3, n_tokens))
+
+
+def test_explicit_attention_is_the_one_that_training_uses() -> None:
+    vit = small(depth=1)
+    block, x = vit.blocks[0], torch.randn(2, 5, 12)
+    _, _, v = block._split(block.norm1(x))
+    by_hand = block.out((block.attention(x) @ v).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(block._attend(x), by_hand, atol=1e-6, rtol=1e-5)
+
+
+def test_stochastic_depth_rises_linearly_and_each_block_keeps_its_share() -> None:
+    """One peer gives every block after the first the largest rate."""
+    vit = small(depth=6, drop_path=0.3)
+    rates = [block.rate for block in vit.blocks]
+    assert rates == pytest.approx([0, 0.06, 0.12, 0.18, 0.24, 0.3])
+    rows, weight = kept_rows(torch.tensor([0.9, 0.1, 0.5, 0.7]), 0.25)
+    assert sorted(rows.tolist()) == [0, 2, 3] and weight == pytest.approx(4 / 3)
+    assert len(kept_rows(torch.rand(1), 0.9)[0]) == 1
+
+
+def test_skipped_rows_pass_unchanged_and_no_draws_skip_nothing() -> None:
+    vit = small(depth=2, drop_path=0.5)
+    block, x = vit.blocks[1], torch.randn(4, 5, 12)
+    draws = torch.tensor([[0.9, 0.9], [0.8, 0.8], [0.1, 0.1], [0.2, 0.2]])
+    out = block(x, draws)
+    assert torch.equal(out[2:], x[2:]) and not torch.equal(out[:2], x[:2])
+    full = x + 2 * block._attend(x)  # half the rows kept: each counts twice
+    torch.testing.assert_close(out[:2], (full + 2 * block._feed(full))[:2])
+    assert torch.equal(vit(images()), vit(images()))
+
+
+def test_masked_patches_are_not_seen() -> None:
+    vit, x = small(), images()
+    masked = torch.zeros(2, 16, dtype=torch.bool)
+    masked[:, 0] = True
+    changed = x.clone()
+    changed[:, :, :4, :4] = 7.0
+    token = torch.zeros(12)
+    first = vit.tokens(x, masked=masked, mask_token=token)[1]
+    assert torch.equal(first, vit.tokens(changed, masked=masked, mask_token=token)[1])
+    assert not torch.equal(first, vit.tokens(changed)[1])
+
+
+@pytest.mark.parametrize(("size", "patch"), [(24, 4), (28, 4), (32, 4), (64, 8), (224, 16)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_registered(size: int, patch: int, channels: int) -> None:
+    encoder = build_backbone("vit_tiny", channels=channels, image_size=size, width=4)
+    assert transformer_of(encoder, "dino").patch == patch and encoder.dim == 24
+    assert encoder(torch.rand(2, channels, size, size)).shape == (2, 24)
+
+
+def test_errors_say_what_to_do() -> None:
+    with pytest.raises(ConfigError, match="patch 32"):
+        small(patch=32)
+    compact = build_backbone("compact", channels=1, image_size=16, width=8)
+    with pytest.raises(ConfigError, match="vit_tiny"):
+        transformer_of(compact, "ibot")
