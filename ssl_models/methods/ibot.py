@@ -1,0 +1,156 @@
+"""iBOT: DINO, and the student also says what the teacher sees under masked patches."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ssl_models.augment import AugmentConfig
+from ssl_models.backbones import Backbone
+from ssl_models.distributed import shared_rows
+from ssl_models.masks import N_DRAWS, block_masks
+from ssl_models.methods.base import register_method
+from ssl_models.methods.dino import DINO, Center, DINOViews, distillation_loss
+from ssl_models.vit import VisionTransformer, transformer_of
+
+__all__ = ["IBOT", "IBOTViews", "patch_loss"]
+
+
+class IBOTViews(NamedTuple):
+    """DINO's views, and which patches of the large crops the student does not see."""
+
+    crops: DINOViews
+    masked: Tensor  # (2B, N) bool
+
+
+@register_method("ibot")
+class IBOT(DINO):
+    """Zhou et al. 2022, "Image BERT pre-training with online tokenizer", arXiv:2111.07832.
+
+    Classes and patches share a head, as in the authors' published runs, and have a center each.
+
+    Parameters
+    ----------
+    encoder
+        A vision transformer.
+    augment, out_dim, teacher_temperature, momentum, n_small
+        As for :class:`~ssl_models.methods.dino.DINO`.
+    mask_ratio
+        Share of the patches of a masked crop, drawn evenly: the authors' 0.3 +- 0.2.
+    mask_crops
+        Probability that a large crop is masked at all, the authors' half.
+    """
+
+    principle = "DINO, and say what the teacher sees where the student's patches are masked"
+    cost = "DINO's, and the head on every masked patch; needs a vision transformer"
+    when = "features of places and not only of whole images: matching, segmentation"
+
+    def __init__(
+        self,
+        encoder: Backbone,
+        augment: AugmentConfig,
+        *,
+        out_dim: int = 2048,
+        teacher_temperature: tuple[float, float] = (0.04, 0.07),
+        momentum: float = 0.99,
+        n_small: int = 4,
+        mask_ratio: tuple[float, float] = (0.1, 0.5),
+        mask_crops: float = 0.5,
+    ) -> None:
+        super().__init__(
+            encoder,
+            augment,
+            out_dim=out_dim,
+            teacher_temperature=teacher_temperature,
+            momentum=momentum,
+            n_small=n_small,
+        )
+        self.mask_ratio, self.mask_crops = mask_ratio, mask_crops
+        self.mask_token = nn.Parameter(torch.zeros(transformer_of(encoder, "ibot").dim))
+        self.patch_center = Center(out_dim)
+
+    def views(self, images: Tensor, generator: torch.Generator) -> Any:
+        """Return the crops and the masks of the large ones."""
+        crops = super().views(images, generator)
+        rows, columns = transformer_of(self.encoder, "ibot").grid(*images.shape[-2:])
+        uniforms = torch.cat(
+            [shared_rows(len(images), 2 + N_DRAWS, generator) for _ in range(2)]
+        ).to(images.device)
+        low, high = self.mask_ratio
+        share = torch.where(
+            uniforms[:, 0] < self.mask_crops, low + (high - low) * uniforms[:, 1], 0.0
+        )
+        counts = (share * rows * columns).round().long()
+        return IBOTViews(crops, block_masks(counts, rows, columns, uniforms[:, 2:]))
+
+    def step(self, views: Any) -> tuple[Tensor, Tensor]:
+        """Return class loss plus patch loss, and the student's features of the large crops."""
+        (large, small, draws), masked = views
+        large, small = self.normalised(large), self.normalised(small)
+        n = len(large) // 2
+        student, teacher = transformer_of(self.encoder, "ibot"), self.teacher_body
+        assert isinstance(teacher, VisionTransformer)
+        features, patches = student.tokens(
+            large, masked=masked, mask_token=self.mask_token, draws=draws[: 2 * n]
+        )  # (2B, D), (2B, N, D)
+        everything = features
+        if len(small):
+            everything = torch.cat([features, self.student(small, draws[2 * n :])])
+        class_logits = self.head(everything).view(len(everything) // n, n, -1)  # (2 + L, B, K)
+        patch_logits = self.patch_head(patches[masked])  # (M, K): the head sees masked ones alone
+        with torch.no_grad():
+            seen, seen_patches = teacher.tokens(large)
+            class_targets = self.class_targets(self.teacher_head(seen)).view(2, n, -1)  # (2, B, K)
+            patch_targets = self.patch_targets(self.teacher_patch_head(seen_patches[masked]))
+        loss = distillation_loss(class_targets, class_logits, self.student_temperature)
+        loss = loss + patch_loss(patch_targets, patch_logits, masked, self.student_temperature)
+        return loss + self.regulariser(features), features
+
+    @property
+    def patch_head(self) -> nn.Module:
+        """The student's head for patches."""
+        return self.head
+
+    @property
+    def teacher_patch_head(self) -> nn.Module:
+        """The teacher's head for patches."""
+        return self.teacher_head
+
+    def class_targets(self, logits: Tensor) -> Tensor:
+        """Return the teacher's probabilities for class tokens, (2B, K)."""
+        targets = ((logits - self.center.value) / self.teacher_temperature).softmax(-1)
+        self.center.add(logits)
+        return targets
+
+    def patch_targets(self, logits: Tensor) -> Tensor:
+        """Return the teacher's probabilities for masked patches, (M, K)."""
+        targets = ((logits - self.patch_center.value) / self.teacher_temperature).softmax(-1)
+        self.patch_center.add(logits)
+        return targets
+
+    def regulariser(self, features: Tensor) -> Tensor:
+        """Return what else the loss holds: nothing."""
+        return features.new_zeros(())
+
+    def after_step(self, step: int, total_steps: int) -> None:
+        """Do as DINO, and move the center of the patches."""
+        super().after_step(step, total_steps)
+        self.patch_center.turn()
+
+
+def patch_loss(targets: Tensor, logits: Tensor, masked: Tensor, temperature: float) -> Tensor:
+    """Return the cross entropy over masked patches: mean over an image's, then over images.
+
+    Parameters
+    ----------
+    targets, logits
+        (M, K) of the masked patches in the order of ``masked``.
+    masked
+        (B, N) bool with M true entries. An image without any counts as 0.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        entropy = -(targets * (logits.float() / temperature).log_softmax(-1)).sum(-1)  # (M,)
+        weights = 1 / masked.sum(1, keepdim=True).clamp(min=1)  # (B, 1)
+        return (entropy * weights.expand_as(masked)[masked]).sum() / len(masked)
