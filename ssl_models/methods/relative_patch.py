@@ -1,0 +1,146 @@
+"""Relative patch position: say on which of eight sides of a patch its neighbour lies."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssl_models.augment import Augment, AugmentConfig
+from ssl_models.backbones import Backbone
+from ssl_models.distributed import GlobalBatchNorm, shared_rows
+from ssl_models.methods.base import Method, register_method
+from ssl_models.patches import cut, geometry, integers, standardise
+from weaklight.errors import ConfigError
+
+__all__ = ["RelativePatch", "drop_colours", "place_pairs"]
+
+# Row and column steps from a patch to its neighbour; side 7 - k is the opposite of side k.
+SIDES = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+NOISE = 0.01  # of the kept channel's spread, in the channels dropped (section 3.1)
+
+
+@register_method("relative_patch")
+class RelativePatch(Method):
+    """Doersch et al. 2015, "Unsupervised visual representation learning by context prediction".
+
+    arXiv:1505.05192. The authors also shrink and regrow a third of the patches; ours have fewer
+    pixels than what they shrink to (100), so that is left out.
+
+    Parameters
+    ----------
+    encoder
+        Yields h (2B, D), one row a patch. Convolutional: a patch has a quarter of the image's side.
+    augment
+        How the image is cropped and flipped; its colour changes are left out.
+    drop_colour
+        Share of RGB patches that keep one channel, the others noise: a lens's colour fringes tell
+        where in the photograph a patch lay. The authors drop always; we leave half of the patches
+        alone, so that the encoder knows colour when it meets whole images.
+    hidden_dim
+        Of the layer that joins the two patches.
+    """
+
+    category = "predictive"
+    principle = "tell on which of eight sides of a patch another patch lies"
+    cost = "two patches of a quarter side an image: an eighth of an encoder pass of pixels"
+    when = "objects of several parts, very little compute; not for images below 24 px"
+
+    sides: Tensor
+
+    def __init__(
+        self,
+        encoder: Backbone,
+        augment: AugmentConfig,
+        *,
+        drop_colour: float = 0.5,
+        hidden_dim: int = 256,
+    ) -> None:
+        super().__init__(encoder, augment)
+        self.augment, self.drop_colour = Augment(geometry(augment)), drop_colour
+        self.classifier = nn.Sequential(
+            nn.Linear(2 * encoder.dim, hidden_dim, bias=False),
+            GlobalBatchNorm(hidden_dim),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_dim, len(SIDES)),
+        )
+
+    def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return pairs of patches (B, 2, C, s, s) and the side of the second (B,) in 0..7."""
+        x = self.augment(images, generator=generator)
+        tops, lefts, size, side = place_pairs(
+            x.shape[-2], x.shape[-1], shared_rows(len(x), 5, generator)
+        )
+        pairs = cut(x, tops, lefts, size)
+        if x.shape[1] == 3:
+            uniforms = shared_rows(len(x), 2 * (2 + 3 * size * size), generator)
+            uniforms = uniforms.to(x.device).view(2 * len(x), -1)  # one row a patch
+            pairs = drop_colours(pairs.flatten(0, 1), uniforms, self.drop_colour).view_as(pairs)
+        return standardise(pairs, self.encoder.mean, self.encoder.std), side.to(x.device)
+
+    def step(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the cross entropy over both orders of each pair and h of the first patches."""
+        pairs, side = views
+        h = self.encoder(pairs.flatten(0, 1)).unflatten(0, (-1, 2))  # (B, 2, D)
+        both_orders = torch.cat([h.flatten(1), h.flip(1).flatten(1)])  # (2B, 2D)
+        answers = torch.cat([side, len(SIDES) - 1 - side])
+        return F.cross_entropy(self.classifier(both_orders).float(), answers), h[:, 0]
+
+
+def place_pairs(height: int, width: int, uniforms: Tensor) -> tuple[Tensor, Tensor, int, Tensor]:
+    """Draw where two neighbouring patches lie.
+
+    A patch is a quarter of the shorter side, the gap about half a patch, as in the paper (96 and
+    48 px), so that no line runs on from one into the other; the second is moved by up to 7/96 of
+    a patch. All eight neighbours of the first fit the image: its place says nothing about the side.
+
+    Parameters
+    ----------
+    height, width
+        Of the images, at least 24.
+    uniforms
+        (N, 5) in [0, 1).
+
+    Returns
+    -------
+    tops, lefts (N, 2) int64, the size of a patch, and the side (N,) int64 of the second patch.
+    """
+    if min(height, width) < 24:
+        raise ConfigError(
+            f"relative_patch needs images of at least 24 px a side, but they have "
+            f"{min(height, width)}; choose rotation"
+        )
+    size = min(height, width) // 4
+    jitter = max(1, round(size * 7 / 96))
+    pitch = size + size // 2 - jitter  # 2 pitches, a patch and 2 jitters are at most 4 patches
+    side = integers(uniforms[:, 0], 0, len(SIDES) - 1)
+    corners = []
+    for axis, length in enumerate((height, width)):
+        room = length - (2 * pitch + size + 2 * jitter)
+        first = pitch + jitter + integers(uniforms[:, 1 + axis], 0, room)
+        moved = integers(uniforms[:, 3 + axis], -jitter, jitter)
+        corners.append(
+            torch.stack([first, first + torch.tensor(SIDES)[side, axis] * pitch + moved], 1)
+        )
+    return corners[0], corners[1], size, side
+
+
+def drop_colours(patches: Tensor, uniforms: Tensor, share: float) -> Tensor:
+    """Leave one colour channel of a share of the patches and fill the other two with noise.
+
+    Parameters
+    ----------
+    patches
+        (N, 3, s, s) in 0..1.
+    uniforms
+        (N, 2 + 3 s^2) in [0, 1): whether, which channel stays, and the noise.
+    share
+        Of patches changed.
+    """
+    kept = integers(uniforms[:, 1], 0, 2)
+    keep = F.one_hot(kept, 3).bool()[:, :, None, None]  # (N, 3, 1, 1)
+    channel = patches[keep[..., 0, 0]]  # (N, s, s)
+    mean, spread = (v[:, None] for v in (channel.mean((1, 2)), channel.std((1, 2), correction=0)))
+    noise = mean + NOISE * spread * 12**0.5 * (uniforms[:, 2:] - 0.5)  # uniform, of unit variance
+    dropped = torch.where(keep, patches, noise.view_as(patches))
+    return torch.where((uniforms[:, 0] < share).view(-1, 1, 1, 1), dropped, patches)

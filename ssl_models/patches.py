@@ -1,0 +1,80 @@
+"""Patches cut from a batch of images, each image at its own places, and what pretext tasks share.
+
+Try it::
+
+    corner = torch.zeros(len(images), 1, dtype=torch.long)
+    patches = cut(images, corner, corner, size=8)  # (B, 1, C, 8, 8)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ssl_models.augment import AugmentConfig
+from weaklight.errors import DataError
+
+__all__ = ["cut", "geometry", "integers", "standardise"]
+
+FLAT_STD = 4 / 255  # a patch that varies less is flat: dividing by less would amplify noise
+
+
+def geometry(config: AugmentConfig) -> AugmentConfig:
+    """Return ``config`` without what changes pixel values: only crop, flip, rotation and shift.
+
+    A task whose answer is a pixel must not have it blurred, inverted or recoloured first, and none
+    of the pretext papers does.
+    """
+    return replace(config, jitter=0.0, gray=0.0, blur=0.0, solarize=0.0, cutout=0.0)
+
+
+def integers(uniforms: Tensor, low: int, high: int) -> Tensor:
+    """Return integers in low..high, both included, from uniforms in [0, 1)."""
+    return low + (uniforms * (high - low + 1)).long()
+
+
+def cut(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> Tensor:
+    """Return square patches, pixel by pixel: no interpolation leaves a trace of the place.
+
+    Parameters
+    ----------
+    images
+        (N, C, H, W).
+    tops, lefts
+        (N, P) int64, the upper left corner of each of P patches of each image.
+    size
+        s, the side in pixels.
+
+    Returns
+    -------
+    (N, P, C, s, s), a copy. O(N P C s^2).
+    """
+    height, width = images.shape[-2:]
+    if size > min(height, width):
+        raise DataError(
+            f"patches of {size} px must fit images of {height} x {width} px; take smaller patches"
+        )
+    windows = images.unfold(2, size, 1).unfold(3, size, 1)  # (N, C, H', W', s, s), a view
+    rows = torch.arange(len(images), device=images.device)[:, None]
+    return windows[rows, :, tops.to(images.device), lefts.to(images.device)]
+
+
+def standardise(patches: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Give each patch the same mean and standard deviation in each channel.
+
+    Neighbouring patches share brightness and contrast; equalised, these no longer say where a
+    patch comes from (Noroozi and Favaro 2016, section 4.2; Doersch et al. 2015, section 3.1).
+
+    Parameters
+    ----------
+    patches
+        (..., C, s, s) in 0..1.
+    mean, std
+        (C, 1, 1) what the encoder subtracts and divides by: the patch gets these, and behind the
+        encoder's normalisation it has mean 0 and standard deviation 1. A flat patch stays flat.
+    """
+    centred = patches - patches.mean((-2, -1), keepdim=True)
+    spread = centred.square().mean((-2, -1), keepdim=True).sqrt().clamp(min=FLAT_STD)
+    return centred / spread * std + mean
