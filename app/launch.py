@@ -6,9 +6,9 @@ Nothing leaves the machine: loopback only, no usage statistics, no network asset
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 __all__ = ["PROJECT_VARIABLE", "command", "launch"]
 
@@ -33,10 +33,7 @@ def command(port: int, open_browser: bool) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(_HERE / "main.py"), *flags]
 
 
-def launch(project_root: Path, port: int = 8501, open_browser: bool = True) -> int:
-    """Serve the app for a project until it is stopped, and return the exit status."""
+def launch(project_root: Path, port: int = 8501, open_browser: bool = True) -> NoReturn:
+    """Become the server of the app for a project; a signal to this process stops it."""
     environment = {**os.environ, PROJECT_VARIABLE: str(Path(project_root).resolve())}
-    try:
-        return subprocess.call(command(port, open_browser), env=environment)
-    except KeyboardInterrupt:
-        return 0
+    os.execve(sys.executable, command(port, open_browser), environment)

@@ -45,8 +45,8 @@ def predict_files(
     ArtifactError
         If no run has trained a classifier yet.
     """
-    run = project.latest_run()
-    if run is None or "train" not in run.artifacts:
+    run = project.latest_run(having="train")
+    if run is None:
         raise ArtifactError("no trained classifier yet; run `weaklight train` first")
     encoder = load_encoder(project.store.path("pretrain", run.artifacts["pretrain"], "encoder"))
     head = LinearHead.load(project.store.path("train", run.artifacts["train"], "head"))

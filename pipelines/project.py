@@ -103,11 +103,21 @@ class Project:
         """Every readable run record, oldest first."""
         return [RunRecord.read(p) for p in sorted((self.state / "runs").glob("*.json"))]
 
-    def latest_run(self, status: str | None = "done") -> RunRecord | None:
-        """Return the newest run with this status (None takes any), None when there is none."""
+    def latest_run(
+        self, status: str | None = "done", *, having: str | None = None
+    ) -> RunRecord | None:
+        """Return the newest run, None when there is none.
+
+        Parameters
+        ----------
+        status
+            Take only runs that ended so; None takes any.
+        having
+            Take only runs that got as far as this stage.
+        """
         for path in sorted((self.state / "runs").glob("*.json"), reverse=True):
             record = RunRecord.read(path)
-            if status is None or record.status == status:
+            if status in (None, record.status) and having in (None, *record.artifacts):
                 return record
         return None
 

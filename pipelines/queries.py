@@ -72,10 +72,8 @@ class RunView:
     @classmethod
     def latest(cls, project: Project) -> RunView | None:
         """Return the newest finished run that has labels, None when there is none."""
-        for record in reversed(project.runs()):
-            if record.status == "done" and "aggregate" in record.artifacts:
-                return cls(project, record)
-        return None
+        record = project.latest_run(having="aggregate")
+        return None if record is None else cls(project, record)
 
     # -- artifacts ------------------------------------------------------------------------------
 

@@ -16,9 +16,10 @@ import pytest
 
 from pipelines import pin
 from pipelines.engine import Run, plan, run_line
+from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
 from pipelines.reviews import ReviewEvent, ReviewStore
-from tests.pipelines.conftest import LFS, SETTINGS, shapes
+from tests.pipelines.conftest import LFS, SETTINGS, draw, png, shapes
 from tests.pipelines.test_kill import contents
 from weaklight.errors import ConfigError, DataError, LabelingError, ProjectBusyError, StorageError
 
@@ -308,6 +309,22 @@ def test_items_whose_features_are_not_finite_are_set_aside(
     assert weights[3] == 0
     probabilities = np.load(opened.store.path("train", record.artifacts["train"], "probabilities"))
     assert np.isfinite(probabilities).all()
+
+
+def test_new_images_are_labelled_by_the_newest_trained_classifier(project: Path) -> None:
+    again(project, "vote")  # a later run that trains nothing does not hide the classifier
+    folder = project / "new"
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    for i in range(6):
+        (folder / f"{i}.png").write_bytes(png(draw("tall", rng)))
+    (folder / "broken.png").write_bytes(b"no image")
+    table, dropped = predict_files(Project.open(project), [folder])
+    assert [path.name for path, _ in dropped] == ["broken.png"]
+    assert (table["label"] == "tall").sum() >= 4
+    assert np.allclose(table[["p_tall", "p_wide", "p_round"]].sum(axis=1), 1, atol=1e-4)
+    abstaining, _ = predict_files(Project.open(project), [folder], at_least=1.0)
+    assert abstaining["label"].isna().all()
 
 
 def test_every_bad_row_and_good_row_is_accounted_for(make_project: Callable[..., Path]) -> None:

@@ -74,7 +74,7 @@ def review(
     from app.launch import launch
     from pipelines.project import Project
 
-    raise typer.Exit(launch(Project.open(project).root, port=port, open_browser=browser))
+    launch(Project.open(project).root, port=port, open_browser=browser)
 
 
 def predict(
