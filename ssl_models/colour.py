@@ -92,7 +92,8 @@ def ab_bins(spacing: float) -> Tensor:
     steps = torch.linspace(0, 1, 33)
     lattice = torch.cartesian_prod(steps, steps, steps).T[None, :, :, None]  # (1, 3, 33^3, 1)
     ab = rgb_to_lab(lattice)[0, 1:, :, 0].T  # (33^3, 2)
-    return torch.unique((ab / spacing).round(), dim=0) * spacing
+    cells: Tensor = torch.unique((ab / spacing).round(), dim=0)
+    return cells * spacing
 
 
 def soft_encode(ab: Tensor, bins: Tensor, spacing: float) -> Tensor:

@@ -30,10 +30,11 @@ class KilledError(Exception):
 
 
 def drawn(n: int, height: int, width: int, channels: int) -> np.ndarray:
-    """Bright above, dark below, with one square: there is an up, a layout and a colour."""
+    """Bright above, dark below, with one square: an up, a layout (one texture), a colour."""
     rng = np.random.default_rng(0)
     ramp = np.linspace(200, 40, height)[None, :, None, None] * np.ones((n, 1, width, channels))
     ramp += np.linspace(-30, 30, width)[None, None, :, None]
+    ramp += rng.normal(0, 40, (height, width, 1))
     for image in ramp:
         top, left = rng.integers(2, height - 10), rng.integers(2, width - 10)
         image[top : top + 8, left : left + 8] = rng.integers(0, 256, channels)
