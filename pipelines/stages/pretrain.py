@@ -24,6 +24,7 @@ from weaklight.errors import DataError
 __all__ = ["PretrainInputs", "pretrain"]
 
 _MIN_IMAGES = 8
+_WIDTHS = {"resnet18": 64}  # backbones that come in one width alone
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def training_settings(
     }
     if config.backbone != "auto":
         stated["backbone"] = config.backbone
+        stated["width"] = _WIDTHS.get(config.backbone, settings.width)
     if config.steps:
         stated["steps"] = config.steps
     if config.batch_size:

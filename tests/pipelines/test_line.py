@@ -323,8 +323,12 @@ def test_new_images_are_labelled_by_the_newest_trained_classifier(project: Path)
     assert [path.name for path, _ in dropped] == ["broken.png"]
     assert (table["label"] == "tall").sum() >= 4
     assert np.allclose(table[["p_tall", "p_wide", "p_round"]].sum(axis=1), 1, atol=1e-4)
-    abstaining, _ = predict_files(Project.open(project), [folder], at_least=1.0)
-    assert abstaining["label"].isna().all()
+    (folder / "noise.png").write_bytes(png(rng.integers(0, 256, (16, 16), dtype=np.uint8)))
+    sure, _ = predict_files(Project.open(project), [folder])
+    bar = float(sure["probability"].max())
+    some, _ = predict_files(Project.open(project), [folder], at_least=bar)
+    assert 0 < some["label"].isna().sum() < len(some)
+    assert (some["label"].isna() == (sure["probability"] < bar)).all()
 
 
 def test_every_bad_row_and_good_row_is_accounted_for(make_project: Callable[..., Path]) -> None:

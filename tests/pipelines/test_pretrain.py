@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.config import PretrainConfig
+from pipelines.pixels import write_pixels
+from pipelines.stages.base import Work
+from pipelines.stages.pretrain import PretrainInputs, pretrain, training_settings
+from ssl_models import build_backbone
+from weaklight.errors import DataError
+
+SHAPE = (8000, 28, 28, 1)
+
+
+@pytest.mark.parametrize("backbone", ["auto", "compact", "resnet18"])
+def test_every_backbone_can_be_named_in_the_settings(backbone: str) -> None:
+    settings, reasons = training_settings(PretrainConfig(backbone=backbone), SHAPE, 0)
+    build_backbone(settings.backbone, channels=1, image_size=28, width=settings.width)
+    assert reasons
+
+
+def test_what_is_stated_wins_over_what_would_be_chosen() -> None:
+    stated = PretrainConfig(steps=7, batch_size=32, learning_rate=0.5, temperature=0.9)
+    settings, _ = training_settings(stated, SHAPE, 3)
+    assert (settings.steps, settings.batch_size, settings.lr, settings.seed) == (7, 32, 0.5, 3)
+    assert settings.method_options["temperature"] == 0.9
+
+
+def inputs(root: Path, n: int, split: str = "unlabeled") -> PretrainInputs:
+    folder = root / "state" / "artifacts" / "ingest" / "d"
+    folder.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (n, 16, 16, 1), dtype=np.uint8)
+    write_pixels(images, folder / "pixels.json")
+    pd.DataFrame({"split": [split] * n}).to_parquet(folder / "items.parquet")
+    return PretrainInputs(folder / "items.parquet", folder / "pixels.json")
+
+
+def work(root: Path) -> Work:
+    for name in ("out", "scratch"):
+        (root / name).mkdir()
+    return Work(root / "out", root / "scratch", root / "cache", root, 0, ("a", "b"))
+
+
+def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
+    given = inputs(tmp_path, 48)
+    losses = []
+    for devices in (1, 2):
+        place = tmp_path / str(devices)
+        place.mkdir()
+        config = PretrainConfig(steps=3, batch_size=16, devices=devices, device="cpu")
+        losses.append(pretrain(given, config, work(place)).metrics["final_loss"])
+    # bf16 keeps eight bits; in fp32 the room's own test holds the curves to 1e-4
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3)
+
+
+def test_without_unlabelled_images_it_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="split column"):
+        pretrain(inputs(tmp_path, 20, "test"), PretrainConfig(steps=1), work(tmp_path))
