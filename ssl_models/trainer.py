@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl_models.backbones import build_backbone
+from ssl_models.backbones import Backbone, build_backbone
 from ssl_models.checkpoints import CheckpointStore, pack, unpack, write_json, write_tensors
 from ssl_models.config import TrainConfig
 from ssl_models.distributed import (
@@ -137,7 +137,9 @@ class _Trainer:
         }
         self.method = _build(config, pixels.shape)
         self.method.begin(n)
-        self.method.encoder.set_normalisation(*channel_statistics(sample))
+        for module in self.method.modules():  # the encoder, and a teacher where there is one
+            if isinstance(module, Backbone):
+                module.set_normalisation(*channel_statistics(sample))
         self.method.to(memory_format=torch.channels_last).to(self.device).train()
         self.parallel = parallel(self.method, self.device)
         self.optimiser = _optimiser(self.method, config)

@@ -109,8 +109,10 @@ def training_settings(
         stated["batch_size"] = config.batch_size
     if config.learning_rate:
         stated["lr"] = config.learning_rate
+    if config.method != settings.method:
+        stated["method_options"] = {}  # what was chosen suits another method; its own defaults do
     if config.temperature:
-        stated["method_options"] = {**settings.method_options, "temperature": config.temperature}
+        stated["method_options"] = {"temperature": config.temperature}
     return replace(settings, **stated), reasons
 
 

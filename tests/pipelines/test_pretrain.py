@@ -8,7 +8,8 @@ from pipelines.config import PretrainConfig
 from pipelines.pixels import write_pixels
 from pipelines.stages.base import Work
 from pipelines.stages.pretrain import PretrainInputs, pretrain, training_settings
-from ssl_models import build_backbone
+from ssl_models import METHODS, build_backbone
+from ssl_models.methods import build_method
 from weaklight.errors import DataError
 
 SHAPE = (8000, 28, 28, 1)
@@ -26,6 +27,15 @@ def test_what_is_stated_wins_over_what_would_be_chosen() -> None:
     settings, _ = training_settings(stated, SHAPE, 3)
     assert (settings.steps, settings.batch_size, settings.lr, settings.seed) == (7, 32, 0.5, 3)
     assert settings.method_options["temperature"] == 0.9
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_can_be_named_in_the_settings(method: str) -> None:
+    backbone = "vit_tiny" if method in ("ibot", "dinov2") else "compact"
+    stated = PretrainConfig(method=method, backbone=backbone)
+    settings, _ = training_settings(stated, (64, 32, 32, 3), 0)
+    encoder = build_backbone(settings.backbone, channels=3, image_size=32, width=settings.width)
+    build_method(settings.method, encoder, settings.augment, settings.method_options)
 
 
 def inputs(root: Path, n: int, split: str = "unlabeled") -> PretrainInputs:
