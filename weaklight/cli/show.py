@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Display", "results", "table"]
 
 _PLAIN_EVERY_S = 10.0
+_NUMBER = re.compile(r"[-+]?[\d.,]+")
 
 
 class Display:
@@ -82,12 +84,12 @@ class Display:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a plain text table; numbers (cells that start with a digit) go to the right."""
+    """Return a plain text table; numbers go to the right."""
     widths = [max(len(str(r[i])) for r in (header, *rows)) for i in range(len(header))]
     lines = []
     for row in (header, ["-" * w for w in widths], *rows):
         cells = [
-            str(c).rjust(w) if str(c)[:1].isdigit() else str(c).ljust(w)
+            str(c).rjust(w) if _NUMBER.fullmatch(str(c)) else str(c).ljust(w)
             for c, w in zip(row, widths, strict=True)
         ]
         lines.append("  ".join(cells).rstrip())

@@ -1,0 +1,52 @@
+"""The command line as a person meets it: exit codes, plain errors, a project made from nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from weaklight.cli.show import table
+
+
+def weaklight(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "weaklight.cli", *arguments]
+    root = Path(__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env)
+
+
+def test_numbers_go_to_the_right_and_words_to_the_left() -> None:
+    lines = table(["name", "n"], [["a", "5"], ["bcd", "120"], ["x", "25 patches"]]).splitlines()
+    assert lines[2] == "a              5"
+    assert lines[4] == "x     25 patches"
+
+
+def test_init_writes_a_project_and_never_overwrites_one(tmp_path: Path) -> None:
+    made = weaklight("init", "mine", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    listed = weaklight("lf", "list", "--project", "mine", cwd=tmp_path)
+    assert "tall" in listed.stdout
+    again = weaklight("init", "mine", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+
+
+def test_errors_are_one_plain_message_with_the_right_exit_code(tmp_path: Path) -> None:
+    missing = weaklight("run", "--project", "nowhere", cwd=tmp_path)
+    assert missing.returncode == 2
+    assert missing.stderr.startswith("error: expected a settings file at")
+    assert "Traceback" not in missing.stderr
+    weaklight("init", "mine", cwd=tmp_path)
+    (tmp_path / "mine" / "images").mkdir()
+    empty = weaklight("run", "--no-prefect", "--project", "mine", cwd=tmp_path)
+    assert empty.returncode == 1
+    assert "it is empty" in empty.stderr
+    assert weaklight("run", "--nonsense", cwd=tmp_path).returncode == 2
+
+
+def test_an_unknown_example_names_the_known_ones(tmp_path: Path) -> None:
+    wrong = weaklight("demo", "x", "--example", "nothing", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "fashion" in wrong.stderr
