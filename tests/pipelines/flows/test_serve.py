@@ -41,6 +41,8 @@ def start_serving(root: Path, environment: dict[str, str], log: IO[str]) -> subp
         stderr=log,
         text=True,
         start_new_session=True,
+        # A test run in the background ignores Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
