@@ -323,15 +323,16 @@ def test_the_page_shows_the_numbers(made: Made) -> None:
                 assert percent(lf[f"{split}_accuracy"]) in words
     assert "too few" in words  # the shy LF
     assert "Dropped: image cannot be decoded" in words
-    assert made.numbers["provenance"]["inputs"]["items"] in words
+    assert made.numbers["provenance"]["inputs"]["weak_labels"] in words
 
 
 def test_report_json_holds_the_same_numbers(made: Made) -> None:
     assert made.numbers["evaluation"] == made.evaluation
     assert made.numbers["cleaning"]["n_issues"] == 2
     assert sum(made.numbers["weak_labels"]["by_class"].values()) == 720
-    items = made.planted.files["items"].read_bytes()
-    assert made.numbers["provenance"]["inputs"]["items"] == hashlib.sha256(items).hexdigest()
+    labels = made.planted.files["weak_labels"].read_bytes()
+    digests = made.numbers["provenance"]["inputs"]
+    assert digests["weak_labels"] == hashlib.sha256(labels).hexdigest()
 
 
 def test_equal_inputs_give_equal_bytes_wherever_they_lie(made: Made, tmp_path: Path) -> None:
