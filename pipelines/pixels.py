@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.store import explain_disk_errors
+from pipelines.store import write_atomically
 
 __all__ = ["SHARD_ROWS", "Pixels", "load_pixels", "write_pixels"]
 
@@ -97,11 +96,4 @@ def _shard_folder(file: Path) -> Path:
 def _write_once(path: Path, data: bytes) -> None:
     if path.is_file() and path.stat().st_size == len(data):
         return
-    with explain_disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.replace(temporary, path)
+    write_atomically(path, data)
