@@ -98,7 +98,7 @@ def linear_probe(
     Notes
     -----
     All of ``l2`` is fitted in one optimisation, so a long list costs little more than a short one:
-    20,000 x 512 rows of 10 classes take about 10 s on one core.
+    20,000 x 512 rows of 10 classes take about 15 s on one busy core.
 
     References
     ----------

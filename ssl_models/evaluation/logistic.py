@@ -16,7 +16,7 @@ from torch import Tensor
 __all__ = ["LogisticFits", "fit_logistic"]
 
 MAX_STEPS = 1000
-TOLERANCE = 1e-9  # what one more step could still gain of the mean loss
+TOLERANCE = 1e-10  # what one more step could still gain of the mean loss
 NEGLIGIBLE = 1e-7  # of the largest variance: directions that float32 cannot tell from none
 
 
