@@ -1,4 +1,7 @@
-"""Lab colour on the device, and the bins into which colour tasks sort it.
+"""Lab colour on the device, the bins into which colour tasks sort it, and encoders that see a part.
+
+A task that hides a part of the colour from its encoder must hide it for good: the features are
+read off whole RGB images. So the filters hide it, not the input; what is saved is a plain backbone.
 
 Try it: ``rgb_to_lab(torch.rand(2, 3, 8, 8))``.
 """
@@ -6,13 +9,23 @@ Try it: ``rgb_to_lab(torch.rand(2, 3, 8, 8))``.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssl_models.augment import LUMA
 from ssl_models.backbones import Backbone
 from weaklight.errors import ConfigError
 
-__all__ = ["ab_bins", "gray_rows", "lab_to_rgb", "need_colour", "rgb_to_lab", "soft_encode"]
+__all__ = [
+    "ab_bins",
+    "gray_rows",
+    "lab_to_rgb",
+    "need_colour",
+    "need_convolutions",
+    "rgb_to_lab",
+    "see_lightness",
+    "soft_encode",
+    "split_lightness_and_colour",
+]
 
 # sRGB (IEC 61966-2-1) to CIE XYZ, each row divided by the D65 white point (2 degrees).
 RGB_TO_XYZ = (
@@ -38,6 +51,66 @@ def need_colour(encoder: Backbone, method: str) -> None:
             f"{encoder.channels}; for gray images choose denoising_autoencoder or context_encoder "
             "(reconstructive), or rotation (predictive)"
         )
+
+
+def need_convolutions(encoder: Backbone, method: str) -> None:
+    """Raise unless the encoder can be two networks side by side.
+
+    Raises
+    ------
+    ConfigError
+        If a layer mixes channels elsewhere than in a convolution.
+    """
+    if any(isinstance(m, (nn.Linear, nn.LayerNorm)) for m in encoder.modules()):
+        raise ConfigError(
+            f"{method} needs a backbone of convolutions alone, but this one mixes channels "
+            "elsewhere; choose backbone = 'compact' or 'resnet18'"
+        )
+
+
+@torch.no_grad()
+def see_lightness(encoder: Backbone) -> None:
+    """Make the encoder blind to colour: its first filters become the nearest multiples of luma.
+
+    An image and its gray copy then have the same features. Done again after each optimiser step.
+    """
+    weight = _convolutions(encoder)[0].weight
+    weight.copy_(_along(weight, _luma_axis(encoder)))
+
+
+@torch.no_grad()
+def split_lightness_and_colour(encoder: Backbone) -> None:
+    """Make the encoder two networks side by side, by the nearest weights that are so.
+
+    In the first layer the filters of the first half become multiples of luma, those of the second
+    half lose what answers to gray; every later weight from one half to the other becomes 0.
+    Batch norm, ReLU and pooling work channel by channel and keep the halves apart. Done again after
+    each optimiser step.
+    """
+    first, *later = _convolutions(encoder)
+    half = len(first.weight) // 2
+    gray = 1 / encoder.std.flatten()  # a pixel gets brighter along it, behind the normalisation
+    first.weight[:half] = _along(first.weight[:half], _luma_axis(encoder))
+    first.weight[half:] -= _along(first.weight[half:], gray)
+    for conv in later:
+        n_out, n_in = conv.weight.shape[0] // 2, conv.weight.shape[1] // 2
+        conv.weight[:n_out, n_in:] = 0
+        conv.weight[n_out:, :n_in] = 0
+
+
+def _convolutions(encoder: Backbone) -> list[nn.Conv2d]:
+    return [module for module in encoder.modules() if isinstance(module, nn.Conv2d)]
+
+
+def _luma_axis(encoder: Backbone) -> Tensor:
+    """Return the filter (3,) whose answer to normalised pixels is luma, but for a constant."""
+    return encoder.std.new_tensor(LUMA) * encoder.std.flatten()
+
+
+def _along(filters: Tensor, axis: Tensor) -> Tensor:
+    """Return the part of (O, 3, h, w) filters that is a multiple of ``axis`` (3,)."""
+    share = torch.einsum("ocij,c->oij", filters, axis) / axis.square().sum()
+    return share[:, None] * axis.view(1, 3, 1, 1)
 
 
 def gray_rows(images: Tensor, chosen: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ssl_models.augment import AugmentConfig
 from weaklight.errors import DataError
 
-__all__ = ["cut", "geometry", "integers", "standardise"]
+__all__ = ["cut", "geometry", "integers", "pixelate", "standardise"]
 
 FLAT_STD = 4 / 255  # a patch that varies less is flat: dividing by less would amplify noise
 
@@ -78,3 +79,25 @@ def standardise(patches: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     centred = patches - patches.mean((-2, -1), keepdim=True)
     spread = centred.square().mean((-2, -1), keepdim=True).sqrt().clamp(min=FLAT_STD)
     return centred / spread * std + mean
+
+
+def pixelate(patches: Tensor, sides: Tensor) -> Tensor:
+    """Shrink each patch to a side of its own and grow it back.
+
+    Parameters
+    ----------
+    patches
+        (N, C, s, s).
+    sides
+        (N,) int64 in 1..s; s leaves the patch as it is.
+
+    Returns
+    -------
+    (N, C, s, s): averaged over areas, then interpolated linearly. O(N C s^3).
+    """
+    size = patches.shape[-1]
+    line = torch.eye(size, device=patches.device)[None]  # each pixel of a line alone
+    smaller = [F.interpolate(line, side, mode="area") for side in range(1, size + 1)]
+    back = torch.cat([F.interpolate(x, size, mode="linear") for x in smaller])  # (s, from, to)
+    chosen = back[sides.to(patches.device) - 1]  # (N, s, s)
+    return torch.einsum("ncij,nik,njl->nckl", patches, chosen, chosen)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_models.augment import LUMA, Augment, AugmentConfig
+from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
+from ssl_models.colour import need_colour, need_convolutions, split_lightness_and_colour
 from ssl_models.distributed import gather, rank
 from ssl_models.methods.base import Method, register_method
-from weaklight.errors import ConfigError
 
-__all__ = ["CMC", "cross_view_nce", "split_colour"]
+__all__ = ["CMC", "cross_view_nce"]
 
 
 @register_method("cmc")
@@ -24,7 +24,8 @@ class CMC(Method):
     Parameters
     ----------
     encoder
-        The backbone for RGB images, yields h (B, D).
+        Yields h (B, D), one half from brightness and one from colour. Convolutions, batch norm,
+        ReLU and pooling only: attention would mix the halves.
     augment
         Crop, flip and the other moves are shared by both views of an image. Its jitter and gray
         are left out: colour is one of the views.
@@ -35,14 +36,15 @@ class CMC(Method):
 
     Notes
     -----
-    The paper trains half an encoder for each view and joins them afterwards. Here one encoder
-    learns both, so that what outlives training reads whole images. The negatives are the batch, in
-    place of a bank. Luma and colour differences follow the paper's better split (Y and DbDr).
+    As in the paper each view has a network of half the width, and the features are both halves
+    joined; ours live in one ordinary encoder, see
+    :func:`ssl_models.colour.split_lightness_and_colour`. The negatives are the batch, in place of a
+    bank. Luma and colour differences are the paper's better split (Y and DbDr).
     """
 
     category = "contrastive"
     principle = "the brightness of an image finds the colours of the same image, and back"
-    cost = "two passes an image; the batch is the pool of negatives"
+    cost = "one encoder pass an image; the batch is the pool of negatives"
     when = "colour images whose colours mean something; RGB only"
 
     def __init__(
@@ -54,34 +56,28 @@ class CMC(Method):
         projection_dim: int = 128,
     ) -> None:
         super().__init__(encoder, augment)
-        if encoder.channels != 3:
-            raise ConfigError(
-                f"cmc splits colour from brightness, so images must have 3 channels, but have "
-                f"{encoder.channels}; take simclr for gray images"
-            )
+        need_colour(encoder, "cmc")
+        need_convolutions(encoder, "cmc")
         self.augment = Augment(replace(augment, jitter=0.0, gray=0.0))
         self.temperature = temperature
-        self.luma_head = nn.Linear(encoder.dim, projection_dim)
-        self.colour_head = nn.Linear(encoder.dim, projection_dim)
+        self.luma_head = nn.Linear(encoder.dim // 2, projection_dim)
+        self.colour_head = nn.Linear(encoder.dim // 2, projection_dim)
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return (2B, 3, H, W): brightness alone, then colour alone."""
-        return torch.cat(split_colour(self.augment(images, generator=generator)))
+        """Return (B, 3, H, W) in 0..1, brightness and colour together."""
+        return self.augment(images, generator=generator)
 
     def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of eq. 3 in both directions and the representations h."""
-        luma, colour = (self.encoder(view) for view in views.chunk(2))  # (B, D) each
+        """Return the loss of eq. 3 in both directions and h, one view: its halves are no pair."""
+        split_lightness_and_colour(self.encoder)  # the first step comes before any after_step
+        h = self.encoder(views)
+        luma, colour = h.chunk(2, 1)  # (B, D / 2) each
         loss = cross_view_nce(self.luma_head(luma), self.colour_head(colour), self.temperature)
-        return loss, torch.cat([luma, colour])
+        return loss, h
 
-
-def split_colour(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (B, 3, H, W) images in 0..1 as brightness alone and as colour on mid-gray.
-
-    What is added to mid-gray, the difference of each channel from the luma, has luma 0.
-    """
-    luma = torch.einsum("c,bchw->bhw", images.new_tensor(LUMA), images).unsqueeze(1)
-    return luma.expand_as(images), images - luma + 0.5
+    def after_step(self, step: int, total_steps: int) -> None:
+        """Part the halves again."""
+        split_lightness_and_colour(self.encoder)
 
 
 def cross_view_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:

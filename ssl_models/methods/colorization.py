@@ -10,10 +10,10 @@ from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.colour import (
     ab_bins,
-    gray_rows,
     lab_to_rgb,
     need_colour,
     rgb_to_lab,
+    see_lightness,
     soft_encode,
 )
 from ssl_models.decoder import Decoder
@@ -35,7 +35,8 @@ class Colorization(Method):
     Parameters
     ----------
     encoder
-        Yields h (B, D) of the gray image in three equal channels.
+        Yields h (B, D). Its first filters are kept multiples of luma, so it sees no colour in
+        training nor afterwards, as the paper's encoder, whose input is lightness alone.
     augment
         How the image is cropped and flipped; its colour changes are left out.
     spacing
@@ -67,7 +68,8 @@ class Colorization(Method):
 
     def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Return the cross entropy with the soft bins, rare colours weighing more, and h."""
-        h = self.encoder(_gray(views))
+        see_lightness(self.encoder)  # the first step comes before any after_step
+        h = self.encoder(views)
         logits = self.decoder(h).flatten(2).transpose(1, 2).flatten(0, 1)  # (B S S, Q)
         ab = F.adaptive_avg_pool2d(rgb_to_lab(views)[:, 1:], SIDE)  # (B, 2, S, S)
         target = soft_encode(ab.flatten(2).transpose(1, 2).flatten(0, 1), self.bins, self.spacing)
@@ -76,18 +78,18 @@ class Colorization(Method):
         weights = rarity_weights(self.seen / self.seen.sum())[target.argmax(1)]
         return (weights * F.cross_entropy(logits, target, reduction="none")).mean(), h
 
+    def after_step(self, step: int, total_steps: int) -> None:
+        """Hide the colour again."""
+        see_lightness(self.encoder)
+
     @torch.no_grad()
     def paint(self, images: Tensor) -> Tensor:
         """Return (B, 3, H, W) in 0..1: the lightness of ``images`` in predicted colours."""
-        logits = self.decoder(self.encoder(_gray(images)))  # (B, Q, S, S)
+        logits = self.decoder(self.encoder(images))  # (B, Q, S, S)
         ab = annealed_mean(logits, self.bins, TEMPERATURE)
         size = (images.shape[-2], images.shape[-1])
         ab = F.interpolate(ab, size, mode="bilinear", align_corners=False)
         return lab_to_rgb(torch.cat([rgb_to_lab(images)[:, :1], ab], 1))
-
-
-def _gray(images: Tensor) -> Tensor:
-    return gray_rows(images, torch.ones(len(images), dtype=torch.bool))
 
 
 def rarity_weights(prior: Tensor) -> Tensor:

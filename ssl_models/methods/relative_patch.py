@@ -10,13 +10,14 @@ from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm, shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import cut, geometry, integers, standardise
+from ssl_models.patches import cut, geometry, integers, pixelate, standardise
 from weaklight.errors import ConfigError
 
 __all__ = ["RelativePatch", "drop_colours", "place_pairs"]
 
 # Row and column steps from a patch to its neighbour; side 7 - k is the opposite of side k.
 SIDES = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+SMALLEST = 10  # side of a shrunk patch: "as little as 100 total pixels"; of small ones half
 NOISE = 0.01  # of the kept channel's spread, in the channels dropped (section 3.1)
 
 
@@ -24,8 +25,7 @@ NOISE = 0.01  # of the kept channel's spread, in the channels dropped (section 3
 class RelativePatch(Method):
     """Doersch et al. 2015, "Unsupervised visual representation learning by context prediction".
 
-    arXiv:1505.05192. The authors also shrink and regrow a third of the patches; ours have fewer
-    pixels than what they shrink to (100), so that is left out.
+    arXiv:1505.05192.
 
     Parameters
     ----------
@@ -37,6 +37,9 @@ class RelativePatch(Method):
         Share of RGB patches that keep one channel, the others noise: a lens's colour fringes tell
         where in the photograph a patch lay. The authors drop always; we leave half of the patches
         alone, so that the encoder knows colour when it meets whole images.
+    shrink
+        Share of patches that are shrunk and grown back, so that sharpness does not tell what
+        belongs together; a third as in the authors' ``train.py``.
     hidden_dim
         Of the layer that joins the two patches.
     """
@@ -54,10 +57,12 @@ class RelativePatch(Method):
         augment: AugmentConfig,
         *,
         drop_colour: float = 0.5,
+        shrink: float = 1 / 3,
         hidden_dim: int = 256,
     ) -> None:
         super().__init__(encoder, augment)
-        self.augment, self.drop_colour = Augment(geometry(augment)), drop_colour
+        self.augment = Augment(geometry(augment))
+        self.drop_colour, self.shrink = drop_colour, shrink
         self.classifier = nn.Sequential(
             nn.Linear(2 * encoder.dim, hidden_dim, bias=False),
             GlobalBatchNorm(hidden_dim),
@@ -72,6 +77,10 @@ class RelativePatch(Method):
             x.shape[-2], x.shape[-1], shared_rows(len(x), 5, generator)
         )
         pairs = cut(x, tops, lefts, size)
+        uniforms = shared_rows(len(x), 4, generator).view(-1, 2)  # one row a patch
+        smaller = integers(uniforms[:, 1], min(SMALLEST, size // 2), size - 1)
+        sides = torch.where(uniforms[:, 0] < self.shrink, smaller, size)
+        pairs = pixelate(pairs.flatten(0, 1), sides).view_as(pairs)
         if x.shape[1] == 3:
             uniforms = shared_rows(len(x), 2 * (2 + 3 * size * size), generator)
             uniforms = uniforms.to(x.device).view(2 * len(x), -1)  # one row a patch

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from ssl_models.augment import LUMA, Augment, AugmentConfig
+from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
-from ssl_models.colour import ab_bins, need_colour, rgb_to_lab, soft_encode
+from ssl_models.colour import (
+    ab_bins,
+    need_colour,
+    need_convolutions,
+    rgb_to_lab,
+    soft_encode,
+    split_lightness_and_colour,
+)
 from ssl_models.decoder import Decoder
 from ssl_models.methods.base import Method, register_method
 from ssl_models.patches import geometry
-from weaklight.errors import ConfigError
 
-__all__ = ["SplitBrain", "split_weights"]
+__all__ = ["SplitBrain"]
 
 SIDE = 8  # of the predicted maps, as in colorization
 AB_SPACING = 20.0
@@ -50,17 +56,12 @@ class SplitBrain(Method):
     def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:
         super().__init__(encoder, augment)
         need_colour(encoder, "split_brain")
-        if any(isinstance(m, (nn.Linear, nn.LayerNorm)) for m in encoder.modules()):
-            raise ConfigError(
-                "split_brain needs a backbone of convolutions alone, but this one mixes channels "
-                "elsewhere; choose backbone = 'compact' or 'resnet18'"
-            )
+        need_convolutions(encoder, "split_brain")
         self.augment = Augment(geometry(augment))
         self.register_buffer("bins", ab_bins(AB_SPACING))  # (Q, 2)
         half = encoder.dim // 2
         self.to_colour = Decoder(half, len(self.bins), doublings=1)
         self.to_lightness = Decoder(half, LIGHTNESS_BINS, doublings=1)
-        split_weights(encoder)
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return (B, 3, H, W) in 0..1."""
@@ -68,6 +69,7 @@ class SplitBrain(Method):
 
     def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sum of both cross entropies and h."""
+        split_lightness_and_colour(self.encoder)  # the first step comes before any after_step
         h = self.encoder(views)
         from_lightness, from_colour = h.chunk(2, 1)  # (B, D / 2) each
         lab = F.adaptive_avg_pool2d(rgb_to_lab(views), SIDE)  # (B, 3, S, S)
@@ -81,27 +83,4 @@ class SplitBrain(Method):
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Part the halves again."""
-        split_weights(self.encoder)
-
-
-@torch.no_grad()
-def split_weights(encoder: Backbone) -> None:
-    """Make the encoder two networks side by side, by the nearest weights that are so.
-
-    In the first layer the filters of the first half become multiples of luma, those of the second
-    half lose what answers to gray; every later weight from one half to the other becomes 0.
-    Batch norm, ReLU and pooling work channel by channel and keep the halves apart.
-    """
-    first, *later = (m for m in encoder.modules() if isinstance(m, nn.Conv2d))
-    scale = encoder.std.flatten()  # the encoder sees pixels divided by it
-    lightness, gray = scale.new_tensor(LUMA) * scale, 1 / scale  # (3,) each
-    half = len(first.weight) // 2
-    for part, axis, is_kept in ((slice(half), lightness, True), (slice(half, None), gray, False)):
-        weight = first.weight[part]  # (O / 2, 3, h, w)
-        along = torch.einsum("ocij,c->oij", weight, axis) / axis.square().sum()
-        line = along[:, None] * axis.view(1, 3, 1, 1)
-        weight.copy_(line if is_kept else weight - line)
-    for conv in later:
-        n_out, n_in = conv.weight.shape[0] // 2, conv.weight.shape[1] // 2
-        conv.weight[:n_out, n_in:] = 0
-        conv.weight[n_out:, :n_in] = 0
+        split_lightness_and_colour(self.encoder)
