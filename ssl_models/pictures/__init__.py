@@ -13,13 +13,27 @@ from ssl_models.pictures.attention import (
     keep_mass,
     to_pixels,
 )
+from ssl_models.pictures.draw import contact_sheet, heat_overlay, matched_pair, png
+from ssl_models.pictures.matching import Matches, match_patches
+from ssl_models.pictures.patch_pca import PatchPCA, patch_pca
+from ssl_models.pictures.retrieval import Nearest, nearest_rows
 from ssl_models.pictures.tokens import patch_tokens
 
 __all__ = [
+    "Matches",
+    "Nearest",
+    "PatchPCA",
     "attention_maps",
     "best_head_jaccard",
+    "contact_sheet",
+    "heat_overlay",
     "jaccard",
     "keep_mass",
+    "match_patches",
+    "matched_pair",
+    "nearest_rows",
+    "patch_pca",
     "patch_tokens",
+    "png",
     "to_pixels",
 ]
