@@ -17,7 +17,7 @@ from ssl_models.patches import cut, geometry, integers, standardise
 from weaklight.errors import ConfigError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["Jigsaw", "permutation_set"]
+__all__ = ["Jigsaw", "permutation_set", "place_tiles"]
 
 GRID = 3
 TILE_SHARE = 64 / 85  # of a cell's side: tiles of 64 px in cells of 85 (section 4.2)
@@ -79,7 +79,7 @@ class Jigsaw(Method):
         uniforms = shared_rows(len(x), 2 + 2 * GRID**2, generator)
         x = gray_rows(x, uniforms[:, 0] < self.gray)
         label = integers(uniforms[:, 1], 0, len(self.orders) - 1).to(x.device)
-        tops, lefts, size = self._corners(x, uniforms[:, 2:])
+        tops, lefts, size = place_tiles(x.shape[-2], x.shape[-1], uniforms[:, 2:])
         tiles = standardise(cut(x, tops, lefts, size), self.encoder.mean, self.encoder.std)
         order = self.orders[label]  # (B, 9)
         return tiles[torch.arange(len(x), device=x.device)[:, None], order], label
@@ -91,25 +91,37 @@ class Jigsaw(Method):
         logits = self.classifier(self.tile(h).flatten(1))
         return F.cross_entropy(logits.float(), label), h[:, 0]
 
-    @staticmethod
-    def _corners(x: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Return where the tiles lie, each somewhere in its cell: edges never continue."""
-        cell = min(x.shape[-2:]) // GRID
-        size = round(cell * TILE_SHARE)
-        if cell < 8:
-            raise ConfigError(
-                f"jigsaw needs images of at least 24 px a side, but they have {min(x.shape[-2:])};"
-                " choose rotation"
-            )
-        number = torch.arange(GRID**2)
-        jitter = integers(uniforms, 0, cell - size)  # (B, 18)
-        tops = number // GRID * (x.shape[-2] // GRID) + jitter[:, : GRID**2]
-        lefts = number % GRID * (x.shape[-1] // GRID) + jitter[:, GRID**2 :]
-        return tops, lefts, size
+
+def place_tiles(height: int, width: int, uniforms: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Draw where the nine tiles lie, each somewhere in its cell: edges never continue.
+
+    Parameters
+    ----------
+    height, width
+        Of the images, at least 24.
+    uniforms
+        (N, 18) in [0, 1).
+
+    Returns
+    -------
+    tops, lefts (N, 9) int64, cell by cell and row by row, and the side of a tile.
+    """
+    cell = min(height, width) // GRID
+    if cell < 8:
+        raise ConfigError(
+            f"jigsaw needs images of at least 24 px a side, but they have {min(height, width)}; "
+            "choose rotation"
+        )
+    size = round(cell * TILE_SHARE)
+    number = torch.arange(GRID**2)
+    jitter = integers(uniforms, 0, cell - size)  # (N, 18)
+    tops = number // GRID * (height // GRID) + jitter[:, : GRID**2]
+    lefts = number % GRID * (width // GRID) + jitter[:, GRID**2 :]
+    return tops, lefts, size
 
 
 def permutation_set(n_tiles: int, n_orders: int) -> NDArray[np.int64]:
-    """Return ``n_orders`` permutations that differ in as many places as can be.
+    """Return ``n_orders`` permutations any two of which differ in many places.
 
     Each next one is, of a fixed pool of random ones, that whose nearest chosen one is farthest
     (algorithm 1 with the minimum over the chosen). The same in every run.
