@@ -30,7 +30,8 @@ CROP_TRIES = 10  # as many as torchvision's RandomResizedCrop makes before it ta
 N_UNIFORMS = 2 * CROP_TRIES + 2 + 4 + 6 + 1 + 2 + 4  # crop, place, move, colour, solarize, ...
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in torchvision and PIL
 # Rows: luma, and the two chroma axes in which a hue shift is a plain rotation (YIQ).
-RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+RGB_TO_YIQ = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+YIQ_TO_RGB = torch.linalg.inv(RGB_TO_YIQ)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +119,20 @@ class Augment:
     applies brightness, contrast, saturation and hue in this order (torchvision shuffles them) and
     clamps once at the end; hue turns the YIQ chroma plane, where torchvision turns HSV's circle.
     A crop is not antialiased: shrink much larger images once, before they are cached.
-    Time and memory: O(B C H W).
+    Time and memory: O(V B C h w).
     """
 
     def __init__(self, config: AugmentConfig) -> None:
         self.config = config
 
-    def __call__(self, images: Tensor, *, generator: torch.Generator, n_views: int = 1) -> Tensor:
+    def __call__(
+        self,
+        images: Tensor,
+        *,
+        generator: torch.Generator,
+        n_views: int = 1,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
         """Return ``n_views`` views of each image, stacked view by view.
 
         Parameters
@@ -135,10 +143,13 @@ class Augment:
             A CPU generator in the same state in every process.
         n_views
             V, how many views of each image.
+        size
+            Height and width (h, w) of a view; H and W where left out. Crops are drawn straight at
+            this size, blur and all: small views cost what their own pixels cost.
 
         Returns
         -------
-        (V * B, C, H, W) float32 in 0..1; the first B rows are the first view.
+        (V * B, C, h, w) float32 in 0..1; the first B rows are the first view.
         """
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise DataError(
@@ -149,14 +160,14 @@ class Augment:
             [shared_rows(len(images), N_UNIFORMS, generator) for _ in range(n_views)]
         ).to(images.device)  # (V * B, N_UNIFORMS)
         uniforms = _Uniforms(table)
-        x = images.to(torch.float32).div_(255).repeat(n_views, 1, 1, 1)
-        x = self._move(x, uniforms)
+        x = images.contiguous().to(torch.float32).div_(255)
+        x = self._move(x, uniforms, size or (x.shape[2], x.shape[3]))
         x = self._recolour(x, uniforms)
         x = self._solarize(x, uniforms)
         x = self._blur(x, uniforms)
         return self._cut_out(x, uniforms)
 
-    def _move(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
+    def _move(self, x: Tensor, uniforms: _Uniforms, size: tuple[int, int]) -> Tensor:
         config = self.config
         height, width = x.shape[-2:]
         box_h, box_w = draw_crop(uniforms.take(2 * CROP_TRIES), config, height, width)
@@ -177,8 +188,11 @@ class Augment:
         )  # (N, 2, 3)
         theta[:, 0, 2] += 2 * left + box_w - 1
         theta[:, 1, 2] += 2 * top + box_h - 1
-        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        views = [  # each reads the images in place
+            F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+            for grid in affine_grid(theta, size).split(len(x))
+        ]
+        return torch.cat(views) if len(views) > 1 else views[0]
 
     def _recolour(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
         config = self.config
@@ -230,6 +244,28 @@ class Augment:
         return torch.where(hole, x.mean((2, 3), keepdim=True), x)
 
 
+def affine_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return where each output pixel looks, as ``F.affine_grid(align_corners=False)`` does.
+
+    Parameters
+    ----------
+    theta
+        (N, 2, 3): input coordinates of output coordinates (x, y, 1), both in -1..1.
+    size
+        Output height and width (h, w).
+
+    Returns
+    -------
+    (N, h, w, 2). A point is one complex number here, so that one addition of rows and columns does
+    it; torch's N products of (h w, 3) by (3, 2) take longer on a CPU than sampling the pixels.
+    """
+    y, x = ((2 * torch.arange(n, device=theta.device) + 1) / n - 1 for n in size)
+    of_x, of_y, origin = torch.view_as_complex(theta.transpose(1, 2).contiguous()).unbind(1)
+    columns = of_x[:, None] * x + origin[:, None]  # (N, w)
+    rows = of_y[:, None] * y  # (N, h)
+    return torch.view_as_real(rows[:, :, None] + columns[:, None, :])
+
+
 def draw_crop(
     uniforms: Tensor, config: AugmentConfig, height: int, width: int
 ) -> tuple[Tensor, Tensor]:
@@ -278,8 +314,7 @@ def colour_map(
     rotation[:, 0, 0] = 1
     rotation[:, 1, 1], rotation[:, 1, 2] = cos, -sin
     rotation[:, 2, 1], rotation[:, 2, 2] = sin, cos
-    to_yiq = x.new_tensor(RGB_TO_YIQ)
-    matrix = torch.linalg.inv(to_yiq) @ rotation @ to_yiq
+    matrix = YIQ_TO_RGB.to(x.device) @ rotation @ RGB_TO_YIQ.to(x.device)
     blend = saturation.view(-1, 1, 1)
     matrix = matrix @ (blend * torch.eye(3, device=x.device) + (1 - blend) * to_gray)
     matrix = torch.where(gray.view(-1, 1, 1), to_gray @ matrix, matrix)

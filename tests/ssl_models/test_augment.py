@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
@@ -15,6 +16,7 @@ from ssl_models.augment import (
     N_UNIFORMS,
     Augment,
     AugmentConfig,
+    affine_grid,
     colour_map,
     draw_crop,
     gaussian_blur,
@@ -65,6 +67,25 @@ def test_rotation_agrees_with_torchvision() -> None:
     torch.testing.assert_close(
         out[..., inner, inner], expected[..., inner, inner], atol=0.02, rtol=0
     )
+
+
+def test_affine_grid_agrees_with_torch() -> None:
+    theta = torch.randn(5, 2, 3, generator=generator())
+    expected = F.affine_grid(theta, [5, 1, 6, 9], align_corners=False)
+    torch.testing.assert_close(affine_grid(theta, (6, 9)), expected)
+
+
+def test_views_of_another_size_show_the_same_crops() -> None:
+    """On a ramp a view of half the size is the means of pairs of the full view's pixels."""
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).view(1, 1, 1, 32)
+    batch = ramp.expand(16, 1, 32, 32).contiguous()
+    augment = only(flip=0.5, crop_scale=(0.3, 0.6))
+    full = augment(batch, generator=generator(), n_views=2)
+    half = augment(batch, generator=generator(), n_views=2, size=(8, 16))
+    assert half.shape == (32, 1, 8, 16)
+    expected = TF.resize(full, [8, 16], antialias=True)
+    inner = slice(2, -2)
+    torch.testing.assert_close(half[..., inner], expected[..., inner], atol=0.01, rtol=0)
 
 
 def test_crop_shows_the_box_that_was_drawn() -> None:
