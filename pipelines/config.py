@@ -60,6 +60,8 @@ class PretrainConfig(_Section):
 
     method: str = "simclr"
     backbone: str = "auto"
+    # Weights to start from: a file (relative to the project), or torchvision:NAME.
+    init: str | None = None
     steps: int = Field(default=0, ge=0)
     batch_size: int = Field(default=0, ge=0)
     learning_rate: float = Field(default=0.0, ge=0)

@@ -1,12 +1,13 @@
-"""Convolutional backbones: from images in 0..1 to feature vectors.
+"""Backbones by name: from images in 0..1 to feature vectors.
 
-Try it: ``build_backbone("compact", channels=1, image_size=28).dim``.
+Try it: ``build_backbone("compact", channels=1, image_size=28, width=32).dim``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -15,9 +16,11 @@ from torch import Tensor, nn
 from ssl_models.distributed import GlobalBatchNorm
 from weaklight.errors import ConfigError
 
-__all__ = ["BACKBONES", "Backbone", "build_backbone", "register_backbone"]
+__all__ = ["BACKBONES", "FIXED_WIDTHS", "Backbone", "build_backbone", "register_backbone"]
 
 SMALL_SIDE = 64  # below this many pixels a stem that shrinks by four leaves nothing to see
+TIMM = "timm:"
+FIXED_WIDTHS = dict.fromkeys(("resnet18", "resnet34", "resnet50"), 64)  # those that cannot vary
 
 Body = tuple[nn.Module, int]
 BACKBONES: dict[str, Callable[[int, int, int], Body]] = {}
@@ -96,28 +99,35 @@ def build_backbone(name: str, *, channels: int, image_size: int, width: int) -> 
     Parameters
     ----------
     name
-        A key of ``BACKBONES``.
+        A key of ``BACKBONES``, or ``timm:NAME`` for any model of timm.
     channels
-        1 for gray, 3 for RGB.
+        1 for gray, 3 for RGB, any number for multi-channel images.
     image_size
         Shorter side in pixels; decides the stem.
     width
-        Channels of the first stage; every stage doubles them.
+        Channels of the first stage; every stage doubles them. ``FIXED_WIDTHS`` names the only one
+        that some take; timm's models have theirs in their name, and this is ignored.
 
     Raises
     ------
     ConfigError
         If the name is unknown or a number makes no sense.
     """
-    if name not in BACKBONES:
-        raise ConfigError(f"backbone must be one of {sorted(BACKBONES)}, but is {name!r}")
-    if channels not in (1, 3):
-        raise ConfigError(f"images must have 1 or 3 channels, but have {channels}")
-    if image_size < 8 or width < 4:
+    if name not in BACKBONES and not name.startswith(TIMM):
         raise ConfigError(
-            f"image_size must be at least 8 and width at least 4, but are {image_size} and {width}"
+            f"backbone must be one of {sorted(BACKBONES)} or 'timm:NAME', but is {name!r}"
         )
-    body, dim = BACKBONES[name](channels, image_size, width)
+    if channels < 1 or image_size < 8 or width < 4:
+        raise ConfigError(
+            "channels must be at least 1, image_size at least 8 and width at least 4, but are "
+            f"{channels}, {image_size} and {width}"
+        )
+    if name.startswith(TIMM):
+        from ssl_models.timm_backbones import build_timm
+
+        body, dim = build_timm(name.removeprefix(TIMM), channels, image_size)
+    else:
+        body, dim = BACKBONES[name](channels, image_size, width)
     return Backbone(body, dim, channels).to(memory_format=torch.channels_last)
 
 
@@ -145,24 +155,29 @@ def compact(channels: int, image_size: int, width: int) -> Body:
     return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(2), nn.Flatten()), 4 * widths[-1]
 
 
-@register_backbone("resnet18")
-def resnet18(channels: int, image_size: int, width: int) -> Body:
-    """Return torchvision's ResNet-18 without its classifier; dim = 8 * width, 512 at width 64.
+def _resnet(name: str, channels: int, image_size: int, width: int) -> Body:
+    """Return torchvision's ResNet ``name`` without its classifier.
 
     Below 64 px the stem is one 3 x 3 convolution without max-pool (SimCLR, appendix B.9): with
     the ImageNet stem SimCLR on CIFAR stops far below its published accuracy.
     """
-    from torchvision.models.resnet import BasicBlock, ResNet
+    from torchvision.models import get_model
 
-    if width != 64:
+    if width != FIXED_WIDTHS[name]:
         raise ConfigError(
-            f"resnet18 has width 64, but {width} was asked; take 'compact' for others"
+            f"{name} has width {FIXED_WIDTHS[name]}, but {width} was asked; take 'compact' for "
+            "others"
         )
-    net = ResNet(BasicBlock, [2, 2, 2, 2], norm_layer=GlobalBatchNorm)
+    net = get_model(name, norm_layer=GlobalBatchNorm)
     if image_size < SMALL_SIDE:
         net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
         net.maxpool = nn.Identity()
     elif channels != 3:
         net.conv1 = nn.Conv2d(channels, 64, 7, 2, padding=3, bias=False)
+    dim = net.fc.in_features  # 512; 2,048 of resnet50
     net.fc = nn.Identity()
-    return net, 512
+    return net, dim
+
+
+for _name in FIXED_WIDTHS:
+    register_backbone(_name)(partial(_resnet, _name))

@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,20 +178,36 @@ def unpack(
     Raises
     ------
     TrainingError
-        If the weights do not fit the module.
+        If a weight or an entry of the optimiser is missing, unexpected or of another shape.
     """
     weights = {k.removeprefix("module."): t for k, t in tensors.items() if k.startswith("module.")}
     strict_load(module, weights, source)
-    for index, parameter in enumerate(_parameters(optimiser)):
-        prefix = f"optimiser.{index}."
-        for name, value in tensors.items():
-            if not name.startswith(prefix):
-                continue
+    parameters = _parameters(optimiser)
+    state: dict[int, dict[str, Tensor]] = {index: {} for index in range(len(parameters))}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, number, key = name.split(".", 2)
+            state.setdefault(int(number), {})[key] = value
+    complete = set().union(*state.values())
+    broken = [
+        index
+        for index, entries in state.items()
+        # A parameter that never had a gradient has no entries.
+        if index >= len(parameters) or (entries and entries.keys() != complete)
+    ]
+    if broken:
+        raise TrainingError(
+            f"the optimiser in {source} does not fit: {len(parameters)} parameters should each "
+            f"have {sorted(complete)} or nothing, but {broken} do not; were they trained with "
+            "other settings?"
+        )
+    for index, parameter in enumerate(parameters):
+        for key, value in state[index].items():
             if value.shape == parameter.shape:
                 # The fused kernel walks parameter and state side by side in memory: the state
                 # must have the parameter's strides (channels_last), which files do not keep.
                 value = torch.empty_like(parameter).copy_(value)
-            optimiser.state[parameter][name.removeprefix(prefix)] = value.to(parameter.device)
+            optimiser.state[parameter][key] = value.to(parameter.device)
 
 
 def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
@@ -209,15 +225,20 @@ def strict_load(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
     came = {name: tensor.shape for name, tensor in tensors.items()}
     if expected != came:
-        differ = sorted(n for n in expected.keys() & came.keys() if expected[n] != came[n])
+        differ = [n for n in expected.keys() & came.keys() if expected[n] != came[n]]
         raise TrainingError(
             f"the weights in {source} do not fit the model: missing "
-            f"{sorted(expected.keys() - came.keys())}, unexpected "
-            f"{sorted(came.keys() - expected.keys())}, of another shape {differ}; were they "
-            "trained with other settings?"
+            f"{_first_few(expected.keys() - came.keys())}, unexpected "
+            f"{_first_few(came.keys() - expected.keys())}, of another shape {_first_few(differ)}; "
+            "were they trained with other settings?"
         )
     # torch's own strict mode would let a missing batch norm counter pass.
     module.load_state_dict(dict(tensors), strict=True)
+
+
+def _first_few(names: Collection[str], n: int = 4) -> str:
+    listed = ", ".join(sorted(names)[:n]) or "nothing"
+    return listed if len(names) <= n else f"{listed} and {len(names) - n} more"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from ssl_models.backbones import Backbone, build_backbone
 from ssl_models.checkpoints import strict_load, write_json, write_tensors
 from weaklight.errors import ArtifactError
+from weaklight.seeds import preserve_global_rng
 
 __all__ = ["load_encoder", "save_encoder"]
 
@@ -44,18 +45,21 @@ def load_encoder(folder: Path) -> Backbone:
     ------
     ArtifactError
         If a file is missing or damaged.
+    ConfigError
+        If the backbone is timm's and timm is not installed.
     TrainingError
         If a weight is missing, unexpected or of another shape.
     """
     try:
         description = json.loads((folder / "encoder.json").read_bytes())
         tensors = load_file(folder / "encoder.safetensors")
-        encoder = build_backbone(
-            description["backbone"],
-            channels=description["channels"],
-            image_size=min(description["image_size"]),
-            width=description["width"],
-        )
+        with preserve_global_rng():  # new weights are drawn, then replaced
+            encoder = build_backbone(
+                description["backbone"],
+                channels=description["channels"],
+                image_size=min(description["image_size"]),
+                width=description["width"],
+            )
         encoder.set_normalisation(description["mean"], description["std"])
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ArtifactError(

@@ -30,17 +30,24 @@ class PixelSource(Protocol):
     def __getitem__(self, rows: slice | NDArray[np.integer], /) -> NDArray[np.uint8]: ...
 
 
-def check_pixels(pixels: PixelSource, channels: tuple[int, ...] = (1, 3)) -> None:
+def check_pixels(pixels: PixelSource, channels: tuple[int, ...] = ()) -> None:
     """Say what is wrong with ``pixels``, if anything.
+
+    Parameters
+    ----------
+    channels
+        The numbers of channels that are allowed; empty allows any: 1 is gray, 3 RGB, others are
+        multi-channel images such as satellite bands.
 
     Raises
     ------
     DataError
-        If they are not (n, H, W, C) uint8 with one of the allowed numbers of channels.
+        If they are not (n, H, W, C) uint8 with an allowed number of channels.
     """
     shape = tuple(pixels.shape)
-    if len(shape) != 4 or pixels.dtype != np.uint8 or shape[3] not in channels:
-        wanted = " or ".join(map(str, channels))
+    fits = len(shape) == 4 and (shape[3] in channels if channels else shape[3] >= 1)
+    if not fits or pixels.dtype != np.uint8:
+        wanted = " or ".join(map(str, channels)) or "1 or more"
         raise DataError(
             f"pixels must be (n, H, W, C) uint8 with C = {wanted}, but came as {shape} "
             f"{pixels.dtype}; convert gray to RGB or back, and floats to 0..255"

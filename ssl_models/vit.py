@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ssl_models.backbones import SMALL_SIDE, Backbone, Body, register_backbone
 from weaklight.errors import ConfigError
 
-__all__ = ["VisionTransformer", "transformer_of"]
+__all__ = ["VisionTransformer", "resized_positions", "transformer_of"]
 
 
 class VisionTransformer(nn.Module):
@@ -115,7 +115,7 @@ class VisionTransformer(nn.Module):
         if masked is not None:
             assert mask_token is not None
             x = torch.where(masked[..., None], mask_token.to(x.dtype), x)
-        return x + self._positions(height, width)  # type: ignore[no-any-return]
+        return x + self.positions(height, width)  # type: ignore[no-any-return]
 
     def encode(self, patches: Tensor, draws: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run the blocks on embedded patches (B, n, D), all or some of an image's."""
@@ -138,6 +138,13 @@ class VisionTransformer(nn.Module):
         assert isinstance(last, Block)
         return last.attention(x)
 
+    def positions(self, height: int, width: int) -> Tensor:
+        """Return the position embeddings (1, height * width, D) of a grid of patches."""
+        side = math.isqrt(self.position.shape[1])
+        if (height, width) == (side, side):
+            return self.position
+        return resized_positions(self.position.float(), height, width)
+
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return rows and columns of patches in an image."""
         return -(-height // self.patch), -(-width // self.patch)
@@ -149,16 +156,9 @@ class VisionTransformer(nn.Module):
         return F.pad(images, (0, right, 0, down), mode="replicate") if down or right else images
 
     def _with_extra(self, patches: Tensor) -> Tensor:
-        return torch.cat([self.extra.expand(len(patches), -1, -1).to(patches.dtype), patches], 1)
-
-    def _positions(self, height: int, width: int) -> Tensor:
-        side = math.isqrt(self.position.shape[1])
-        if (height, width) == (side, side):
-            return self.position
-        square = self.position.float().view(1, side, side, self.dim).permute(0, 3, 1, 2)
-        # Antialias and exact sizes, as DINOv2's register models do; v1's offset 0.1 is a legacy.
-        resized = F.interpolate(square, (height, width), mode="bicubic", antialias=True)
-        return resized.flatten(2).transpose(1, 2)
+        # Not len(): torch.export would take it for a constant.
+        extra = self.extra.expand(patches.shape[0], -1, -1).to(patches.dtype)
+        return torch.cat([extra, patches], 1)
 
 
 class Block(nn.Module):
@@ -235,6 +235,15 @@ class SwiGLU(nn.Module):
         """Return (..., D)."""
         gate, value = self.up(x).chunk(2, dim=-1)
         return self.down(F.silu(gate) * value)  # type: ignore[no-any-return]
+
+
+def resized_positions(position: Tensor, height: int, width: int) -> Tensor:
+    """Interpolate embeddings of a square of patches (1, N, D) to (1, height * width, D)."""
+    side = math.isqrt(position.shape[1])
+    square = position.view(1, side, side, -1).permute(0, 3, 1, 2)
+    # Antialias and exact sizes, as DINOv2's register models do; v1's offset 0.1 is a legacy.
+    resized = F.interpolate(square, (height, width), mode="bicubic", antialias=True)
+    return resized.flatten(2).transpose(1, 2)
 
 
 def kept_rows(draws: Tensor, rate: float) -> tuple[Tensor, float]:

@@ -104,3 +104,26 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     optimiser = torch.optim.AdamW(module.parameters())
     with pytest.raises(TrainingError, match=r"missing .*bias"):
         unpack(module, optimiser, {"module.weight": torch.zeros(2, 2)}, "test")
+
+
+@pytest.mark.parametrize(
+    ("gone", "new"),
+    [
+        ("optimiser.1.exp_avg_sq", None),
+        (None, "optimiser.2.exp_avg"),
+        (None, "optimiser.0.momentum_buffer"),
+    ],
+)
+def test_an_optimiser_that_does_not_fit_is_refused(gone: str | None, new: str | None) -> None:
+    module = torch.nn.Linear(2, 2)
+    optimiser = torch.optim.AdamW(module.parameters())
+    module(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    tensors = pack(module, optimiser)
+    unpack(module, optimiser, tensors, "test")
+    if gone:
+        del tensors[gone]
+    if new:
+        tensors[new] = torch.zeros(2)
+    with pytest.raises(TrainingError, match="optimiser in test"):
+        unpack(module, optimiser, tensors, "test")
