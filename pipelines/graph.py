@@ -155,13 +155,15 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        1,
+        2,
         "pipelines.stages.report:report",
         {
+            "items": "ingest.items",
             "pixels": "ingest.pixels",
             "ingest_report": "ingest.report",
             "gold_dev": "ingest.gold_dev",
             "encoder": "pretrain.encoder",
+            "graph": "embed.graph",
             "bags_summary": "bags.summary",
             "weak_labels": "aggregate.weak_labels",
             "choice": "aggregate.choice",

@@ -201,18 +201,28 @@ def confusion_chart(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
 
 
 def training_chart(
-    losses: Sequence[tuple[int, float]], ranks: Sequence[tuple[int, float]]
+    losses: Sequence[tuple[int, float]],
+    spreads: Sequence[tuple[int, float]],
+    ranks: Sequence[tuple[int, float]],
 ) -> Markup:
-    """Return, by step, the loss of self-supervised training and the share of directions in use."""
+    """Return, by step, the loss of self-supervised training and what the collapse monitor measured.
+
+    Parameters
+    ----------
+    losses, spreads, ranks
+        (step, value): loss, spread of the features in 0..1, share of directions in use in 0..1.
+    """
     last = losses[-1][0]
     lowest, highest = min(v for _, v in losses), max(v for _, v in losses)
     loss_range = (lowest, highest) if highest > lowest else (lowest - 0.5, highest + 0.5)
-    parts = [text(LEFT, 256, "0"), text(RIGHT, 256, f"step {last:,}", "end")]
+    parts = [text(LEFT, 368, "0"), text(RIGHT, 368, f"step {last:,}", "end")]
+    whole = (0.0, 100.0)
     for title, points, y_range, kind, top, digits in (
         ("loss", losses, loss_range, "test", 24, 2),
-        ("directions in use, %", [(s, 100 * v) for s, v in ranks], (0.0, 100.0), "rival", 154, 0),
+        ("spread of the features, %", _percentages(spreads), whole, "rival", 146, 0),
+        ("directions in use, %", _percentages(ranks), whole, "rival", 268, 0),
     ):
-        frame = Frame(LEFT, top, RIGHT, top + 84, (0, max(last, 1)), y_range)
+        frame = Frame(LEFT, top, RIGHT, top + 80, (0, max(last, 1)), y_range)
         for value in y_range:
             y = frame.y(value)
             parts.append(line([(LEFT, y), (RIGHT, y)], "grid"))
@@ -222,10 +232,15 @@ def training_chart(
     return svg(
         parts,
         WIDTH,
-        264,
+        376,
         title="Self-supervised training",
-        about=f"loss from {losses[0][1]:.2f} to {losses[-1][1]:.2f} over {last} steps",
+        about=f"loss from {losses[0][1]:.2f} to {losses[-1][1]:.2f} over {last} steps; at the end "
+        f"spread {spreads[-1][1]:.0%}, directions in use {ranks[-1][1]:.0%}",
     )
+
+
+def _percentages(shares: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    return [(step, 100 * share) for step, share in shares]
 
 
 def _spaced(marks: Sequence[tuple[float, str]], gap: float) -> list[tuple[float, str]]:

@@ -35,7 +35,7 @@ _CHOICE_COLUMNS = {
 }
 
 
-def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> str:
     """Return the page.
 
     Parameters
@@ -44,7 +44,8 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Mapping[str
         What ``report.json`` holds.
     pictures
         ``right``, ``wrong`` and ``doubted``: lists of {``src``: PNG data URI, ``title``,
-        ``lines``: list of (word, value)}.
+        ``lines``: list of (word, value)}; ``neighbors``: lists of those, the query first;
+        ``attention`` and ``groups``: see :func:`pipelines.report.features.patch_pictures`.
 
     Returns
     -------
@@ -116,8 +117,7 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Markup | None]:
         )
     if history:
         drawn["training"] = charts.training_chart(
-            [(h["step"], h["loss"]) for h in history],
-            [(h["step"], h["rank_share"]) for h in history],
+            *([(h["step"], h[key]) for h in history] for key in ("loss", "std", "rank_share"))
         )
     return drawn
 

@@ -1,15 +1,14 @@
 """Report: one self-contained page for people, and the same numbers as JSON for programs.
 
-Pictures are of dev items: whoever looks at mistakes on test and then changes an LF has used test
-up. Nothing in either file depends on a clock, a host or a folder's name.
+Right and wrong labels are shown on dev items, what the encoder sees on unlabelled ones: whoever
+looks at mistakes on test and then changes an LF has used test up. Nothing in either file depends on
+a clock, a host or a folder's name.
 
 Try it: ``weaklight report``.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections import Counter
 from dataclasses import dataclass, fields
@@ -18,14 +17,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 
 from pipelines.config import ReportConfig
-from pipelines.pixels import Pixels, load_pixels
+from pipelines.pixels import load_pixels
 from pipelines.report import headline_sentence, percent, render, what_was_done
+from pipelines.report.features import Unlabelled, nearest_pictures, patch_pictures
+from pipelines.report.images import data_uri, thumbnail
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import hash_path
+from weak_supervision.neighbors import NeighborGraph
 from weaklight import __version__
 from weaklight.seeds import numpy_generator
 
@@ -40,10 +40,12 @@ N_PAIRS = 8
 class ReportInputs:
     """Everything that the page shows; gold of test is not among it."""
 
+    items: Path
     pixels: Path
     ingest_report: Path
     gold_dev: Path
     encoder: Path
+    graph: Path
     bags_summary: Path
     weak_labels: Path
     choice: Path
@@ -60,7 +62,13 @@ def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> StageResul
     work.progress(0, 2, "collecting the numbers")
     facts = _facts(inputs, config, work, weak, issues)
     work.progress(1, 2, "drawing the page")
-    page = render(facts, _pictures(inputs, config, work, weak, issues))
+    page = render(
+        facts,
+        {
+            **_label_pictures(inputs, config, work, weak, issues),
+            **_feature_pictures(inputs, work, weak, facts["encoder"]["backbone"]),
+        },
+    )
     text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
     (work.out / "report.json").write_text(text, encoding="utf-8")
     (work.out / "report.html").write_text(page, encoding="utf-8")
@@ -138,7 +146,7 @@ def _lf_rows(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _pictures(
+def _label_pictures(
     inputs: ReportInputs,
     config: ReportConfig,
     work: Work,
@@ -159,7 +167,7 @@ def _pictures(
     def describe(row: int) -> dict[str, Any]:
         label, confidence = int(weak["label"].iloc[row]), float(weak["confidence"].iloc[row])
         return {
-            "src": _data_uri(pixels, row),
+            "src": data_uri(thumbnail(pixels[row], MAX_PICTURE_SIDE)),
             "title": str(weak["item_id"].iloc[row]),
             "lines": [
                 ("weak", f"{work.classes[label]}, {percent(confidence, 0)}"),
@@ -178,7 +186,7 @@ def _pictures(
     doubted = issues.head(min(N_DOUBTED, config.pictures))
     shown["doubted"] = [
         {
-            "src": _data_uri(pixels, row_of[item]),
+            "src": data_uri(thumbnail(pixels[row_of[item]], MAX_PICTURE_SIDE)),
             "title": str(item),
             "lines": [("weak", work.classes[label]), ("suggested", work.classes[suggested])],
         }
@@ -189,10 +197,20 @@ def _pictures(
     return shown
 
 
-def _data_uri(pixels: Pixels, row: int) -> str:
-    array: NDArray[np.uint8] = pixels[row]  # (H, W, C)
-    picture = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-    picture.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _feature_pictures(
+    inputs: ReportInputs, work: Work, weak: pd.DataFrame, backbone: str
+) -> dict[str, list[Any]]:
+    """Return nearest unlabelled items and, for a vision transformer, pictures of patches."""
+    split = pd.read_parquet(inputs.items, columns=["split"])["split"]
+    items = Unlabelled.shuffled(
+        load_pixels(inputs.pixels),
+        weak["item_id"].tolist(),
+        [work.classes[label] for label in weak["label"]],
+        ((split == "unlabeled") & weak["covered"]).to_numpy(bool),
+        work.seed,
+    )
+    neighbors = nearest_pictures(items, NeighborGraph.load(inputs.graph))
+    attention, groups = (
+        patch_pictures(items, inputs.encoder) if backbone.startswith("vit_") else ([], [])
+    )
+    return {"neighbors": neighbors, "attention": attention, "groups": groups}

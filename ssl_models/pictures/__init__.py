@@ -13,7 +13,7 @@ from ssl_models.pictures.attention import (
     keep_mass,
     to_pixels,
 )
-from ssl_models.pictures.draw import contact_sheet, heat_overlay, matched_pair, png
+from ssl_models.pictures.draw import as_rgb, contact_sheet, heat_overlay, matched_pair, png
 from ssl_models.pictures.matching import Matches, match_patches
 from ssl_models.pictures.patch_pca import PatchPCA, patch_pca
 from ssl_models.pictures.retrieval import Nearest, nearest_rows
@@ -23,6 +23,7 @@ __all__ = [
     "Matches",
     "Nearest",
     "PatchPCA",
+    "as_rgb",
     "attention_maps",
     "best_head_jaccard",
     "contact_sheet",

@@ -1,6 +1,6 @@
 """Pictures as PNG bytes, with Pillow alone: heat over an image, rows of images, matched points.
 
-Try it: ``png(contact_sheet([colour(image), heat_overlay(image, heat)], columns=2))``.
+Try it: ``png(contact_sheet([as_rgb(image), heat_overlay(image, heat)], columns=2))``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from ssl_models.pictures.matching import Matches
 from weaklight.errors import DataError
 
-__all__ = ["colour", "contact_sheet", "heat_overlay", "matched_pair", "png"]
+__all__ = ["as_rgb", "contact_sheet", "heat_overlay", "matched_pair", "png"]
 
 Picture = NDArray[np.uint8]
 
@@ -27,7 +27,7 @@ GAP = 4  # pixels between pictures
 SMOOTHING = 3  # lines are drawn this many times larger and shrunk
 
 
-def colour(image: Picture) -> Picture:
+def as_rgb(image: Picture) -> Picture:
     """Return an image (H, W, C) with C = 1 or 3 as (H, W, 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
         raise DataError(
@@ -69,7 +69,7 @@ def heat_overlay(
     level = (heat - heat.min()) / span * (len(HEAT) - 1)
     steps = np.arange(len(HEAT))
     veil = np.stack([np.interp(level, steps, channel) for channel in HEAT.T], axis=-1)
-    mixed = strength * veil + (1 - strength) * colour(image)
+    mixed = strength * veil + (1 - strength) * as_rgb(image)
     if mask is not None:
         mixed = np.where(mask[..., None], mixed, DIMMED * mixed)
     return np.asarray(np.round(mixed), np.uint8)
@@ -123,7 +123,7 @@ def matched_pair(
     -------
     (scale * H, 2 * scale * W + gap, 3) uint8.
     """
-    pair = [colour(image).repeat(scale, axis=0).repeat(scale, axis=1) for image in (first, second)]
+    pair = [as_rgb(image).repeat(scale, axis=0).repeat(scale, axis=1) for image in (first, second)]
     picture = Image.fromarray(contact_sheet(pair, columns=2))
     offset = pair[0].shape[1] + GAP
     large = picture.resize([SMOOTHING * side for side in picture.size], Image.Resampling.NEAREST)
@@ -143,15 +143,16 @@ def matched_pair(
 
 
 def png(picture: Picture, colours: int | None = None) -> bytes:
-    """Return the picture (H, W, 3) as PNG bytes, equal for equal pictures.
+    """Return the picture (H, W, C), C = 1 or 3, as PNG bytes, equal for equal pictures.
 
     Parameters
     ----------
     colours
         At most so many, 2 to 256: a palette makes a photo a third as large. None keeps all.
     """
-    image = Image.fromarray(picture)
-    if colours is not None:
+    is_gray = picture.shape[2] == 1
+    image = Image.fromarray(picture[:, :, 0] if is_gray else picture)
+    if colours is not None and not is_gray:
         image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import re
 from dataclasses import fields
@@ -13,6 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
 from pipelines.config import EvaluateConfig, ReportConfig
 from pipelines.report import charts
@@ -20,7 +24,11 @@ from pipelines.report.words import headline_sentence, interval, model_name, perc
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.evaluate import EvaluateInputs, evaluate
 from pipelines.stages.report import ReportInputs, report
+from ssl_models import build_backbone
+from ssl_models.encoders import save_encoder
+from ssl_models.pictures.draw import GAP
 from tests.pipelines.planted import CLASSES, LF_NAMES, Planted, write_run
+from weak_supervision.neighbors import build_graph
 from weaklight.contracts import ABSTAIN
 from weaklight.intervals import Proportion, wilson
 
@@ -38,35 +46,35 @@ HEADLINE = [
 ]
 
 
+def run_stage(
+    root: Path, stage: Any, inputs: Any, config: Any, files: dict[str, Path]
+) -> StageResult:
+    """Run a stage into ``root/<its name>``."""
+    out = root / stage.__name__
+    out.mkdir()
+    paths = {f.name: files[f.name] for f in fields(inputs)}
+    work = Work(out, root / "scratch", root / "cache", root, 0, CLASSES)
+    result: StageResult = stage(inputs(**paths), config, work)
+    assert all((out / file).exists() for file in result.outputs.values())
+    return result
+
+
 class Made:
     """Both stages run on a planted run."""
 
-    def __init__(self, root: Path, planted: Planted, title: str = "", seed: int = 0) -> None:
+    def __init__(self, root: Path, planted: Planted, title: str = "") -> None:
         self.planted = planted
-        self.evaluated = self._run(
-            root, "evaluate", evaluate, EvaluateInputs, EvaluateConfig(), seed
-        )
+        self.evaluated = run_stage(root, evaluate, EvaluateInputs, EvaluateConfig(), planted.files)
         planted.files["evaluation"] = root / "evaluate" / "evaluation.json"
         planted.files["lf_table"] = root / "evaluate" / "lf_table.parquet"
-        self.reported = self._run(
-            root, "report", report, ReportInputs, ReportConfig(title=title), seed
-        )
+        planted.files["graph"] = root / "graph"
+        build_graph(np.load(planted.files["features"])).save(root / "graph")
+        run_stage(root, report, ReportInputs, ReportConfig(title=title), planted.files)
         self.evaluation = json.loads(planted.files["evaluation"].read_text())
         self.lf_table = pd.read_parquet(planted.files["lf_table"])
         self.page = (root / "report" / "report.html").read_text()
         self.numbers = json.loads((root / "report" / "report.json").read_text())
         self.headline = {entry["key"]: entry for entry in self.evaluation["headline"]}
-
-    def _run(
-        self, root: Path, name: str, stage: Any, inputs: Any, config: Any, seed: int
-    ) -> StageResult:
-        out = root / name
-        out.mkdir()
-        paths = {f.name: self.planted.files[f.name] for f in fields(inputs)}
-        work = Work(out, root / "scratch", root / "cache", root, seed, CLASSES)
-        result: StageResult = stage(inputs(**paths), config, work)
-        assert all((out / file).exists() for file in result.outputs.values())
-        return result
 
 
 @pytest.fixture(scope="module")
@@ -355,6 +363,65 @@ def test_pictures_are_of_dev_and_sorted_right_from_wrong(made: Made) -> None:
         assert set((weak == planted.gold)[rows]) == {expected}
 
 
+def pictures_after(page: str, heading: str) -> list[tuple[str, np.ndarray]]:
+    """Return (alternative text, pixels) of each picture between a heading and the next."""
+    _, found, rest = page.partition(f"<h3>{heading}</h3>")
+    assert found, f"no heading {heading!r}"
+    part = re.split(r"<h3>|</section>", rest)[0]
+    return [
+        (alt, np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")))
+        for data, alt in re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', part)
+    ]
+
+
+def test_nearest_items_are_unlabelled_and_the_nearest_by_hand(made: Made) -> None:
+    planted = made.planted
+    features = np.load(planted.files["features"])
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    names = [alt for alt, _ in pictures_after(made.page, "What it takes for alike")]
+    rows = np.array([int(name.removeprefix("item item-")) for name in names])
+    assert set(planted.split[rows]) == {"unlabeled"}
+    weak = pd.read_parquet(planted.files["weak_labels"])["label"].to_numpy()
+    at, queries = 0, []
+    while at < len(rows):
+        cosine = unit @ unit[rows[at]]
+        cosine[rows[at]] = -1
+        near = [r for r in np.argsort(-cosine)[:15] if planted.split[r] == "unlabeled"][:7]
+        assert rows[at + 1 : at + 1 + len(near)].tolist() == near
+        queries.append(rows[at])
+        at += 1 + len(near)
+    assert sorted(weak[queries]) == [0, 1, 2]  # one of each weak label
+
+
+def test_only_a_vision_transformer_shows_its_patches(made: Made, tmp_path: Path) -> None:
+    assert "Where it looks" not in made.page and "Which parts are the same" not in made.page
+    torch.manual_seed(0)
+    encoder = build_backbone("vit_tiny", channels=1, image_size=8, width=4)  # patches of 2 pixels
+    described = {"backbone": "vit_tiny", "width": 4, "image_size": [8, 8], "channels": 1}
+    save_encoder(encoder, tmp_path / "encoder", described)
+    history = made.planted.files["encoder"] / "history.json"
+    (tmp_path / "encoder" / "history.json").write_bytes(history.read_bytes())
+    files = {**made.planted.files, "encoder": tmp_path / "encoder"}
+    pages = []
+    for name in ("first", "again"):
+        (tmp_path / name).mkdir()
+        run_stage(tmp_path / name, report, ReportInputs, ReportConfig(), files)
+        pages.append((tmp_path / name / "report" / "report.html").read_text())
+    assert pages[0] == pages[1]
+    assert read(pages[0]).open == []
+    panel = 14 * 8
+    looks = pictures_after(pages[0], "Where it looks")
+    assert [p.shape for _, p in looks] == [(panel, 4 * panel + 3 * GAP, 3)] * 3  # 3 heads
+    parts = pictures_after(pages[0], "Which parts are the same")
+    shapes = [p.shape for _, p in parts]
+    assert shapes[0::2] == [(2 * panel + GAP, 4 * panel + 3 * GAP, 3)] * 3  # 4 items, one label
+    assert shapes[1::2] == [(2 * panel, 4 * panel + GAP, 3)] * 3  # two of them
+    for alt, picture in (*looks, *parts):
+        assert picture.std() > 0
+        rows = [int(r) for r in re.findall(r"item-(\d{4})", alt)]
+        assert rows and set(made.planted.split[rows]) == {"unlabeled"}
+
+
 # words and charts ---------------------------------------------------------------------------------
 
 
@@ -406,7 +473,7 @@ def test_charts_escape_and_describe() -> None:
         charts.crossover_chart([(20, 0.5, 0.4, 0.6)], (0.7, 0.6, 0.8)),
         charts.calibration_chart([(0.5, 0.4, 0.3, 0.6, 20), (1.0, 1.0, 1.0, 1.0, 20)]),
         charts.confusion_chart(['"quoted" & <b>', "x" * 40], [[3, 0], [1, 0]]),
-        charts.training_chart([(1, 2.0)], [(1, 0.4)]),
+        charts.training_chart([(1, 2.0)], [(1, 0.9)], [(1, 0.4)]),
     ]
     for chart in drawn:
         reader = read(str(chart))

@@ -118,6 +118,13 @@ def test_the_best_head_is_chosen_image_by_image() -> None:
     assert jaccard(masks, truth[:, None]).mean(0).tolist() == [0.5, 0.5]
 
 
+def test_attention_that_is_even_on_the_object_alone_scores_the_mass_itself() -> None:
+    truth = np.zeros((1, 10, 10), bool)
+    truth[0, 2:7, 2:8] = True  # 30 patches
+    masks = keep_mass(truth[:, None].astype(float), 0.6)
+    assert best_head_jaccard(masks, truth) == pytest.approx(0.6)
+
+
 def test_errors_say_what_to_do() -> None:
     compact = build_backbone("compact", channels=1, image_size=16, width=8)
     for look in (attention_maps, patch_tokens):

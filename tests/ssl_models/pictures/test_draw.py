@@ -26,6 +26,8 @@ def decoded(data: bytes) -> np.ndarray:
 def test_png_keeps_every_pixel_and_a_palette_makes_it_smaller() -> None:
     picture = photo(64, 64)
     np.testing.assert_array_equal(decoded(png(picture)), picture)
+    gray = picture[..., :1]
+    np.testing.assert_array_equal(decoded(png(gray, colours=2)), gray.repeat(3, axis=2))
     assert png(picture) == png(picture.copy())
     small = png(picture, colours=16)
     assert decoded(small).shape == (64, 64, 3) and len(small) < len(png(picture)) / 3
