@@ -59,12 +59,13 @@ def need_convolutions(encoder: Backbone, method: str) -> None:
     Raises
     ------
     ConfigError
-        If a layer mixes channels elsewhere than in a convolution.
+        If a layer mixes channels elsewhere than in a convolution, or a convolution is grouped.
     """
-    if any(isinstance(m, (nn.Linear, nn.LayerNorm)) for m in encoder.modules()):
+    mixes = (nn.Linear, nn.LayerNorm, nn.GroupNorm)
+    if any(isinstance(m, mixes) or getattr(m, "groups", 1) > 1 for m in encoder.modules()):
         raise ConfigError(
-            f"{method} needs a backbone of convolutions alone, but this one mixes channels "
-            "elsewhere; choose backbone = 'compact' or 'resnet18'"
+            f"{method} needs a backbone of ungrouped convolutions alone, but this one mixes "
+            "channels elsewhere; choose backbone = 'compact' or 'resnet18'"
         )
 
 
@@ -114,8 +115,11 @@ def _along(filters: Tensor, axis: Tensor) -> Tensor:
 
 
 def gray_rows(images: Tensor, chosen: Tensor) -> Tensor:
-    """Return ``images`` (N, C, H, W) with luma in all channels where ``chosen`` (N,) is True."""
-    if images.shape[1] == 1:
+    """Return ``images`` (N, C, H, W) with luma in all channels where ``chosen`` (N,) is True.
+
+    Images of other than 3 channels come back as they are.
+    """
+    if images.shape[1] != 3:
         return images
     luma = (images * images.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
     return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), luma, images)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ssl_models.augment import AugmentConfig
 from weaklight.errors import DataError
 
-__all__ = ["cut", "geometry", "integers", "pixelate", "standardise"]
+__all__ = ["cut", "geometry", "grow", "integers", "pixelate", "standardise"]
 
 FLAT_STD = 4 / 255  # a patch that varies less is flat: dividing by less would amplify noise
 
@@ -60,6 +60,19 @@ def cut(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> Tensor:
     windows = images.unfold(2, size, 1).unfold(3, size, 1)  # (N, C, H', W', s, s), a view
     rows = torch.arange(len(images), device=images.device)[:, None]
     return windows[rows, :, tops.to(images.device), lefts.to(images.device)]
+
+
+def grow(patches: Tensor, images: Tensor) -> Tensor:
+    """Return ``patches`` (N, P, C, s, s) at half the shorter side of ``images`` (N, C, H, W).
+
+    An encoder that ends on 4 x 4 places of an image ends on a single one of a patch of a quarter
+    side, surrounded by padding: 8 of 9 weights of its last 3 x 3 filters would never be trained,
+    and whole images meet them all. Of half a side it has 2 x 2.
+    """
+    side = max(patches.shape[-1], min(images.shape[-2:]) // 2)
+    return F.interpolate(patches.flatten(0, 1), side, mode="bilinear").unflatten(
+        0, patches.shape[:2]
+    )
 
 
 def standardise(patches: Tensor, mean: Tensor, std: Tensor) -> Tensor:

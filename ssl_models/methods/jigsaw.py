@@ -13,7 +13,7 @@ from ssl_models.backbones import Backbone
 from ssl_models.colour import gray_rows
 from ssl_models.distributed import GlobalBatchNorm, shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import cut, geometry, integers, standardise
+from ssl_models.patches import cut, geometry, grow, integers, standardise
 from weaklight.errors import ConfigError
 from weaklight.seeds import numpy_generator
 
@@ -33,7 +33,7 @@ class Jigsaw(Method):
     Parameters
     ----------
     encoder
-        Yields h (9B, D), one row a tile. Convolutional: a tile has a quarter of the image's side.
+        Yields h (9B, D), one row a tile. Convolutional: a tile has half of the image's side.
     augment
         How the image is cropped and flipped; its colour changes are left out.
     n_orders
@@ -47,7 +47,7 @@ class Jigsaw(Method):
 
     category = "predictive"
     principle = "put shuffled tiles of an image back in order"
-    cost = "nine tiles of a quarter side an image: about half an encoder pass of pixels"
+    cost = "nine tiles an image, grown to half its side: 2.25 encoder passes of pixels"
     when = "objects of several parts; not for textures or images below 24 px"
 
     orders: Tensor
@@ -74,13 +74,14 @@ class Jigsaw(Method):
         )
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return shuffled tiles (B, 9, C, s, s) and the number of each image's order (B,)."""
+        """Return shuffled tiles (B, 9, C, t, t) and the number of each image's order (B,)."""
         x = self.augment(images, generator=generator)
         uniforms = shared_rows(len(x), 2 + 2 * GRID**2, generator)
         x = gray_rows(x, uniforms[:, 0] < self.gray)
         label = integers(uniforms[:, 1], 0, len(self.orders) - 1).to(x.device)
         tops, lefts, size = place_tiles(x.shape[-2], x.shape[-1], uniforms[:, 2:])
-        tiles = standardise(cut(x, tops, lefts, size), self.encoder.mean, self.encoder.std)
+        tiles = grow(cut(x, tops, lefts, size), x)
+        tiles = standardise(tiles, self.encoder.mean, self.encoder.std)
         order = self.orders[label]  # (B, 9)
         return tiles[torch.arange(len(x), device=x.device)[:, None], order], label
 

@@ -10,7 +10,7 @@ from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm, shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import cut, geometry, integers, pixelate, standardise
+from ssl_models.patches import cut, geometry, grow, integers, pixelate, standardise
 from weaklight.errors import ConfigError
 
 __all__ = ["RelativePatch", "drop_colours", "place_pairs"]
@@ -30,7 +30,7 @@ class RelativePatch(Method):
     Parameters
     ----------
     encoder
-        Yields h (2B, D), one row a patch. Convolutional: a patch has a quarter of the image's side.
+        Yields h (2B, D), one row a patch. Convolutional: a patch has half of the image's side.
     augment
         How the image is cropped and flipped; its colour changes are left out.
     drop_colour
@@ -46,7 +46,7 @@ class RelativePatch(Method):
 
     category = "predictive"
     principle = "tell on which of eight sides of a patch another patch lies"
-    cost = "two patches of a quarter side an image: an eighth of an encoder pass of pixels"
+    cost = "two patches an image, grown to half its side: half an encoder pass of pixels"
     when = "objects of several parts, very little compute; not for images below 24 px"
 
     sides: Tensor
@@ -71,7 +71,7 @@ class RelativePatch(Method):
         )
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return pairs of patches (B, 2, C, s, s) and the side of the second (B,) in 0..7."""
+        """Return pairs of patches (B, 2, C, t, t) and the side of the second (B,) in 0..7."""
         x = self.augment(images, generator=generator)
         tops, lefts, size, side = place_pairs(
             x.shape[-2], x.shape[-1], shared_rows(len(x), 5, generator)
@@ -85,7 +85,8 @@ class RelativePatch(Method):
             uniforms = shared_rows(len(x), 2 * (2 + 3 * size * size), generator)
             uniforms = uniforms.to(x.device).view(2 * len(x), -1)  # one row a patch
             pairs = drop_colours(pairs.flatten(0, 1), uniforms, self.drop_colour).view_as(pairs)
-        return standardise(pairs, self.encoder.mean, self.encoder.std), side.to(x.device)
+        pairs = standardise(grow(pairs, x), self.encoder.mean, self.encoder.std)
+        return pairs, side.to(x.device)
 
     def step(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the cross entropy over both orders of each pair and h of the first patches."""

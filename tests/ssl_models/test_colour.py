@@ -11,11 +11,13 @@ from ssl_models.colour import (
     ab_bins,
     gray_rows,
     lab_to_rgb,
+    need_convolutions,
     rgb_to_lab,
     see_lightness,
     soft_encode,
     split_lightness_and_colour,
 )
+from weaklight.errors import ConfigError
 
 
 def random_images(n: int = 4, side: int = 16) -> torch.Tensor:
@@ -121,3 +123,17 @@ def test_the_halves_see_one_part_each(backbone: str) -> None:
     torch.testing.assert_close(by_light, along, atol=1e-4 * float(by_light.abs().max()), rtol=1e-3)
     gray = by_colour.sum(1).abs().max()
     assert gray < 1e-4 * by_colour.abs().max()
+
+
+def test_images_that_are_not_rgb_stay_as_they_are() -> None:
+    for channels in (1, 5):
+        images = torch.rand(2, channels, 3, 3)
+        assert gray_rows(images, torch.tensor([True, True])) is images
+
+
+def test_grouped_convolutions_are_refused() -> None:
+    """Their weights have another layout, of which zeroing a half would silence whole channels."""
+    encoder = build_backbone("compact", channels=3, image_size=24, width=8)
+    encoder.body.append(torch.nn.Conv2d(32, 32, 3, groups=32))
+    with pytest.raises(ConfigError, match="ungrouped"):
+        need_convolutions(encoder, "cmc")

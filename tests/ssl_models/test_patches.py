@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from ssl_models import AugmentConfig
-from ssl_models.patches import cut, geometry, integers, pixelate, standardise
+from ssl_models.augment import Augment
+from ssl_models.patches import cut, geometry, grow, integers, pixelate, standardise
 from weaklight.errors import DataError
 
 
@@ -38,6 +39,14 @@ def test_standardised_patches_have_the_given_mean_and_deviation() -> None:
     assert float(deviation[0, 1]) < 1e-5
 
 
+def test_patches_grow_to_half_the_shorter_side_and_never_shrink() -> None:
+    images, patches = torch.zeros(2, 3, 32, 40), torch.rand(2, 9, 3, 8, 8)
+    grown = grow(patches, images)
+    assert grown.shape == (2, 9, 3, 16, 16)
+    torch.testing.assert_close(grown[1, 4], F.interpolate(patches[1, 4:5], 16, mode="bilinear")[0])
+    assert torch.equal(grow(patches, images[..., :14, :14]), patches)
+
+
 def test_pixelated_patches_are_those_of_interpolate() -> None:
     patches = torch.rand(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
     out = pixelate(patches, torch.tensor([8, 4, 5, 1]))
@@ -50,8 +59,6 @@ def test_pixelated_patches_are_those_of_interpolate() -> None:
 
 def test_geometry_keeps_pixel_values() -> None:
     """Only moves remain, so an image of one colour stays that colour, whatever was asked."""
-    from ssl_models.augment import Augment
-
     loud = AugmentConfig(jitter=1, gray=1, blur=1, solarize=1, cutout=1, rotate=20, translate=0.1)
     image = torch.tensor([200, 30, 90], dtype=torch.uint8).view(1, 3, 1, 1).expand(6, 3, 12, 12)
     out = Augment(geometry(loud))(image, generator=torch.Generator().manual_seed(0))

@@ -77,5 +77,5 @@ def test_gray_images_are_refused() -> None:
 
 def test_backbones_that_would_mix_the_halves_are_refused() -> None:
     encoder = build_backbone("vit_tiny", channels=3, image_size=24, width=16)
-    with pytest.raises(ConfigError, match="convolutions alone"):
+    with pytest.raises(ConfigError, match="ungrouped convolutions"):
         CMC(encoder, AugmentConfig())

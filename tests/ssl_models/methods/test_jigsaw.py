@@ -94,7 +94,17 @@ def test_tiles_carry_neither_brightness_nor_contrast() -> None:
 def test_loss_by_hand() -> None:
     """Each tile meets the encoder alone; the nine are joined in the order in which they came."""
     method = planted()
-    tiles, label = torch.rand(4, 9, 1, 8, 8), torch.tensor([3, 0, 11, 7])
+    tiles, label = torch.rand(4, 9, 1, 16, 16), torch.tensor([3, 0, 11, 7])
     loss, _ = method((tiles, label))
     joined = torch.cat([method.tile(method.encoder(tiles[:, place])) for place in range(9)], 1)
     torch.testing.assert_close(loss, F.cross_entropy(method.classifier(joined), label))
+
+
+def test_every_weight_of_the_encoder_learns() -> None:
+    """Of a tile of 8 px a map of one place is left, and only the middle of a filter sees it."""
+    method = planted().train()
+    images = torch.randint(0, 256, (8, 1, 32, 32), dtype=torch.uint8)
+    loss, _ = method(method.views(images, torch.Generator().manual_seed(0)))
+    loss.backward()
+    for parameter in method.encoder.parameters():
+        assert parameter.grad is not None and (parameter.grad != 0).float().mean() > 0.9

@@ -59,5 +59,5 @@ def test_what_is_saved_is_one_half_from_lightness_and_one_from_colour(tmp_path: 
 
 def test_backbones_that_would_mix_the_halves_are_refused() -> None:
     encoder = build_backbone("vit_tiny", channels=3, image_size=24, width=16)
-    with pytest.raises(ConfigError, match="convolutions alone"):
+    with pytest.raises(ConfigError, match="ungrouped convolutions"):
         SplitBrain(encoder, AugmentConfig())
