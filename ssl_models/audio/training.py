@@ -1,0 +1,153 @@
+"""Train an audio encoder in the loop that trains image encoders.
+
+Try it: ``pretrain_audio(clips, AudioConfig(epochs=1), out=Path("encoder"), scratch=Path("s"))``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ssl_models.audio.clips import Clips, check_clips, pad
+from ssl_models.audio.cpc import AudioCPC
+from ssl_models.audio.encoder import AudioEncoder, save_audio_encoder
+from ssl_models.checkpoints import CheckpointStore, write_json, write_tensors
+from ssl_models.config import TrainConfig
+from ssl_models.distributed import barrier, parallel, rank, world_size
+from ssl_models.hardware import cpu_threads, resolve_device, resolve_precision
+from ssl_models.methods import Method
+from ssl_models.trainer import Progress, _optimiser, _Trainer
+from weaklight.errors import ConfigError
+from weaklight.seeds import derive_seed, preserve_global_rng
+
+__all__ = ["AudioConfig", "pretrain_audio"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioConfig(TrainConfig):
+    """Everything that decides the bytes of an audio encoder, beside the clips.
+
+    ``method_options`` are those of :class:`~ssl_models.audio.cpc.AudioCPC`; ``augment``, which is
+    for images, is not read. The defaults suit some ten minutes of 8 kHz speech on one CPU core.
+    """
+
+    method: str = "cpc"
+    backbone: str = "waveform"
+    width: int = 256
+    context_dim: int = 256
+    epochs: int = 40
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+
+
+def pretrain_audio(
+    clips: Clips,
+    config: AudioConfig,
+    out: Path,
+    scratch: Path,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train an audio encoder with CPC and write it to ``out``.
+
+    Parameters
+    ----------
+    clips
+        Each (T,) int16 or float, of one sampling rate and any lengths, n >= 2.
+    config, out, scratch, progress
+        As for :func:`ssl_models.pretrain`, which see for what is returned and raised.
+
+    Raises
+    ------
+    DataError
+        If a clip is shorter than one frame and the frames after it that are predicted.
+    """
+    with cpu_threads(config.threads):
+        trainer = _ClipTrainer(clips, config, scratch)
+        trainer.resume()
+        while trainer.step < trainer.total_steps:
+            trainer.train_step()
+            if progress is not None:
+                progress(trainer.step, trainer.total_steps, f"loss {trainer.last_loss:.3f}")
+        return trainer.export(out)
+
+
+class _Strips:
+    """Clips as the trainer reads images: (n, T, 1, 2), a pixel wide; channel 1 marks the clip."""
+
+    def __init__(self, clips: Clips) -> None:
+        self.clips = clips
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        waves, lengths = pad([self.clips[row] for row in rows])
+        inside = torch.arange(waves.shape[1]) < lengths[:, None]
+        return torch.stack([waves, inside.float()], 2)[:, :, None].numpy()
+
+
+class _ClipTrainer(_Trainer):
+    """The trainer's loop, checkpoints and history round clips instead of images."""
+
+    def __init__(self, clips: Clips, config: AudioConfig, scratch: Path) -> None:
+        self.config, self.scratch = config, scratch
+        self.pixels = cast(Any, _Strips(clips))
+        self.device = resolve_device(config.device)
+        self.precision = resolve_precision(config.precision, self.device)
+        share = config.accumulate * world_size()
+        self.batch_size = min(config.batch_size, len(clips))
+        if len(clips) < 2 * share or self.batch_size % share:
+            raise ConfigError(
+                f"batch_size {self.batch_size} must divide by accumulate x processes = {share}; "
+                "change one of them"
+            )
+        self.per_epoch = len(clips) // self.batch_size
+        self.total_steps = config.steps or config.epochs * self.per_epoch
+        digest = hashlib.sha256()
+        for clip in clips:
+            digest.update(np.ascontiguousarray(clip).tobytes())
+        self.fingerprint = {"config": config.as_dict(), "clips": digest.hexdigest()}
+        with preserve_global_rng():
+            torch.manual_seed(derive_seed(config.seed, "pretrain", "weights"))
+            encoder = AudioEncoder(width=config.width, context_dim=config.context_dim)
+            method = AudioCPC(encoder, **config.method_options)
+        check_clips(clips, method.shortest)
+        self.method = cast(Method, method.to(self.device).train())
+        self.parallel = parallel(method, self.device)
+        self.optimiser = _optimiser(self.method, config)
+        self.store = CheckpointStore(scratch)
+        self.step, self.history = 0, []
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.last_loss = float("nan")
+        self._order = (-1, np.empty(0, np.int64))
+
+    def export(self, out: Path) -> dict[str, Any]:
+        """Write the encoder, the predictors and the history; return the metrics."""
+        encoder = cast(AudioEncoder, self.method.encoder)
+        last = self.history[-1]
+        if rank() == 0:
+            save_audio_encoder(encoder, out)
+            heads = {
+                name: tensor
+                for name, tensor in self.method.state_dict().items()
+                if not name.startswith("encoder.")
+            }
+            write_tensors(out / "heads.safetensors", heads)
+            write_json(out / "history.json", {"steps": self.history, "verdict": last["verdict"]})
+        barrier()
+        keys = ("std", "rank_share", "alignment", "uniformity", "verdict")
+        return {
+            "steps": self.step,
+            "final_loss": last["loss"],
+            **{key: last[key] for key in keys},
+            "precision": self.precision,
+            "dim": encoder.dim,
+            "parameters": sum(p.numel() for p in encoder.parameters()),
+        }
