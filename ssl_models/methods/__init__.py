@@ -13,6 +13,7 @@ from ssl_models.methods.dinov2 import DINOv2
 from ssl_models.methods.ibot import IBOT
 from ssl_models.methods.instance_discrimination import InstanceDiscrimination
 from ssl_models.methods.jigsaw import Jigsaw
+from ssl_models.methods.mae import MAE
 from ssl_models.methods.moco import MoCoV1, MoCoV2
 from ssl_models.methods.pirl import PIRL
 from ssl_models.methods.relative_patch import RelativePatch
@@ -28,6 +29,7 @@ __all__ = [
     "CPC",
     "DINO",
     "IBOT",
+    "MAE",
     "METHODS",
     "PIRL",
     "BarlowTwins",

@@ -94,8 +94,12 @@ class MAE(Method):
     def encode_visible(self, images: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
         """Return the class token (B, D) and the latents (B, n, D) of the first n of ``order``."""
         n_visible = max(1, round(order.shape[1] * (1 - self.mask_ratio)))
-        patches = self.vit.embed((images - self.encoder.mean) / self.encoder.std)  # (B, N, D)
-        return self.vit.encode(_take(patches, order[:, :n_visible]))
+        visible, hidden = order[:, :n_visible], order[:, n_visible:]
+        # Named although they are dropped: a stem of convolutions would look over patch borders.
+        masked = torch.zeros_like(order, dtype=torch.bool).scatter(1, hidden, True)
+        pixels = (images - self.encoder.mean) / self.encoder.std
+        patches = self.vit.embed(pixels, masked, pixels.new_zeros(self.vit.dim))  # (B, N, D)
+        return self.vit.encode(_take(patches, visible))
 
     @property
     def vit(self) -> VisionTransformer:
