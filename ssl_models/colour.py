@@ -110,8 +110,9 @@ def _luma_axis(encoder: Backbone) -> Tensor:
 
 def _along(filters: Tensor, axis: Tensor) -> Tensor:
     """Return the part of (O, 3, h, w) filters that is a multiple of ``axis`` (3,)."""
-    share = torch.einsum("ocij,c->oij", filters, axis) / axis.square().sum()
-    return share[:, None] * axis.view(1, 3, 1, 1)
+    direction = axis.view(1, 3, 1, 1) / axis.norm()
+    # Products and a sum, no einsum: a step runs under autocast, which would round it to bfloat16.
+    return (filters * direction).sum(1, keepdim=True) * direction
 
 
 def gray_rows(images: Tensor, chosen: Tensor) -> Tensor:
@@ -139,7 +140,8 @@ def rgb_to_lab(images: Tensor) -> Tensor:
     """
     x = images.float()
     linear = torch.where(x > 0.04045, ((x.clamp(min=0) + 0.055) / 1.055) ** 2.4, x / 12.92)
-    xyz = torch.einsum("ij,njhw->nihw", x.new_tensor(RGB_TO_XYZ), linear)
+    with torch.autocast(x.device.type, enabled=False):  # bfloat16 would move colours by a unit
+        xyz = torch.einsum("ij,njhw->nihw", x.new_tensor(RGB_TO_XYZ), linear)
     root = torch.where(
         xyz > LINEAR_BELOW, xyz.clamp(min=LINEAR_BELOW) ** (1 / 3), 7.787 * xyz + 16 / 116
     )

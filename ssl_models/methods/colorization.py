@@ -19,7 +19,7 @@ from ssl_models.colour import (
 from ssl_models.decoder import Decoder
 from ssl_models.distributed import mean_over_processes
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import geometry
+from ssl_models.patches import LAYOUT_SETTINGS, geometry
 
 __all__ = ["Colorization", "annealed_mean", "rarity_weights"]
 
@@ -48,6 +48,7 @@ class Colorization(Method):
     principle = "tell the colours of a gray image"
     cost = "one encoder pass and a small decoder an image"
     when = "photographs whose colours go with the content; needs RGB"
+    settings = LAYOUT_SETTINGS
 
     bins: Tensor
     seen: Tensor

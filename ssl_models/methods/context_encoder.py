@@ -10,7 +10,7 @@ from ssl_models.backbones import Backbone
 from ssl_models.decoder import Decoder
 from ssl_models.distributed import shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import geometry, integers
+from ssl_models.patches import LAYOUT_SETTINGS, geometry, integers
 
 __all__ = ["ContextEncoder", "hole_weights"]
 
@@ -36,6 +36,7 @@ class ContextEncoder(Method):
     principle = "paint what a square hole of half the side hides"
     cost = "one encoder pass and a small decoder an image"
     when = "scenes and objects with a layout; gray or colour"
+    settings = LAYOUT_SETTINGS
 
     def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:
         super().__init__(encoder, augment)

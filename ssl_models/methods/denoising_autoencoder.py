@@ -10,7 +10,7 @@ from ssl_models.backbones import Backbone
 from ssl_models.decoder import Decoder
 from ssl_models.distributed import shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import geometry
+from ssl_models.patches import LAYOUT_SETTINGS, geometry
 from weaklight.errors import ConfigError
 
 __all__ = ["DenoisingAutoencoder", "destroy"]
@@ -41,6 +41,7 @@ class DenoisingAutoencoder(Method):
     principle = "restore an image of which half the pixels were destroyed"
     cost = "one encoder pass and a small decoder an image"
     when = "gray or colour images whose low-level detail matters; a plain baseline"
+    settings = LAYOUT_SETTINGS
 
     def __init__(self, encoder: Backbone, augment: AugmentConfig, *, share: float = 0.5) -> None:
         super().__init__(encoder, augment)

@@ -13,7 +13,7 @@ from ssl_models.backbones import Backbone
 from ssl_models.colour import gray_rows
 from ssl_models.distributed import GlobalBatchNorm, shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import cut, geometry, grow, integers, standardise
+from ssl_models.patches import LAYOUT_SETTINGS, cut, geometry, grow, integers, standardise
 from weaklight.errors import ConfigError
 from weaklight.seeds import numpy_generator
 
@@ -49,6 +49,7 @@ class Jigsaw(Method):
     principle = "put shuffled tiles of an image back in order"
     cost = "nine tiles an image, grown to half its side: 2.25 encoder passes of pixels"
     when = "objects of several parts; not for textures or images below 24 px"
+    settings = LAYOUT_SETTINGS
 
     orders: Tensor
 

@@ -10,7 +10,7 @@ from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm, shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import cut, geometry, grow, integers, pixelate, standardise
+from ssl_models.patches import LAYOUT_SETTINGS, cut, geometry, grow, integers, pixelate, standardise
 from weaklight.errors import ConfigError
 
 __all__ = ["RelativePatch", "drop_colours", "place_pairs"]
@@ -48,6 +48,7 @@ class RelativePatch(Method):
     principle = "tell on which of eight sides of a patch another patch lies"
     cost = "two patches an image, grown to half its side: half an encoder pass of pixels"
     when = "objects of several parts, very little compute; not for images below 24 px"
+    settings = LAYOUT_SETTINGS
 
     sides: Tensor
 

@@ -10,6 +10,7 @@ from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm
 from ssl_models.methods.base import Method, register_method
+from ssl_models.patches import LAYOUT_SETTINGS
 
 __all__ = ["Rotation", "four_rotations"]
 
@@ -36,6 +37,7 @@ class Rotation(Method):
     principle = "which way is up: tell an image turned by 0, 90, 180 or 270 degrees"
     cost = "four encoder passes an image, no memory beside them"
     when = "objects photographed upright; not for microscopy, aerial views or textures"
+    settings = LAYOUT_SETTINGS
 
     def __init__(self, encoder: Backbone, augment: AugmentConfig, *, hidden_dim: int = 256) -> None:
         super().__init__(encoder, augment)

@@ -18,7 +18,7 @@ from ssl_models.colour import (
 )
 from ssl_models.decoder import Decoder
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import geometry
+from ssl_models.patches import LAYOUT_SETTINGS, geometry
 
 __all__ = ["SplitBrain"]
 
@@ -50,6 +50,7 @@ class SplitBrain(Method):
     principle = "half the network tells colour from lightness, the other half the reverse"
     cost = "one encoder pass and two small decoders an image"
     when = "photographs whose colours go with the content; the features use both; needs RGB"
+    settings = LAYOUT_SETTINGS
 
     bins: Tensor
 

@@ -36,6 +36,21 @@ def test_lab_is_that_of_scikit_image() -> None:
     torch.testing.assert_close(lab_to_rgb(lab), images, atol=1e-4, rtol=0)
 
 
+def test_half_precision_of_a_training_step_reaches_neither_colours_nor_filters() -> None:
+    images, encoders = random_images(), []
+    bins = ab_bins(20.0)
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        encoder = build_backbone("compact", channels=3, image_size=24, width=8)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            lab = rgb_to_lab(images)
+            soft = soft_encode(lab[:, 1:].flatten(2)[0].T, bins, 20.0)
+            split_lightness_and_colour(encoder)
+        encoders.append([lab, soft, encoder.body[0][0].weight.detach()])
+    for plain, mixed in zip(*encoders, strict=True):
+        torch.testing.assert_close(mixed, plain, atol=1e-5, rtol=1e-5)
+
+
 def test_a_colour_that_no_screen_shows_is_clipped() -> None:
     lab = np.array([[60.0, 100.0, -100.0], [40.0, -90.0, 60.0]])
     expected = lab2rgb(lab[None])[0]
