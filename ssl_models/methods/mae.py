@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -49,6 +50,9 @@ class MAE(Method):
     principle = "rebuild the three quarters of an image's patches that the encoder does not see"
     cost = "a quarter of an encoder pass and a small decoder an image; needs a vision transformer"
     when = "much data, long training and fine-tuning afterwards; frozen, others are better"
+    settings = MappingProxyType(
+        {"backbone": "vit_tiny", "batch_size": 64, "lr": 1e-3, "weight_decay": 0.05}
+    )
 
     def __init__(
         self,
