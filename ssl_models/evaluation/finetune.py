@@ -11,6 +11,7 @@ Batch order and augmentation derive from (seed, "finetune", step), as in :mod:`s
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable
 from copy import deepcopy
@@ -194,9 +195,12 @@ class _Tuner:
         self.batch_size = min(config.batch_size, len(self.rows))
         self.per_epoch = len(self.rows) // self.batch_size
         self.total_steps = config.epochs * self.per_epoch
-        self.fingerprint = {
+        settings = {
             "config": asdict(config),
             "augment": asdict(augment.config) if augment else None,
+        }
+        self.fingerprint = {
+            **json.loads(json.dumps(settings)),  # tuples become lists, as on disk
             "pixels": list(pixels.shape),
             "inputs": _digest(sample_rows(pixels), soft, weight, encoder.mean, encoder.std),
             "encoder": _digest(*encoder.state_dict().values()),
@@ -224,9 +228,10 @@ class _Tuner:
             group["lr"] = group["peak_lr"] * factor
         rows = self._batch(self.step)
         images = torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
+        views = self._vary(images)  # outside autocast: resampling pixels in bf16 would round them
         self.model.train()
         with autocast(self.device, self.precision):
-            logits = self.model(self._vary(images))
+            logits = self.model(views)
         losses = F.cross_entropy(logits.float(), self.targets[rows], reduction="none")  # (B,)
         loss = (losses * self.weight[rows]).mean()
         loss.backward()

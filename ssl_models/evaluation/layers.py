@@ -124,7 +124,7 @@ def stages(body: nn.Module) -> dict[str, nn.Module]:
     if hasattr(body, "layer1"):
         return {name: part for name, part in body.named_children() if name.startswith("layer")}
     if isinstance(body, nn.Sequential):
-        learnt = {name: part for name, part in body.named_children() if any(part.parameters())}
+        learnt = {name: part for name, part in body.named_children() if list(part.parameters())}
         return {f"layer{name}": part for name, part in learnt.items()}
     raise ConfigError(
         "a layer sweep knows bodies with blocks, with stages, with layer1 to layer4, and plain "
@@ -140,7 +140,7 @@ def pool(output: Tensor, dim: int) -> Tensor:
     output
         (B, C, H, W) maps are averaged over the finest grid that keeps at most ``dim`` numbers, at
         least one place a channel: layers of few channels and many places then compare fairly with
-        the others (Zhang et al. 2016, arXiv:1603.08511, section 3.2.1). (B, T, D) tokens give the
+        the others (Zhang et al. 2016, arXiv:1603.08511, section 3.2). (B, T, D) tokens give the
         class token beside the mean of the rest, as in DINOv2's linear evaluation. (B, d) stays.
     """
     if output.ndim == 4:

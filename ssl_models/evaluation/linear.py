@@ -102,8 +102,8 @@ def linear_probe(
 
     References
     ----------
-    Kornblith et al. 2019, "Do better ImageNet models transfer better?", arXiv:1805.08974,
-    appendix A.3: L2-regularised logistic regression, chosen on validation, refitted on all rows.
+    Kornblith et al. 2019, "Do better ImageNet models transfer better?", arXiv:1805.08974: L2 chosen
+    on validation rows, then a fit of all; SimCLR (arXiv:2002.05709, appendix B.8) does the same.
     """
     grid = tuple(float(value) for value in l2)
     if not grid or min(grid) <= 0:

@@ -41,7 +41,7 @@ def test_z_loses_what_the_head_drops() -> None:
     np.testing.assert_allclose(z, task.test[:, 1].reshape(80, 2) / 255, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["simclr", "moco_v2", "byol", "dino"])
+@pytest.mark.parametrize("method", ["simclr", "mocov2", "byol", "dino"])
 def test_the_head_is_the_one_that_was_trained(
     method: str, pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
