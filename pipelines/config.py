@@ -60,7 +60,7 @@ class PretrainConfig(_Section):
 
     method: str = "simclr"
     backbone: str = "auto"
-    # Weights to start from: a file (relative to the project), or torchvision:NAME.
+    # Weights to start from: a file (relative to the project), torchvision:NAME or timm:NAME.
     init: str | None = None
     steps: int = Field(default=0, ge=0)
     batch_size: int = Field(default=0, ge=0)

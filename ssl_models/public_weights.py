@@ -5,6 +5,7 @@ Try it: ``load_public_weights(build_backbone("resnet18", ...), "resnet18-f37072f
 
 from __future__ import annotations
 
+import difflib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +16,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ssl_models.backbones import Backbone
+from ssl_models.backbones import TIMM, Backbone
 from ssl_models.checkpoints import strict_load
+from ssl_models.timm_backbones import import_timm
 from ssl_models.vit import VisionTransformer
 from ssl_models.vit_names import from_timm, resized_tokens
 from weaklight.errors import ConfigError, DataError
 
-__all__ = ["load_public_weights", "read_weights"]
+__all__ = ["NAMED", "load_public_weights", "read_weights"]
 
 TORCHVISION = "torchvision:"
+NAMED = (TORCHVISION, TIMM)  # sources that start so are names, others files
 WRAPPERS = ("state_dict", "model")  # timm's and DeiT's training scripts wrap the weights in these
 
 
@@ -82,19 +85,22 @@ def read_weights(source: str) -> dict[str, Tensor]:
     Parameters
     ----------
     source
-        A ``.safetensors``, ``.pth`` or ``.pt`` file, flat or under "state_dict" or "model"; or
-        ``torchvision:NAME``, torchvision's default weights, from its cache (``TORCH_HOME``) or
-        downloaded into it. Only tensors are unpickled: a file cannot run code.
+        A ``.safetensors``, ``.pth`` or ``.pt`` file, flat or under "state_dict" or "model".
+        ``torchvision:NAME`` is torchvision's default weights and ``timm:NAME`` timm's pretrained
+        ones, each from the library's cache (``TORCH_HOME``, ``HF_HOME``) or downloaded into it.
+        Only tensors are unpickled: a file cannot run code.
 
     Raises
     ------
     ConfigError
-        If there is no such file, its ending is another, or torchvision has no such name.
+        If there is no such file, its ending is another, or the library has no such weights.
     DataError
         If it cannot be read as named tensors, or cannot be downloaded.
     """
     if source.startswith(TORCHVISION):
         content = _from_torchvision(source.removeprefix(TORCHVISION))
+    elif source.startswith(TIMM):
+        content = _from_timm(source.removeprefix(TIMM))
     else:
         content = _from_file(Path(source))
     for key in WRAPPERS:
@@ -144,8 +150,8 @@ def adapt_convolution(weight: Tensor, shape: torch.Size) -> tuple[Tensor, list[s
 def _from_file(path: Path) -> object:
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise ConfigError(
-            f"starting weights must be a .safetensors, .pth or .pt file or 'torchvision:NAME', "
-            f"but are {str(path)!r}"
+            "starting weights must be a .safetensors, .pth or .pt file, 'torchvision:NAME' or "
+            f"'timm:NAME', but are {str(path)!r}"
         )
     if not path.is_file():
         raise ConfigError(f"there is no file {path} to start from; check [pretrain] init")
@@ -173,6 +179,21 @@ def _from_torchvision(name: str) -> object:
         raise DataError(
             f"{weights.url} could not be fetched ({error}); download it where there is a network "
             "and set [pretrain] init to the file"
+        ) from error
+
+
+def _from_timm(name: str) -> object:
+    timm = import_timm()
+    if not timm.is_model_pretrained(name):
+        known = difflib.get_close_matches(name, timm.list_pretrained())
+        raise ConfigError(f"timm {timm.__version__} has no weights {name!r}; near are {known}")
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except OSError as error:
+        raise DataError(
+            f"timm's weights {name} could not be fetched ({error}); download model.safetensors of "
+            f"{timm.get_pretrained_cfg(name).hf_hub_id} where there is a network and set "
+            "[pretrain] init to the file"
         ) from error
 
 

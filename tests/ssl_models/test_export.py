@@ -67,11 +67,14 @@ def test_resnet_weights_load_into_torchvision_and_back(tmp_path: Path) -> None:
     )
 
 
-def test_the_small_stem_is_described(tmp_path: Path) -> None:
-    folder = encoder(tmp_path / "encoder", "resnet18", 1, 28)
-    says = json.loads(
-        export_backbone(folder, tmp_path / "a.safetensors", "torchvision").description.read_text()
-    )
+@pytest.fixture(scope="module")
+def small_resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encoder(tmp_path_factory.mktemp("small") / "encoder", "resnet18", 1, 28)
+
+
+def test_the_small_stem_is_described(small_resnet: Path, tmp_path: Path) -> None:
+    exported = export_backbone(small_resnet, tmp_path / "a.safetensors", "torchvision")
+    says = json.loads(exported.description.read_text())
     assert says["conv1"]["in_channels"] == 1 and says["conv1"]["kernel_size"] == 3
     assert not says["maxpool"] and says["input"]["shape"] == ["batch", 1, 28, 28]
 
@@ -133,18 +136,16 @@ def test_onnx_runs_any_number_of_images(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [0.1, float("nan")])
 def test_an_export_that_computes_something_else_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: float
+    small_resnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: float
 ) -> None:
     kind = FORMATS["torchvision"]
     broken = dataclasses.replace(kind, run=lambda *given: kind.run(*given) + wrong)
     monkeypatch.setitem(FORMATS, "torchvision", broken)
-    folder = encoder(tmp_path / "encoder", "resnet18", 1, 16)
-    out = tmp_path / "out" / "net.safetensors"
-    out.parent.mkdir()
+    out = tmp_path / "net.safetensors"
     out.write_text("the one before")
     with pytest.raises(ArtifactError, match="not written"):
-        export_backbone(folder, out, "torchvision")
-    assert [p.name for p in out.parent.iterdir()] == ["net.safetensors"]
+        export_backbone(small_resnet, out, "torchvision")
+    assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
     assert out.read_text() == "the one before"
 
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from ssl_models import Backbone, build_backbone
+from ssl_models import Backbone, TrainConfig, build_backbone, load_encoder, pretrain
 from ssl_models.public_weights import adapt_convolution, load_public_weights, read_weights
 from weaklight.errors import ConfigError, DataError, TrainingError
 
@@ -90,6 +91,17 @@ def test_small_gray_resnet_starts_from_rgb_weights(published: Path) -> None:
     assert [note.split(":")[0] for note in notes] == ["left out the classifier"] + 2 * [
         "conv1.weight"
     ]
+
+
+def test_training_starts_from_them(published: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 1), dtype=np.uint8)
+    config = TrainConfig(
+        backbone="resnet18", width=64, init=str(published), steps=1, batch_size=8, lr=1e-9
+    )
+    pretrain(pixels, config, tmp_path / "encoder", tmp_path / "scratch")
+    trained = load_encoder(tmp_path / "encoder").body.layer4[1].conv2.weight
+    stored = read_weights(str(published))["layer4.1.conv2.weight"]
+    torch.testing.assert_close(trained, stored, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["missing", "unexpected", "another shape"])
@@ -207,6 +219,27 @@ def test_timm_backbones_take_their_own_weights(tmp_path: Path) -> None:
     images = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(backbone(images), net(images), atol=1e-4, rtol=1e-4)
     assert notes == ("left out the classifier: fc.weight, fc.bias",)
+
+
+def test_timms_own_weights_come_through_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("timm")
+    constants = pytest.importorskip("huggingface_hub.constants")
+    repo = tmp_path / "models--timm--resnet10t.c3_in1k"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text("0" * 40)
+    (repo / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    net = save_timm(repo / "snapshots" / ("0" * 40) / "model.safetensors", "resnet10t")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    backbone = build_backbone("timm:resnet10t", channels=3, image_size=32, width=32)
+    load_public_weights(backbone, "timm:resnet10t.c3_in1k")
+    assert torch.equal(backbone.body.conv1[0].weight, net.conv1[0].weight)
+    with pytest.raises(DataError, match="download"):
+        read_weights("timm:resnet14t.c3_in1k")
+    with pytest.raises(ConfigError, match="near are"):
+        read_weights("timm:resnet10t.nothing")
 
 
 def test_a_transformer_of_another_depth_is_refused(tmp_path: Path) -> None:
