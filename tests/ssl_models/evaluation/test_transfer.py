@@ -43,7 +43,7 @@ def test_a_random_encoder_depends_on_its_seed_and_knows_the_statistics() -> None
     # One batch of 40: with its own statistics the first batch norm must give mean 0, variance 1.
     seen: list[torch.Tensor] = []
     norm = next(m for m in first.modules() if isinstance(m, nn.BatchNorm2d))
-    norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    norm.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
     embed(first, pixels, batch_size=40)
     torch.testing.assert_close(seen[0].mean((0, 2, 3)), torch.zeros(16), atol=1e-3, rtol=0)
     torch.testing.assert_close(seen[0].var((0, 2, 3)), torch.ones(16), atol=2e-3, rtol=0)
