@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from ssl_models.distributed import GlobalBatchNorm
 from weaklight.errors import ConfigError
 
-__all__ = ["BACKBONES", "FIXED_WIDTHS", "Backbone", "build_backbone", "register_backbone"]
+__all__ = [
+    "BACKBONES",
+    "FIXED_WIDTHS",
+    "Backbone",
+    "build_backbone",
+    "conv_block",
+    "register_backbone",
+]
 
 SMALL_SIDE = 64  # below this many pixels a stem that shrinks by four leaves nothing to see
 TIMM = "timm:"
@@ -131,7 +138,8 @@ def build_backbone(name: str, *, channels: int, image_size: int, width: int) -> 
     return Backbone(body, dim, channels).to(memory_format=torch.channels_last)
 
 
-def _conv(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
+def conv_block(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
+    """Return a 3 x 3 convolution with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False),
         GlobalBatchNorm(n_out),
@@ -150,8 +158,8 @@ def compact(channels: int, image_size: int, width: int) -> Body:
     """
     halvings = max(1, int(math.log2(image_size / 3.5)))  # 28 -> 3, 64 -> 4, 224 -> 6
     widths = [width * min(4, 2 ** max(0, i - halvings + 3)) for i in range(halvings)]
-    layers = [_conv(n_in, n_out, 2) for n_in, n_out in pairwise([channels, *widths])]
-    layers.append(_conv(widths[-1], widths[-1]))
+    layers = [conv_block(n_in, n_out, 2) for n_in, n_out in pairwise([channels, *widths])]
+    layers.append(conv_block(widths[-1], widths[-1]))
     return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(2), nn.Flatten()), 4 * widths[-1]
 
 

@@ -25,6 +25,7 @@ class TrainConfig:
     method_options: Mapping[str, Any] = field(default_factory=dict)
     backbone: str = "compact"
     width: int = 32
+    init: str | None = None  # weights to start from: a file, torchvision:NAME or timm:NAME
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     epochs: int = 20  # never derived from a clock: equal settings give equal bytes
     steps: int | None = None  # overrides epochs
@@ -32,7 +33,9 @@ class TrainConfig:
     accumulate: int = 1  # micro-batches a step; contrastive losses see one micro-batch at a time
     lr: float = 3e-3
     weight_decay: float = 1e-4  # weights only, not biases or batch norm
+    weight_decay_end: float | None = None  # reached along a cosine, as DINO does; None: constant
     warmup: float = 0.1  # share of the steps
+    clip_grad: float = 0.0  # longest gradient of each weight tensor, DINO's 3; 0 clips nothing
     seed: int = 0
     device: str = "auto"  # auto, cpu, cuda
     precision: str = "auto"  # auto, bf16, fp32
@@ -53,11 +56,13 @@ class TrainConfig:
             raise ConfigError(f"threads must be 0 or more, but is {self.threads}")
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps must be at least 1 or left out, but is {self.steps}")
-        if self.lr <= 0 or self.weight_decay < 0 or not 0 <= self.warmup < 1:
+        if self.lr <= 0 or not 0 <= self.warmup < 1:
             raise ConfigError(
-                "lr must be > 0, weight_decay >= 0 and warmup a share in 0..1, but are "
-                f"{self.lr}, {self.weight_decay} and {self.warmup}"
+                f"lr must be > 0 and warmup a share in 0..1, but are {self.lr} and {self.warmup}"
             )
+        for name in ("weight_decay", "weight_decay_end", "clip_grad"):
+            if (getattr(self, name) or 0) < 0:
+                raise ConfigError(f"{name} must be >= 0, but is {getattr(self, name)}")
         for name, allowed in (
             ("device", ("auto", "cpu", "cuda")),
             ("precision", ("auto", "bf16", "fp32")),

@@ -6,12 +6,13 @@ Try it: ``teacher = frozen_copy(head)``, then ``follow(teacher, [head], 0.99)`` 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
 from torch import nn
+
+from ssl_models.schedules import cosine
 
 __all__ = ["cosine_momentum", "follow", "frozen_copy"]
 
@@ -64,4 +65,4 @@ def cosine_momentum(start: float, step: int, total_steps: int) -> float:
     >>> [round(cosine_momentum(0.9, step, 4), 3) for step in range(5)]
     [0.9, 0.915, 0.95, 0.985, 1.0]
     """
-    return 1 - (1 - start) * (math.cos(math.pi * step / total_steps) + 1) / 2
+    return cosine(start, 1, step / total_steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["warmup_cosine"]
+__all__ = ["cosine", "warmup_cosine"]
 
 
 def warmup_cosine(step: int, total: int, warmup: int) -> float:
@@ -25,3 +25,16 @@ def warmup_cosine(step: int, total: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def cosine(start: float, end: float, share: float) -> float:
+    """Return the value after a ``share`` (0..1) of the way from ``start`` to ``end``.
+
+    Slow at both ends, along half a cosine: weight decay and momenta of teachers move like this.
+
+    Examples
+    --------
+    >>> [round(cosine(0.04, 0.4, share), 2) for share in (0, 0.5, 1)]
+    [0.04, 0.22, 0.4]
+    """
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

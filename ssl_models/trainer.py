@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssl_models.backbones import Backbone, build_backbone
 from ssl_models.checkpoints import CheckpointStore, pack, unpack, write_json, write_tensors
@@ -37,7 +37,8 @@ from ssl_models.hardware import autocast, cpu_threads, resolve_device, resolve_p
 from ssl_models.methods import Method, build_method
 from ssl_models.monitor import measure, verdict
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
-from ssl_models.schedules import warmup_cosine
+from ssl_models.public_weights import load_public_weights
+from ssl_models.schedules import cosine, warmup_cosine
 from weaklight.errors import ConfigError, TrainingError
 from weaklight.seeds import derive_seed, numpy_generator, preserve_global_rng
 
@@ -45,6 +46,7 @@ __all__ = ["Progress", "pretrain"]
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
+DECAYED, FREE = 0, 1  # the optimiser's groups
 
 
 def pretrain(
@@ -59,7 +61,7 @@ def pretrain(
     Parameters
     ----------
     pixels
-        (n, H, W, C) uint8, C = 1 or 3, n >= 2; a memmap is read through the page cache.
+        (n, H, W, C) uint8, n >= 2; a memmap is read through the page cache.
     config
         The settings.
     out
@@ -102,6 +104,9 @@ def _build(config: TrainConfig, shape: tuple[int, ...]) -> Method:
         encoder = build_backbone(
             config.backbone, channels=channels, image_size=min(height, width), width=config.width
         )
+        if config.init is not None:  # before the method: a teacher is a copy
+            for note in load_public_weights(encoder, config.init):
+                logger.info("starting from %s: %s", config.init, note)
         return build_method(config.method, encoder, config.augment, config.method_options)
 
 
@@ -109,8 +114,21 @@ def _optimiser(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
     learnt = [p for p in method.parameters() if p.requires_grad]  # a teacher's are not
     decayed = [p for p in learnt if p.ndim > 1]
     free = [p for p in learnt if p.ndim <= 1]  # biases, batch norm: as in SimCLR
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{}, {}]
+    groups[DECAYED] = {"params": decayed}
+    groups[FREE] = {"params": free, "weight_decay": 0.0}
     return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+@torch.no_grad()
+def _clip_each(parameters: Iterable[nn.Parameter], longest: float) -> None:
+    """Shorten each weight tensor's gradient to at most ``longest``: one tensor at a time, as DINO.
+
+    A norm over all tensors would let one loud head silence the rest.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    lengths = torch._foreach_norm(gradients)
+    torch._foreach_mul_(gradients, [(longest / (n + 1e-6)).clamp(max=1) for n in lengths])
 
 
 class _Trainer:
@@ -158,6 +176,10 @@ class _Trainer:
         factor = warmup_cosine(step, self.total_steps, round(config.warmup * self.total_steps))
         for group in self.optimiser.param_groups:
             group["lr"] = config.lr * factor
+        if config.weight_decay_end is not None:
+            self.optimiser.param_groups[DECAYED]["weight_decay"] = cosine(
+                config.weight_decay, config.weight_decay_end, step / self.total_steps
+            )
         micro_batches = self._indices(step)
         embeddings = None
         for number, rows in enumerate(micro_batches):
@@ -172,6 +194,8 @@ class _Trainer:
             (loss / len(micro_batches)).backward()
             self.loss_sum += mean_over_processes(loss) / len(micro_batches)
         self._check_finite()
+        if config.clip_grad:
+            _clip_each(self.method.parameters(), config.clip_grad)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1

@@ -19,12 +19,13 @@ from pipelines.stages.base import StageResult, Work
 from pipelines.store import digest_json
 from ssl_models import LaunchSpec, TrainConfig, launch, suggest_settings
 from ssl_models import pretrain as train_encoder
+from ssl_models.backbones import FIXED_WIDTHS
+from ssl_models.public_weights import NAMED
 from weaklight.errors import DataError
 
 __all__ = ["PretrainInputs", "pretrain"]
 
 _MIN_IMAGES = 8
-_WIDTHS = {"resnet18": 64}  # backbones that come in one width alone
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,13 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> Stag
     # Another device or checkpoint interval starts afresh; the same settings go on.
     scratch = work.scratch / digest_json(settings.as_dict())
     scratch.mkdir(exist_ok=True)
+    located = replace(settings, init=_located(config.init, work.project_root))
     if config.devices > 1:
         np.save(scratch / "pixels.npy", images)
-        spec = LaunchSpec(scratch / "pixels.npy", settings, out, scratch)
+        spec = LaunchSpec(scratch / "pixels.npy", located, out, scratch)
         summary = launch(spec, config.devices, progress=work.progress)
     else:
-        summary = train_encoder(images, settings, out, scratch, progress=work.progress)
+        summary = train_encoder(images, located, out, scratch, progress=work.progress)
     (out / "settings.json").write_text(
         json.dumps({"settings": _portable(settings), "reasons": reasons}, indent=1) + "\n",
         encoding="utf-8",
@@ -93,27 +95,32 @@ def training_settings(
     The settings, and one sentence for each value that was chosen.
     """
     n, height, width, channels = shape
-    settings, reasons = suggest_settings(n=n, size=min(height, width), channels=channels)
+    settings, reasons = suggest_settings(
+        n=n, size=min(height, width), channels=channels, method=config.method
+    )
     stated: dict[str, Any] = {
-        "method": config.method,
+        "init": config.init,
         "seed": seed,
         "device": config.device,
         "checkpoint_every": config.checkpoint_every,
     }
     if config.backbone != "auto":
         stated["backbone"] = config.backbone
-        stated["width"] = _WIDTHS.get(config.backbone, settings.width)
+        stated["width"] = FIXED_WIDTHS.get(config.backbone, settings.width)
     if config.steps:
         stated["steps"] = config.steps
     if config.batch_size:
         stated["batch_size"] = config.batch_size
     if config.learning_rate:
         stated["lr"] = config.learning_rate
-    if config.method != settings.method:
-        stated["method_options"] = {}  # what was chosen suits another method; its own defaults do
     if config.temperature:
         stated["method_options"] = {"temperature": config.temperature}
     return replace(settings, **stated), reasons
+
+
+def _located(init: str | None, root: Path) -> str | None:
+    """Return where the starting weights are, for a process that runs anywhere."""
+    return init if init is None or init.startswith(NAMED) else str(root / init)
 
 
 def _portable(settings: TrainConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -36,12 +37,15 @@ class Method(nn.Module, ABC):
         (B,) int64: which images of the data set the current batch holds; set by the trainer.
     category, principle, cost, when
         The line this method gets in ``weaklight methods``.
+    settings
+        Fields of ``TrainConfig`` that this method needs other than most do, for small data.
     """
 
     category: ClassVar[Category]
     principle: ClassVar[str]
     cost: ClassVar[str]
     when: ClassVar[str]
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     rows: Tensor
 
     def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from copy import deepcopy
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -12,7 +11,8 @@ from torch.nn import functional as F
 
 from ssl_models.augment import AugmentConfig
 from ssl_models.backbones import Backbone
-from ssl_models.distributed import mean_over_processes, shared_rows
+from ssl_models.distributed import GlobalBatchNorm, mean_over_processes, shared_rows
+from ssl_models.ema import cosine_momentum, follow, frozen_copy
 from ssl_models.methods.base import Method, register_method
 from ssl_models.multicrop import MultiCrop
 from ssl_models.vit import VisionTransformer
@@ -40,16 +40,29 @@ class DINOHead(nn.Module):
         D and K.
     hidden, bottleneck
         The authors' 2048 and 256 serve 65,536 prototypes on ImageNet.
+    batch_norm
+        Before each GELU (use_bn_in_head of the authors).
     """
 
     last_layer_learns: Tensor
 
-    def __init__(self, dim: int, out_dim: int, *, hidden: int = 512, bottleneck: int = 128) -> None:
+    def __init__(
+        self,
+        dim: int,
+        out_dim: int,
+        *,
+        hidden: int = 512,
+        bottleneck: int = 128,
+        batch_norm: bool = True,
+    ) -> None:
         super().__init__()
+        norms = [GlobalBatchNorm(hidden) if batch_norm else nn.Identity() for _ in range(2)]
         self.mlp = nn.Sequential(
             nn.Linear(dim, hidden),
+            norms[0],
             nn.GELU(),
             nn.Linear(hidden, hidden),
+            norms[1],
             nn.GELU(),
             nn.Linear(hidden, bottleneck),
         )
@@ -139,6 +152,16 @@ class DINO(Method):
     principle = "from any crop, predict what the average of past selves sees in a large crop"
     cost = "two large and L small crops an image, two of them through the teacher too"
     when = "a vision transformer, attention maps that find objects, good nearest neighbours"
+    settings = MappingProxyType(
+        {
+            "backbone": "vit_compact",
+            "batch_size": 64,
+            "lr": 1e-3,
+            "weight_decay": 0.04,  # rising to 0.4, and gradients of at most 3: main_dino.py
+            "weight_decay_end": 0.4,
+            "clip_grad": 3.0,
+        }
+    )
 
     teacher_temperature: Tensor
 
@@ -167,8 +190,8 @@ class DINO(Method):
         self.freeze_last_layer = freeze_last_layer
         self.head = DINOHead(encoder.dim, out_dim)
         # Its body alone: the images are normalised once, by the student's numbers.
-        self.teacher_body = deepcopy(encoder.body).requires_grad_(False)
-        self.teacher_head = deepcopy(self.head).requires_grad_(False)
+        self.teacher_body = frozen_copy(encoder.body)
+        self.teacher_head = frozen_copy(self.head)
         self.center = Center(out_dim)
         self.register_buffer("teacher_temperature", torch.tensor(teacher_temperature[0]))
 
@@ -221,10 +244,10 @@ class DINO(Method):
     def after_step(self, step: int, total_steps: int) -> None:
         """Move teacher and center; set what the schedules say for the next step."""
         done = step / total_steps
-        # tau rises to 1 along half a cosine, as for BYOL (momentum_schedule of main_dino.py).
-        share = (1 - self.momentum) * (math.cos(math.pi * done) + 1) / 2
+        # As for BYOL (momentum_schedule of main_dino.py).
+        momentum = cosine_momentum(self.momentum, step, total_steps)
         for teacher, student in self.pairs():
-            torch._foreach_lerp_(list(teacher.parameters()), list(student.parameters()), share)
+            follow(teacher, [student], momentum)
         self.center.turn()
         start, end = self.temperatures
         warm = min(1.0, done / self.teacher_warmup) if self.teacher_warmup else 1.0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor, nn
 
 from ssl_models.augment import AugmentConfig
 from ssl_models.backbones import Backbone
+from ssl_models.ema import frozen_copy
 from ssl_models.koleo import koleo
 from ssl_models.methods.base import register_method
 from ssl_models.methods.dino import DINOHead
@@ -63,7 +62,7 @@ class DINOv2(IBOT):
         )
         self.koleo_weight = koleo_weight
         self.own_patch_head = DINOHead(encoder.dim, out_dim)  # ibot.separate_head of the authors
-        self.teacher_own_patch_head = deepcopy(self.own_patch_head).requires_grad_(False)
+        self.teacher_own_patch_head = frozen_copy(self.own_patch_head)
 
     @property
     def patch_head(self) -> nn.Module:

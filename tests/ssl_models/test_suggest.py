@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from ssl_models import suggest_settings
-from weaklight.errors import DataError
+from weaklight.errors import ConfigError, DataError
 
 
 def test_gray_silhouettes() -> None:
     config, reasons = suggest_settings(n=8000, size=28, channels=1)
     assert (config.epochs, config.batch_size, config.threads) == (20, 64, 1)
     assert config.augment.gray == 0 and config.augment.crop_scale[0] >= 0.5
-    for word in ("epochs", "batch_size", "lr", "temperature", "backbone", "augmentation"):
+    for word in ("epochs", "batch_size", "lr", "backbone", "augmentation"):
         assert any(reason.startswith(word) for reason in reasons)
 
 
@@ -26,8 +26,21 @@ def test_any_number_of_images_fits(n: int) -> None:
     assert 2 <= config.batch_size <= n and 4 <= config.epochs <= 200
 
 
-def test_one_image_or_two_channels_are_refused() -> None:
+@pytest.mark.parametrize(("n", "batch_size"), [(8000, 64), (10_000, 128), (20_000, 256)])
+def test_batches_grow_with_the_number_of_images(n: int, batch_size: int) -> None:
+    assert suggest_settings(n=n, size=28, channels=1)[0].batch_size == batch_size
+
+
+def test_a_method_brings_what_it_needs_and_says_so() -> None:
+    config, reasons = suggest_settings(n=8000, size=32, channels=3, method="dino")
+    assert config.method == "dino" and config.backbone == "vit_compact"
+    assert any(reason.startswith("backbone = vit_compact: what dino needs") for reason in reasons)
+
+
+def test_one_image_no_channel_or_no_such_method_is_refused() -> None:
     with pytest.raises(DataError, match="at least 2"):
         suggest_settings(n=1, size=28, channels=1)
     with pytest.raises(DataError, match="channels"):
-        suggest_settings(n=9, size=28, channels=2)
+        suggest_settings(n=9, size=28, channels=0)
+    with pytest.raises(ConfigError, match="simclr"):
+        suggest_settings(n=9, size=28, channels=1, method="simcrl")

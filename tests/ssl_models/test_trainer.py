@@ -242,3 +242,23 @@ def test_bytes_do_not_depend_on_the_number_of_cores(
     finally:
         torch.set_num_threads(before)
     assert digests(tmp_path / "out") == undisturbed
+
+
+def test_each_gradient_is_shortened_by_itself() -> None:
+    long, short = torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(3, 2))
+    long.grad, short.grad = torch.tensor([3.0, 4.0]), torch.full((3, 2), 0.5)
+    trainer_module._clip_each([long, short, torch.nn.Parameter(torch.zeros(1))], 2.0)
+    torch.testing.assert_close(long.grad, torch.tensor([1.2, 1.6]))
+    assert torch.equal(short.grad, torch.full((3, 2), 0.5))
+
+
+def test_weight_decay_moves_along_a_cosine(pixels: np.ndarray, tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=4, weight_decay=0.04, weight_decay_end=0.4)
+    trainer = trainer_module._Trainer(pixels, config, tmp_path)
+    seen = []
+    for _ in range(4):
+        trainer.train_step()
+        decayed, free = trainer.optimiser.param_groups
+        seen.append(decayed["weight_decay"])
+        assert free["weight_decay"] == 0
+    assert seen[::2] == pytest.approx([0.04, 0.22]) and sorted(seen) == seen

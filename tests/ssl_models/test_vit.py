@@ -88,3 +88,21 @@ def test_errors_say_what_to_do() -> None:
     compact = build_backbone("compact", channels=1, image_size=16, width=8)
     with pytest.raises(ConfigError, match="vit_tiny"):
         transformer_of(compact, "ibot")
+
+
+def test_nothing_of_a_masked_patch_passes_a_conv_stem() -> None:
+    vit = VisionTransformer(
+        image_size=32, channels=3, patch=8, dim=12, depth=1, heads=3, stem="conv"
+    ).eval()
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    masked = torch.zeros(2, 16, dtype=torch.bool)
+    masked[:, 5] = True  # second row, second column of 4 x 4
+    changed = images.clone()
+    changed[:, :, 8:16, 8:16] += 3
+    token = torch.ones(12)
+    for image in (images, changed):
+        assert vit.embed(image).shape == (2, 16, 12)
+    assert not torch.equal(vit.embed(images)[:, 6], vit.embed(changed)[:, 6])  # it reaches over
+    assert torch.equal(vit.embed(images, masked, token), vit.embed(changed, masked, token))
+    with pytest.raises(ConfigError, match="conv stem takes patch"):
+        VisionTransformer(image_size=32, channels=3, patch=6, dim=12, depth=1, heads=3, stem="conv")

@@ -1,0 +1,287 @@
+"""Every SSL method given the same few minutes, judged by kNN and a linear probe on CIFAR-10.
+
+Run it alone: ``python -m benchmarks.ssl_quality --budget-s 600 [--methods simclr,dino]``. Each row
+is measured in a process of its own and appended to the results file as it finishes; a second call
+goes on where the first stopped. The last line is one flat JSON object of all rows with this budget.
+
+Images are `cifar10/train_20k` (JPEG copies, slightly lossy), without their labels in training. A
+method's settings are what ``weaklight pretrain`` would take for these images; its number of steps
+is what fits the budget at the speed of its first steps. Neighbours (k = 20) and probe learn from
+the 20,000 labelled images and are judged on `test_5k`; the probe's regularisation is chosen on a
+part of the training rows, and no number of this page was chosen by the test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.machine import describe
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+RESULTS = Path("ssl_quality.jsonl")
+K = 20
+PROBE_STEPS = (10, 30)  # the speed is that of the steps between
+PHOTO_METHOD = "dino"  # whose attention is compared with masks, as in the DINO paper
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Measure what is missing, then print everything."""
+    args = _arguments()
+    if args.row:
+        print(json.dumps(measure(args.row, args.budget_s, args.threads)))
+        return
+    done = _done(args.results, args.budget_s)
+    for name in args.methods:
+        if name not in done:
+            row = _in_a_process(name, args)
+            done[name] = row
+            with args.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+    flat = {"budget_s": args.budget_s}
+    for row in done.values():
+        flat |= row["keys"]
+    print(json.dumps(flat | describe()))
+
+
+def measure(name: str, budget_s: float, threads: int) -> Row:
+    """Return one row: ``{"row", "budget_s", "keys"}``."""
+    import torch
+
+    torch.set_num_threads(threads)
+    special: dict[str, Callable[[float, int], Row]] = {
+        "baselines": _baselines,
+        "lightly": _lightly,
+        "audio": _audio,
+        "attention": _attention,
+    }
+    keys = special[name](budget_s, threads) if name in special else _method(name, budget_s, threads)
+    return {"row": name, "budget_s": budget_s, "keys": keys}
+
+
+# Rows ----------------------------------------------------------------------------------------
+
+
+def _method(name: str, budget_s: float, threads: int) -> Row:
+    from ssl_models import load_encoder, suggest_settings
+    from ssl_models.evaluation import random_encoder
+
+    task = cifar10()
+    n, size, _, channels = task.train.shape
+    settings, _ = suggest_settings(n=n, size=size, channels=channels, method=name)
+    settings = replace(settings, threads=threads)
+    trained = train(task.train, settings, budget_s)
+    scores = _scores(task, load_encoder(trained.folder))
+    untrained = _scores(task, random_encoder(settings.backbone, settings.width, task.train))
+    return {
+        f"{name}_{key}": value
+        for key, value in {
+            "knn": scores.knn.value,
+            "linear": scores.linear.value,
+            "random_knn": untrained.knn.value,
+            "rankme_share": round(trained.summary["rank_share"], 4),
+            "std": round(trained.summary["std"], 4),
+            "images_per_s": round(trained.images_per_s, 1),
+            "epochs": round(trained.images / n, 2),
+            "seconds": round(trained.seconds, 1),
+            "parameters": trained.summary["parameters"],
+            "peak_mib": _peak_mib(),
+            "backbone": f"{settings.backbone}-{settings.width}",
+        }.items()
+    }
+
+
+def _baselines(budget_s: float, threads: int) -> Row:
+    from ssl_models.evaluation import random_encoder, score_features
+    from ssl_models.evaluation.transfer import pixel_features
+
+    task = cifar10()
+    pixels = score_features(
+        task.with_rows(pixel_features(task.train), pixel_features(task.test)), k=K
+    )
+    untrained = _scores(task, random_encoder("compact", 32, task.train))
+    return {
+        "pixels_knn": pixels.knn.value,
+        "pixels_linear": pixels.linear.value,
+        "random_knn": untrained.knn.value,
+        "random_linear": untrained.linear.value,
+    }
+
+
+def _lightly(budget_s: float, threads: int) -> Row:
+    """Return the peer: lightly's SimCLR as its examples run it, on our compact backbone."""
+    import torch
+
+    from benchmarks.lightly_recipes import loader, recipe
+    from ssl_models.evaluation import random_encoder, score_features
+
+    task = cifar10()
+    encoder = random_encoder("compact", 32, task.train)
+    torch.manual_seed(0)
+    peer = recipe("simclr", encoder, encoder.dim, task.train.shape[1])
+    optimiser = peer.optimiser()
+    images, started = 0, time.perf_counter()
+    for views in loader(peer, task.train, 128):
+        peer.before_step()
+        peer(views).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        images += len(views[0])
+        if (seconds := time.perf_counter() - started) > budget_s:
+            break
+    from ssl_models import embed
+
+    features = [embed(encoder.eval(), rows) for rows in (task.train, task.test)]
+    scores = score_features(task.with_rows(*features), k=K)
+    return {
+        "lightly_simclr_knn": scores.knn.value,
+        "lightly_simclr_linear": scores.linear.value,
+        "lightly_simclr_images_per_s": round(images / seconds, 1),
+        "lightly_simclr_epochs": round(images / len(task.train), 2),
+    }
+
+
+def _audio(budget_s: float, threads: int) -> Row:
+    from benchmarks.audio import cpc_against_logmel
+
+    return cpc_against_logmel(budget_s)
+
+
+def _attention(budget_s: float, threads: int) -> Row:
+    raise NotImplementedError
+
+
+# Parts ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An encoder on disk and what its training took."""
+
+    folder: Path
+    summary: dict[str, Any]
+    images: int
+    seconds: float
+
+    @property
+    def images_per_s(self) -> float:
+        """Images a second of the whole training."""
+        return self.images / self.seconds
+
+
+def train(pixels: NDArray[np.uint8], settings: Any, budget_s: float) -> Trained:
+    """Train for about ``budget_s`` seconds: as many steps as fit at the speed of the first."""
+    from ssl_models import pretrain
+
+    folder = Path(tempfile.mkdtemp(prefix="weaklight-quality-"))
+    start, stop = PROBE_STEPS
+    at: dict[int, float] = {}
+    pretrain(
+        pixels,
+        replace(settings, steps=stop),
+        folder / "probe",
+        folder / "probe-scratch",
+        lambda done, total, message: at.setdefault(done, time.perf_counter()) and None,
+    )
+    per_step = (at[stop - 1] - at[start]) / (stop - 1 - start)
+    steps = max(stop, int(budget_s / per_step))
+    settings = replace(settings, steps=steps, log_every=50, checkpoint_every=1000)
+    started = time.perf_counter()
+    summary = pretrain(pixels, settings, folder / "encoder", folder / "scratch", _print_progress)
+    seconds = time.perf_counter() - started
+    return Trained(folder / "encoder", summary, steps * settings.batch_size, seconds)
+
+
+def _print_progress(done: int, total: int, message: str) -> None:
+    if done % 500 == 0:
+        print(f"{done}/{total} {message}", file=sys.stderr, flush=True)
+
+
+def _scores(task: Any, encoder: Any) -> Any:
+    from ssl_models import embed
+    from ssl_models.evaluation import score_features
+
+    return score_features(
+        task.with_rows(embed(encoder, task.train), embed(encoder, task.test)), k=K
+    )
+
+
+def cifar10() -> Any:
+    """Return the task: 20,000 training and 5,000 test images (n, 32, 32, 3) with their labels."""
+    from ssl_models.evaluation import Task
+
+    parts = [_decoded(DATA / "cifar10" / f"{name}.npz") for name in ("train_20k", "test_5k")]
+    return Task(*parts[0], *parts[1], n_classes=10)
+
+
+def _decoded(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    with np.load(path, allow_pickle=False) as data:
+        blob, offsets, labels = data["blob"], data["offsets"], data["labels"]
+    images = [
+        np.asarray(Image.open(io.BytesIO(blob[a:b].tobytes())).convert("RGB"))
+        for a, b in pairwise(offsets)
+    ]
+    return np.stack(images), labels.astype(np.int64)
+
+
+def _peak_mib() -> int:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _in_a_process(name: str, args: argparse.Namespace) -> Row:
+    command = [sys.executable, "-m", "benchmarks.ssl_quality", "--row", name]
+    command += ["--budget-s", str(args.budget_s), "--threads", str(args.threads)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    row: Row = json.loads(output.splitlines()[-1])
+    return row
+
+
+def _done(results: Path, budget_s: float) -> dict[str, Row]:
+    if not results.exists():
+        return {}
+    rows = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    return {row["row"]: row for row in rows if row["budget_s"] == budget_s}
+
+
+def _arguments() -> argparse.Namespace:
+    from ssl_models import METHODS
+
+    rows = ["baselines", *METHODS, "lightly", "audio", "attention"]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--budget-s", type=float, default=600, help="training seconds of each row")
+    parser.add_argument(
+        "--methods",
+        type=lambda text: text.split(","),
+        default=rows,
+        help=f"rows to measure, of {', '.join(rows)}",
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where rows are appended")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--row", choices=rows, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if unknown := sorted(set(args.methods) - set(rows)):
+        parser.error(f"--methods takes {', '.join(rows)}, but {', '.join(unknown)} came")
+    return args
+
+
+if __name__ == "__main__":
+    main()
