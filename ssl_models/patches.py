@@ -18,7 +18,16 @@ from torch.nn import functional as F
 from ssl_models.augment import AugmentConfig
 from weaklight.errors import DataError
 
-__all__ = ["LAYOUT_SETTINGS", "cut", "geometry", "grow", "integers", "pixelate", "standardise"]
+__all__ = [
+    "LAYOUT_SETTINGS",
+    "colours",
+    "cut",
+    "geometry",
+    "grow",
+    "integers",
+    "pixelate",
+    "standardise",
+]
 
 # What a pretext task asks lies in the layout of nearly whole images. Jigsaw's authors crop 225 of
 # 256 px; on 4,000 CIFAR-10 images jigsaw's loss falls in 300 steps from 4.7 to 3.8 with crops from
@@ -34,6 +43,14 @@ def geometry(config: AugmentConfig) -> AugmentConfig:
     of the pretext papers does.
     """
     return replace(config, jitter=0.0, gray=0.0, blur=0.0, solarize=0.0, cutout=0.0)
+
+
+def colours(config: AugmentConfig) -> AugmentConfig:
+    """Return ``config`` without what moves pixels: the rest of :func:`geometry`, but for cutout."""
+    whole = (1.0, 1.0)
+    return replace(
+        config, crop_scale=whole, crop_ratio=whole, flip=0.0, rotate=0.0, translate=0.0, cutout=0.0
+    )
 
 
 def integers(uniforms: Tensor, low: int, high: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import cut
+from ssl_models.patches import LAYOUT_SETTINGS, colours, cut, geometry
 from weaklight.errors import ConfigError
 
 __all__ = ["CPC", "RowContext", "info_nce"]
@@ -28,7 +28,9 @@ class CPC(Method):
         then frozen: statistics over the patches of one image would tell them from others without
         looking (Henaff et al. 2020, arXiv:1905.09272, appendix A).
     augment
-        How the image is drawn before it is cut.
+        How the image is cropped and flipped before it is cut, and how each patch is recoloured
+        after it: brightness and tint, which the patches of an image share, would tell them from
+        those of all other images (the patch-based augmentation of Henaff et al.).
     grid
         Patches a side, each half over the next. The paper's 7 leaves 8 px of a 32 px image; 5
         leaves 10.
@@ -40,6 +42,7 @@ class CPC(Method):
     principle = "from the rows above, pick the patch that comes below out of all patches"
     cost = "25 patches of a third side an image: 2.5 encoder passes of pixels, (25 B)^2 logits"
     when = "sequences and images with a spatial order; not below 24 px"
+    settings = LAYOUT_SETTINGS
 
     def __init__(
         self, encoder: Backbone, augment: AugmentConfig, *, grid: int = 5, latent_dim: int = 64
@@ -47,7 +50,8 @@ class CPC(Method):
         super().__init__(encoder, augment)
         if grid <= FIRST_STEP:
             raise ConfigError(f"grid must be at least {FIRST_STEP + 1} patches, but is {grid}")
-        self.augment, self.grid = Augment(augment), grid
+        self.augment, self.recolour = Augment(geometry(augment)), Augment(colours(augment))
+        self.grid = grid
         self.latent = nn.Sequential(nn.Linear(encoder.dim, latent_dim), nn.LayerNorm(latent_dim))
         self.context = RowContext(latent_dim)
         self.predictors = nn.ModuleList(  # W_k, one linear map for each number of rows below
@@ -86,7 +90,9 @@ class CPC(Method):
                 f"but they have {min(x.shape[-2:])}; lower grid or choose rotation"
             )
         number = torch.arange(self.grid**2).expand(len(x), -1)
-        return cut(x, number // self.grid * stride, number % self.grid * stride, 2 * stride)
+        patches = cut(x, number // self.grid * stride, number % self.grid * stride, 2 * stride)
+        levels = patches.mul(255).round().to(torch.uint8).flatten(0, 1)
+        return self.recolour(levels, generator=generator).view_as(patches)
 
     def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Return InfoNCE averaged over the numbers of rows below, and each image's mean h."""

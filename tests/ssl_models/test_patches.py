@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from ssl_models import AugmentConfig
 from ssl_models.augment import Augment
-from ssl_models.patches import cut, geometry, grow, integers, pixelate, standardise
+from ssl_models.patches import colours, cut, geometry, grow, integers, pixelate, standardise
 from weaklight.errors import DataError
 
 
@@ -64,3 +64,14 @@ def test_geometry_keeps_pixel_values() -> None:
     out = Augment(geometry(loud))(image, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(out, image / 255)
     assert geometry(loud).rotate == 20 and geometry(loud).translate == 0.1
+
+
+def test_colours_keep_every_pixel_in_its_place() -> None:
+    """Two levels of gray stay two levels in the same places, whatever moves were asked."""
+    loud = AugmentConfig(jitter=1, rotate=20, translate=0.1, cutout=1)
+    board = ((torch.arange(12)[:, None] + torch.arange(12)) % 2).bool()
+    images = torch.where(board, 180, 60).to(torch.uint8).expand(6, 1, 12, 12)
+    out = Augment(colours(loud))(images, generator=torch.Generator().manual_seed(0))
+    bright, dark = out[:, 0, board], out[:, 0, ~board]  # (6, 72)
+    assert bright.std(1).max() < 1e-5 and dark.std(1).max() < 1e-5
+    assert (bright[:, 0] - dark[:, 0]).std() > 0.02 and colours(loud).jitter == 1

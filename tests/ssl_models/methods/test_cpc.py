@@ -14,16 +14,25 @@ def planted(**options: int) -> CPC:
     return CPC(encoder, AugmentConfig.identity(), latent_dim=8, **options)
 
 
-def test_patches_overlap_by_half_and_targets_not_at_all() -> None:
-    """Pixels hold their row: two rows below nothing is shared, one row below half."""
-    image = torch.arange(0, 240, 10, dtype=torch.uint8)[:, None].expand(24, 24)
-    patches = planted().views(image.expand(1, 1, 24, 24), torch.Generator())
-    assert patches.shape == (1, 25, 1, 8, 8)
-    rows = (patches * 25.5).round()[0, :, 0, :, 0].view(5, 5, 8)  # (5, 5, 8): pixel rows
-    assert torch.equal(rows[:, 0], rows[:, 4])
-    for i in range(3):
-        assert torch.equal(rows[i + 1, 0, :4], rows[i, 0, 4:])
-        assert rows[i + 2, 0, 0] == rows[i, 0, 7] + 1
+def test_patches_overlap_by_half_so_that_targets_do_not() -> None:
+    images = torch.randint(0, 256, (2, 1, 24, 24), dtype=torch.uint8)
+    patches = planted().views(images, torch.Generator()).view(2, 5, 5, 1, 8, 8)
+    torch.testing.assert_close(patches[:, 0, 0], images[..., :8, :8] / 255, atol=1e-5, rtol=0)
+    for later, earlier in (
+        (patches[:, 1:, ..., :4, :], patches[:, :-1, ..., 4:, :]),  # a row below
+        (patches[:, :, 1:, ..., :4], patches[:, :, :-1, ..., 4:]),  # a column to the right
+    ):
+        torch.testing.assert_close(later, earlier, atol=1e-5, rtol=0)
+
+
+def test_each_patch_is_recoloured_by_a_draw_of_its_own() -> None:
+    """Else all patches of an image share a tint that no other image has."""
+    encoder = build_backbone("compact", channels=3, image_size=24, width=8)
+    method = CPC(encoder, AugmentConfig(jitter=1.0, gray=0.0))
+    image = torch.tensor([150, 100, 60], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 24, 24)
+    patches = method.views(image, torch.Generator().manual_seed(0))[0]  # (25, 3, 8, 8)
+    assert patches.std((2, 3)).max() < 1e-4
+    assert len({tuple(colour) for colour in patches[..., 0, 0].tolist()}) == 25
 
 
 def test_the_context_of_a_row_knows_nothing_of_the_rows_below() -> None:
