@@ -6,7 +6,9 @@ goes on where the first stopped. The last line is one flat JSON object of all ro
 
 Images are `cifar10/train_20k` (JPEG copies, slightly lossy), without their labels in training. A
 method's settings are what ``weaklight pretrain`` would take for these images; its number of steps
-is what fits the budget at the speed of its first steps. Neighbours (k = 20) and probe learn from
+is what fits the budget at the speed of its first steps. On a CPU a second is a CPU second of each
+of its threads, so other work on the machine shortens no one's training; lightly, which has workers
+beside it, is given wall time and wants a quiet machine. Neighbours (k = 20) and probe learn from
 the 20,000 labelled images and are judged on `test_5k`; the probe's regularisation is chosen on a
 part of the training rows, and no number of this page was chosen by the test images.
 """
@@ -49,7 +51,7 @@ def main() -> None:
     if args.row:
         print(json.dumps(measure(args.row, args.budget_s, args.threads)))
         return
-    done = _done(args.results, args.budget_s)
+    done = _done(args)
     for name in args.methods:
         if name not in done:
             row = _in_a_process(name, args)
@@ -57,14 +59,14 @@ def main() -> None:
             with args.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             print(json.dumps(row), flush=True)
-    flat = {"budget_s": args.budget_s}
+    flat = {"budget_s": args.budget_s, "threads": args.threads}
     for row in done.values():
         flat |= row["keys"]
     print(json.dumps(flat | describe()))
 
 
 def measure(name: str, budget_s: float, threads: int) -> Row:
-    """Return one row: ``{"row", "budget_s", "keys"}``."""
+    """Return one row: ``{"row", "budget_s", "threads", "keys"}``."""
     import torch
 
     torch.set_num_threads(threads)
@@ -75,7 +77,7 @@ def measure(name: str, budget_s: float, threads: int) -> Row:
         "attention": _attention,
     }
     keys = special[name](budget_s, threads) if name in special else _method(name, budget_s, threads)
-    return {"row": name, "budget_s": budget_s, "keys": keys}
+    return {"row": name, "budget_s": budget_s, "threads": threads, "keys": keys}
 
 
 # Rows ----------------------------------------------------------------------------------------
@@ -200,15 +202,22 @@ def train(pixels: NDArray[np.uint8], settings: Any, budget_s: float) -> Trained:
         replace(settings, steps=stop),
         folder / "probe",
         folder / "probe-scratch",
-        lambda done, total, message: at.setdefault(done, time.perf_counter()) and None,
+        lambda done, total, message: at.update({done: clock(settings.threads)}),
     )
     per_step = (at[stop - 1] - at[start]) / (stop - 1 - start)
     steps = max(stop, int(budget_s / per_step))
     settings = replace(settings, steps=steps, log_every=50, checkpoint_every=1000)
-    started = time.perf_counter()
+    started = clock(settings.threads)
     summary = pretrain(pixels, settings, folder / "encoder", folder / "scratch", _print_progress)
-    seconds = time.perf_counter() - started
+    seconds = clock(settings.threads) - started
     return Trained(folder / "encoder", summary, steps * settings.batch_size, seconds)
+
+
+def clock(threads: int) -> float:
+    """Return seconds: of the wall where there is a GPU, else of the CPU and a thread."""
+    import torch  # after --help
+
+    return time.perf_counter() if torch.cuda.is_available() else time.process_time() / threads
 
 
 def _print_progress(done: int, total: int, message: str) -> None:
@@ -255,11 +264,12 @@ def _in_a_process(name: str, args: argparse.Namespace) -> Row:
     return row
 
 
-def _done(results: Path, budget_s: float) -> dict[str, Row]:
-    if not results.exists():
+def _done(args: argparse.Namespace) -> dict[str, Row]:
+    if not args.results.exists():
         return {}
-    rows = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    return {row["row"]: row for row in rows if row["budget_s"] == budget_s}
+    rows = [json.loads(line) for line in args.results.read_text(encoding="utf-8").splitlines()]
+    wanted = args.budget_s, args.threads
+    return {row["row"]: row for row in rows if (row["budget_s"], row["threads"]) == wanted}
 
 
 def _arguments() -> argparse.Namespace:
