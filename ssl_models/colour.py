@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ssl_models.augment import LUMA
 from ssl_models.backbones import Backbone
@@ -110,7 +111,7 @@ def _luma_axis(encoder: Backbone) -> Tensor:
 
 def _along(filters: Tensor, axis: Tensor) -> Tensor:
     """Return the part of (O, 3, h, w) filters that is a multiple of ``axis`` (3,)."""
-    direction = axis.view(1, 3, 1, 1) / axis.norm()
+    direction = F.normalize(axis, dim=0).view(1, 3, 1, 1)
     # Products and a sum, no einsum: a step runs under autocast, which would round it to bfloat16.
     return (filters * direction).sum(1, keepdim=True) * direction
 

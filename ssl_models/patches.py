@@ -92,8 +92,8 @@ def grow(patches: Tensor, images: Tensor) -> Tensor:
     and whole images meet them all. Of half a side it has 2 x 2.
     """
     side = max(patches.shape[-1], min(images.shape[-2:]) // 2)
-    grown: Tensor = F.interpolate(patches.flatten(0, 1), side, mode="bilinear")
-    return grown.unflatten(0, patches.shape[:2])  # (N, P, C, side, side)
+    grown = F.interpolate(patches.flatten(0, 1), side, mode="bilinear")
+    return grown.view(*patches.shape[:-2], side, side)
 
 
 def standardise(patches: Tensor, mean: Tensor, std: Tensor) -> Tensor:
