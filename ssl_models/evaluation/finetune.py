@@ -186,6 +186,8 @@ class _Tuner:
         valid: tuple[PixelSource, NDArray[np.integer]] | None,
     ) -> None:
         check_pixels(pixels, (encoder.channels,))
+        if valid is not None:
+            check_labels(valid[1], len(valid[0]), n_classes)
         self.pixels, self.augment, self.config, self.valid = pixels, augment, config, valid
         soft = _soft_targets(targets, len(pixels), n_classes)  # (n, K)
         weight = _mean_one(weights, len(pixels))

@@ -150,5 +150,7 @@ def test_wrong_input_is_named() -> None:
         finetune(encoder, pixels, labels, 2, weights=np.eye(8)[0])
     with pytest.raises(DataError, match="not negative"):
         finetune(encoder, pixels, labels, 2, weights=-np.ones(8))
+    with pytest.raises(DataError, match="one label a row"):
+        finetune(encoder, pixels, labels, 2, valid=(pixels, labels[:3]))
     with pytest.raises(ConfigError, match="linear_probe"):
         FinetuneConfig(encoder_lr=0)
