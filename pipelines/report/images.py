@@ -12,7 +12,7 @@ from ssl_models.pictures import png
 
 __all__ = ["data_uri", "thumbnail"]
 
-PALETTE = 128  # colours of a picture; a photo takes a third of the bytes and looks the same
+PALETTE = 256  # colours of a picture: a photo takes a third of the bytes and looks the same
 
 
 def thumbnail(picture: NDArray[np.uint8], largest: int) -> NDArray[np.uint8]:

@@ -23,7 +23,8 @@ Picture = NDArray[np.uint8]
 # blind (the idea of matplotlib's inferno).
 HEAT = np.array([(20, 10, 60), (125, 30, 110), (225, 90, 50), (255, 225, 110)], np.float64)
 DIMMED = 0.3  # brightness of what a mask leaves out
-GAP = 4  # pixels between pictures
+GAP, BETWEEN = 4, 128  # pixels between pictures, of a gray that suits light and dark pages
+LINE = 2  # pixels
 SMOOTHING = 3  # lines are drawn this many times larger and shrunk
 
 
@@ -76,7 +77,7 @@ def heat_overlay(
 
 
 def contact_sheet(pictures: Sequence[Picture], columns: int) -> Picture:
-    """Return pictures of one size in rows, white between them.
+    """Return pictures of one size in rows, gray between them.
 
     Parameters
     ----------
@@ -96,7 +97,8 @@ def contact_sheet(pictures: Sequence[Picture], columns: int) -> Picture:
         )
     height, width = pictures[0].shape[:2]
     rows, columns = -(-len(pictures) // columns), min(columns, len(pictures))
-    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    shape = (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3)
+    sheet = np.full(shape, BETWEEN, np.uint8)
     for i, picture in enumerate(pictures):
         top, left = i // columns * (height + GAP), i % columns * (width + GAP)
         sheet[top : top + height, left : left + width] = picture
@@ -135,9 +137,9 @@ def matched_pair(
         left = tuple(SMOOTHING * scale * float(v) for v in matches.first[i])
         x, y = (float(v) for v in matches.second[i])
         right = (SMOOTHING * (scale * x + offset), SMOOTHING * scale * y)
-        draw.line([left, right], fill=ink, width=SMOOTHING)
+        draw.line([left, right], fill=ink, width=LINE * SMOOTHING)
         for x, y in (left, right):
-            reach = 2.5 * SMOOTHING
+            reach = 3.5 * SMOOTHING
             draw.ellipse([x - reach, y - reach, x + reach, y + reach], fill=ink)
     return np.asarray(large.reduce(SMOOTHING))
 
@@ -153,7 +155,8 @@ def png(picture: Picture, colours: int | None = None) -> bytes:
     is_gray = picture.shape[2] == 1
     image = Image.fromarray(picture[:, :, 0] if is_gray else picture)
     if colours is not None and not is_gray:
-        image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        # The octree keeps a thin line's colour, which a median cut gives up.
+        image = image.quantize(colours, method=Image.Quantize.FASTOCTREE)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,8 @@ import torch
 from PIL import Image
 
 from pipelines.config import EvaluateConfig, ReportConfig
+from pipelines.engine import run_line
+from pipelines.project import Project
 from pipelines.report import charts
 from pipelines.report.words import headline_sentence, interval, model_name, percent, points
 from pipelines.stages.base import StageResult, Work
@@ -27,6 +30,7 @@ from pipelines.stages.report import ReportInputs, report
 from ssl_models import build_backbone
 from ssl_models.encoders import save_encoder
 from ssl_models.pictures.draw import GAP
+from tests.pipelines.conftest import SETTINGS
 from tests.pipelines.planted import CLASSES, LF_NAMES, Planted, write_run
 from weak_supervision.neighbors import build_graph
 from weaklight.contracts import ABSTAIN
@@ -420,6 +424,22 @@ def test_only_a_vision_transformer_shows_its_patches(made: Made, tmp_path: Path)
         assert picture.std() > 0
         rows = [int(r) for r in re.findall(r"item-(\d{4})", alt)]
         assert rows and set(made.planted.split[rows]) == {"unlabeled"}
+
+
+@pytest.mark.slow
+def test_a_real_run_with_a_vision_transformer(make_project: Callable[..., Path]) -> None:
+    settings = SETTINGS.replace("[pretrain]", '[pretrain]\nbackbone = "vit_tiny"')
+    project = Project.open(make_project(settings=settings))
+    run = run_line(project)
+    page = project.store.path("report", run.artifacts["report"], "report").read_text()
+    table = pd.read_parquet(project.store.path("ingest", run.artifacts["ingest"], "items"))
+    split = table.set_index("item_id")["split"]
+    for heading in ("What it takes for alike", "Where it looks", "Which parts are the same"):
+        found = pictures_after(page, heading)
+        ids = [item for alt, _ in found for item in re.findall(r"i\d{4}", alt)]
+        assert ids and set(split[ids]) == {"unlabeled"}
+    assert run_line(project).artifacts == run.artifacts
+    assert len(page.encode()) < 400_000
 
 
 # words and charts ---------------------------------------------------------------------------------

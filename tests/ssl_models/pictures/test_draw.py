@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ssl_models.pictures import contact_sheet, heat_overlay, matched_pair, png
-from ssl_models.pictures.draw import DIMMED, GAP, HEAT
+from ssl_models.pictures.draw import BETWEEN, DIMMED, GAP, HEAT
 from ssl_models.pictures.matching import Matches
 from weaklight.errors import DataError
 
@@ -56,7 +56,8 @@ def test_contact_sheet_lays_out_rows() -> None:
     sheet = contact_sheet(pictures, columns=2)
     assert sheet.shape == (2 * 3 + GAP, 2 * 5 + GAP, 3)
     assert sheet[0, 0, 0] == 10 and sheet[0, 5 + GAP, 0] == 20 and sheet[3 + GAP, 0, 0] == 30
-    assert (sheet[:3, 5 : 5 + GAP] == 255).all() and (sheet[3 + GAP :, 5 + GAP :] == 255).all()
+    assert (sheet[:3, 5 : 5 + GAP] == BETWEEN).all()
+    assert (sheet[3 + GAP :, 5 + GAP :] == BETWEEN).all()
     assert contact_sheet(pictures[:1], columns=4).shape == (3, 5, 3)
 
 
