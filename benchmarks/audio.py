@@ -62,7 +62,7 @@ def measure_audio(
     scratch
         Gets encoder and checkpoints; a run that was killed goes on from there.
     config
-        Of the training; the defaults were chosen on takes 10 to 19.
+        Of the training; chosen, if at all, on takes 10 and above, never on the held-out ones.
 
     Returns
     -------
