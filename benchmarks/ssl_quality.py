@@ -163,9 +163,9 @@ def _lightly(budget_s: float, threads: int) -> Row:
 
 
 def _audio(budget_s: float, threads: int) -> Row:
-    from benchmarks.audio import cpc_against_logmel
+    from benchmarks.audio import load_spoken_digits, measure_audio
 
-    return cpc_against_logmel(budget_s)
+    return measure_audio(load_spoken_digits(), Path(tempfile.mkdtemp(prefix="weaklight-audio-")))
 
 
 def _attention(budget_s: float, threads: int) -> Row:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_models.retrieval import nearest_rows
 from weaklight.errors import DataError
 
 __all__ = ["knn_predict_proba"]
-
-CHUNK_VALUES = 1 << 24  # similarities held at once: 64 MiB of float32
 
 
 def knn_predict_proba(
@@ -66,20 +65,12 @@ def knn_predict_proba(
     >>> knn_predict_proba(ref, np.array([0, 1]), np.array([[2.0, 0.1]]), 2).argmax()
     np.int64(0)
     """
-    reference, query = (
-        _unit_rows(features_ref, "features_ref"),
-        _unit_rows(features_query, "features_query"),
-    )
     labels = np.asarray(labels_ref)
-    if len(reference) == 0 or labels.shape != (len(reference),):
+    n_references = len(features_ref)
+    if n_references == 0 or labels.shape != (n_references,):
         raise DataError(
             "labels_ref must hold one label per reference and there must be at least one, but "
-            f"came {labels.shape} labels for {len(reference)} references"
-        )
-    if reference.shape[1] != query.shape[1]:
-        raise DataError(
-            f"references and queries must share d, but have {reference.shape[1]} and "
-            f"{query.shape[1]}; embed both with one encoder"
+            f"came {labels.shape} labels for {n_references} references"
         )
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= n_classes:
         raise DataError(
@@ -87,26 +78,9 @@ def knn_predict_proba(
         )
     if k < 1 or temperature <= 0:
         raise DataError(f"k must be >= 1 and temperature > 0, but are {k} and {temperature}")
-    k = min(k, len(reference))
-    one_hot = np.eye(n_classes, dtype=np.float32)[labels]  # (N, K)
-    out = np.empty((len(query), n_classes), np.float32)
-    step = max(1, CHUNK_VALUES // len(reference))
-    for start in range(0, len(query), step):
-        similarity = query[start : start + step] @ reference.T  # (chunk, N)
-        # A stable sort of the negated values: ties keep the order of the references.
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]  # (chunk, k)
-        top = np.take_along_axis(similarity, nearest, 1)
-        weight = np.exp((top - top[:, :1]) / temperature)  # minus the largest: no overflow
-        votes = np.einsum("qk,qkc->qc", weight, one_hot[nearest])
-        out[start : start + step] = votes / votes.sum(1, keepdims=True)
-    return out
-
-
-def _unit_rows(features: NDArray[np.floating], name: str) -> NDArray[np.float32]:
-    array = np.asarray(features, dtype=np.float32)
-    if array.ndim != 2:
-        raise DataError(f"{name} must be (n, d), but came with shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise DataError(f"{name} must be finite; leave rows that are not `present` out")
-    length = np.linalg.norm(array, axis=1, keepdims=True)
-    return np.asarray(array / np.maximum(length, 1e-12), np.float32)
+    nearest = nearest_rows(features_ref, features_query, k=min(k, n_references))
+    top = nearest.similarity  # (n, k)
+    weight = np.exp((top - top[:, :1]) / temperature)  # minus the largest: no overflow
+    said = labels[nearest.rows]  # (n, k)
+    votes = np.stack([(weight * (said == c)).sum(axis=1) for c in range(n_classes)], axis=1)
+    return np.asarray(votes / votes.sum(axis=1, keepdims=True), np.float32)

@@ -79,7 +79,7 @@ def suggest_settings(
     reasons |= {name: f"what {method} needs on small data." for name in own}
     return config, [
         *(f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()),
-        why_augment,
+        *([] if "augment" in own else [why_augment]),
     ]
 
 

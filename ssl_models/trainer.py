@@ -244,6 +244,7 @@ class _Trainer:
                 "step": self.step,
                 "loss": float(self.loss_sum) / since,
                 "lr": lr,
+                **{f"loss_{name}": float(part) for name, part in self.method.parts.items()},
                 **health.as_dict(),
                 "verdict": verdict(health),
             }

@@ -49,7 +49,6 @@ class DenoisingAutoencoder(Method):
             raise ConfigError(f"share must lie between 0 and 1, but is {share}")
         self.augment, self.share = Augment(geometry(augment)), share
         self.decoder = Decoder(encoder.dim, encoder.channels)
-        self.parts: dict[str, Tensor] = {}
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the clean images (B, C, H, W) and which pixels to destroy (B, 1, H, W) bool."""

@@ -16,12 +16,10 @@ from ssl_models.pictures.attention import (
 from ssl_models.pictures.draw import as_rgb, contact_sheet, heat_overlay, matched_pair, png
 from ssl_models.pictures.matching import Matches, match_patches
 from ssl_models.pictures.patch_pca import PatchPCA, patch_pca
-from ssl_models.pictures.retrieval import Nearest, nearest_rows
 from ssl_models.pictures.tokens import patch_tokens
 
 __all__ = [
     "Matches",
-    "Nearest",
     "PatchPCA",
     "as_rgb",
     "attention_maps",
@@ -32,7 +30,6 @@ __all__ = [
     "keep_mass",
     "match_patches",
     "matched_pair",
-    "nearest_rows",
     "patch_pca",
     "patch_tokens",
     "png",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_models.pictures.retrieval import unit_rows
+from ssl_models.retrieval import unit_rows
 from weaklight.errors import DataError
 
 __all__ = ["Matches", "match_patches"]

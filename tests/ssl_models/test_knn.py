@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ssl_models import knn
+from ssl_models import retrieval
 from ssl_models.knn import knn_predict_proba
 from weaklight.errors import DataError
 
@@ -37,7 +37,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     arguments = rng.normal(size=(40, 4)), rng.integers(0, 5, 40), rng.normal(size=(37, 4)), 5, 7
     whole = knn_predict_proba(*arguments)
-    monkeypatch.setattr(knn, "CHUNK_VALUES", 80)  # two queries a chunk
+    monkeypatch.setattr(retrieval, "CHUNK_VALUES", 80)  # two queries a chunk
     np.testing.assert_allclose(knn_predict_proba(*arguments), whole, atol=1e-6)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from ssl_models.pictures import nearest_rows, retrieval
+from ssl_models import retrieval
+from ssl_models.retrieval import nearest_rows
 from weaklight.errors import DataError
 
 
