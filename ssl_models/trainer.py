@@ -134,10 +134,27 @@ def _clip_each(parameters: Iterable[nn.Parameter], longest: float) -> None:
 class _Trainer:
     def __init__(self, pixels: PixelSource, config: TrainConfig, scratch: Path) -> None:
         check_pixels(pixels)
-        self.pixels, self.config, self.scratch = pixels, config, scratch
+        self.pixels = pixels
+        sample = sample_rows(pixels)
+        method = _build(config, pixels.shape)
+        for module in method.modules():  # the encoder, and a teacher where there is one
+            if isinstance(module, Backbone):
+                module.set_normalisation(*channel_statistics(sample))
+        data = {
+            "pixels": list(pixels.shape),
+            "sample": hashlib.sha256(sample.tobytes()).hexdigest(),
+        }
+        self._prepare(
+            method.to(memory_format=torch.channels_last), config, scratch, len(pixels), data
+        )
+
+    def _prepare(
+        self, method: Method, config: TrainConfig, scratch: Path, n: int, data: dict[str, Any]
+    ) -> None:
+        """Set up a run of ``method`` over ``n`` rows; ``data`` tells these from any others."""
+        self.config, self.scratch, self.n = config, scratch, n
         self.device = resolve_device(config.device)
         self.precision = resolve_precision(config.precision, self.device)
-        n = len(pixels)
         self.batch_size = min(config.batch_size, n)
         share = config.accumulate * world_size()
         if n < 2 * share or self.batch_size % share:
@@ -147,18 +164,9 @@ class _Trainer:
             )
         self.per_epoch = n // self.batch_size
         self.total_steps = config.steps or config.epochs * self.per_epoch
-        sample = sample_rows(pixels)
-        self.fingerprint = {
-            "config": config.as_dict(),
-            "pixels": list(pixels.shape),
-            "sample": hashlib.sha256(sample.tobytes()).hexdigest(),
-        }
-        self.method = _build(config, pixels.shape)
-        self.method.begin(n)
-        for module in self.method.modules():  # the encoder, and a teacher where there is one
-            if isinstance(module, Backbone):
-                module.set_normalisation(*channel_statistics(sample))
-        self.method.to(memory_format=torch.channels_last).to(self.device).train()
+        self.fingerprint = {"config": config.as_dict(), **data}
+        method.begin(n)  # before the move: it may make room for a bank
+        self.method = method.to(self.device).train()
         self.parallel = parallel(self.method, self.device)
         self.optimiser = _optimiser(self.method, config)
         self.store = CheckpointStore(scratch)
@@ -167,6 +175,10 @@ class _Trainer:
         self.loss_sum = torch.zeros((), device=self.device)  # since the last log; NaN stays in it
         self.last_loss = float("nan")
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def _batch(self, rows: NDArray[np.int64]) -> Any:
+        """Return what :meth:`Method.views` is given for these rows."""
+        return torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
 
     # One step ---------------------------------------------------------------------------------
 
@@ -183,12 +195,11 @@ class _Trainer:
         micro_batches = self._indices(step)
         embeddings = None
         for number, rows in enumerate(micro_batches):
-            images = torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
             generator = torch.Generator().manual_seed(
                 derive_seed(config.seed, "pretrain", step, number)
             )
             self.method.rows = torch.from_numpy(rows).to(self.device)
-            views = self.method.views(images, generator)
+            views = self.method.views(self._batch(rows), generator)
             with autocast(self.device, self.precision):
                 loss, embeddings = self.parallel(views)
             (loss / len(micro_batches)).backward()
@@ -212,7 +223,7 @@ class _Trainer:
         epoch, position = divmod(step, self.per_epoch)
         if self._order[0] != epoch:
             generator = numpy_generator(self.config.seed, "pretrain", "order", epoch)
-            self._order = epoch, generator.permutation(len(self.pixels))
+            self._order = epoch, generator.permutation(self.n)
         batch = self._order[1][position * self.batch_size :][: self.batch_size]
         shares = batch.reshape(self.config.accumulate, world_size(), -1)
         return shares[:, rank()]

@@ -59,6 +59,7 @@ class AudioCPC(nn.Module):
         speed: float = 1.15,
     ) -> None:
         super().__init__()
+        self.parts: dict[str, Tensor] = {}  # as of an image method
         shortest = encoder.reach + n_steps * encoder.hop
         if n_steps < 1 or n_anchors < 1 or speed < 1 or excerpt < shortest * speed:
             raise ConfigError(
@@ -76,9 +77,9 @@ class AudioCPC(nn.Module):
         """Samples that a clip must have: one frame and its whole future at the highest speed."""
         return int((self.encoder.reach + self.n_steps * self.encoder.hop) * self.speed) + 2
 
-    def views(self, clips: Tensor, generator: torch.Generator) -> AudioViews:
-        """Return an excerpt of each clip, from (B, 2, T, 1): padded waves, and 1 where they are."""
-        waves, lengths = clips[:, 0, :, 0], clips[:, 1, :, 0].sum(1).long()
+    def views(self, clips: tuple[Tensor, Tensor], generator: torch.Generator) -> AudioViews:
+        """Return an excerpt of each clip, from padded waves (B, T) and lengths (B,)."""
+        waves, lengths = clips
         uniforms = shared_rows(len(waves), 2 + self.n_anchors, generator).to(waves.device)
         rate = self.speed ** (2 * uniforms[:, 0] - 1)
         heard, lengths = excerpts(waves, lengths, rate, uniforms[:, 1], self.excerpt)

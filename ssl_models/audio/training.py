@@ -13,17 +13,17 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ssl_models.audio.clips import Clips, check_clips, pad
 from ssl_models.audio.cpc import AudioCPC
 from ssl_models.audio.encoder import AudioEncoder, save_audio_encoder
-from ssl_models.checkpoints import CheckpointStore, write_json, write_tensors
+from ssl_models.checkpoints import write_json, write_tensors
 from ssl_models.config import TrainConfig
-from ssl_models.distributed import barrier, parallel, rank, world_size
-from ssl_models.hardware import cpu_threads, resolve_device, resolve_precision
+from ssl_models.distributed import barrier, rank
+from ssl_models.hardware import cpu_threads
 from ssl_models.methods import Method
-from ssl_models.trainer import Progress, _optimiser, _Trainer
-from weaklight.errors import ConfigError
+from ssl_models.trainer import Progress, _Trainer
 from weaklight.seeds import derive_seed, preserve_global_rng
 
 __all__ = ["AudioConfig", "pretrain_audio"]
@@ -78,55 +78,25 @@ def pretrain_audio(
         return trainer.export(out)
 
 
-class _Strips:
-    """Clips as the trainer reads images: (n, T, 1, 2), a pixel wide; channel 1 marks the clip."""
-
-    def __init__(self, clips: Clips) -> None:
-        self.clips = clips
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        waves, lengths = pad([self.clips[row] for row in rows])
-        inside = torch.arange(waves.shape[1]) < lengths[:, None]
-        return torch.stack([waves, inside.float()], 2)[:, :, None].numpy()
-
-
 class _ClipTrainer(_Trainer):
     """The trainer's loop, checkpoints and history round clips instead of images."""
 
     def __init__(self, clips: Clips, config: AudioConfig, scratch: Path) -> None:
-        self.config, self.scratch = config, scratch
-        self.pixels = cast(Any, _Strips(clips))
-        self.device = resolve_device(config.device)
-        self.precision = resolve_precision(config.precision, self.device)
-        share = config.accumulate * world_size()
-        self.batch_size = min(config.batch_size, len(clips))
-        if len(clips) < 2 * share or self.batch_size % share:
-            raise ConfigError(
-                f"batch_size {self.batch_size} must divide by accumulate x processes = {share}; "
-                "change one of them"
-            )
-        self.per_epoch = len(clips) // self.batch_size
-        self.total_steps = config.steps or config.epochs * self.per_epoch
-        digest = hashlib.sha256()
-        for clip in clips:
-            digest.update(np.ascontiguousarray(clip).tobytes())
-        self.fingerprint = {"config": config.as_dict(), "clips": digest.hexdigest()}
         with preserve_global_rng():
             torch.manual_seed(derive_seed(config.seed, "pretrain", "weights"))
             encoder = AudioEncoder(width=config.width, context_dim=config.context_dim)
             method = AudioCPC(encoder, **config.method_options)
         check_clips(clips, method.shortest)
-        self.method = cast(Method, method.to(self.device).train())
-        self.parallel = parallel(method, self.device)
-        self.optimiser = _optimiser(self.method, config)
-        self.store = CheckpointStore(scratch)
-        self.step, self.history = 0, []
-        self.loss_sum = torch.zeros((), device=self.device)
-        self.last_loss = float("nan")
-        self._order = (-1, np.empty(0, np.int64))
+        self.clips = clips
+        digest = hashlib.sha256()
+        for clip in clips:
+            digest.update(np.ascontiguousarray(clip).tobytes())
+        data = {"clips": digest.hexdigest()}
+        self._prepare(cast(Method, method), config, scratch, len(clips), data)
+
+    def _batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        waves, lengths = pad([self.clips[row] for row in rows])
+        return waves.to(self.device), lengths.to(self.device)
 
     def export(self, out: Path) -> dict[str, Any]:
         """Write the encoder, the predictors and the history; return the metrics."""

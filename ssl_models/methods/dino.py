@@ -156,7 +156,7 @@ class DINO(Method):
         {
             "backbone": "vit_compact",
             "batch_size": 64,
-            "lr": 1e-3,
+            "lr": 2e-3,
             "weight_decay": 0.04,  # rising to 0.4, and gradients of at most 3: main_dino.py
             "weight_decay_end": 0.4,
             "clip_grad": 3.0,
