@@ -48,6 +48,9 @@ Row = dict[str, Any]
 def main() -> None:
     """Measure what is missing, then print everything."""
     args = _arguments()
+    if args.table:
+        print(_table(_done(args)))
+        return
     if args.row:
         print(json.dumps(measure(args.row, args.budget_s, args.threads)))
         return
@@ -342,6 +345,18 @@ def _done(args: argparse.Namespace) -> dict[str, Row]:
     return {row["row"]: row for row in rows if (row["budget_s"], row["threads"]) == wanted}
 
 
+def _table(done: dict[str, Row]) -> str:
+    """Return the methods' rows as Markdown, the best nearest neighbours first."""
+    columns = ("knn", "linear", "random_knn", "rankme_share", "std", "images_per_s", "epochs")
+    columns += ("parameters", "peak_mib", "backbone")
+    lines = ["| method | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
+    methods = {name: row["keys"] for name, row in done.items() if f"{name}_knn" in row["keys"]}
+    for name in sorted(methods, key=lambda name: -methods[name][f"{name}_knn"]):
+        cells = (str(methods[name][f"{name}_{column}"]) for column in columns)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def _arguments() -> argparse.Namespace:
     from ssl_models import METHODS
 
@@ -356,6 +371,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="where rows are appended")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--table", action="store_true", help="print the rows as Markdown instead")
     parser.add_argument("--row", choices=rows, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if unknown := sorted(set(args.methods) - set(rows)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from weaklight.errors import DataError
 
 __all__ = ["register"]
+
+WIDE = 300  # columns: no cell of the table of methods is wrapped
 
 ProjectOption = Annotated[Path, typer.Option(help="The project's folder.")]
 
@@ -108,8 +111,15 @@ def predict(
 
 def methods() -> None:
     """Print the SSL methods with their category, principle, cost and when to choose them."""
-    from ssl_models import METHODS
-    from weaklight.cli.show import table
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Column, Table
 
-    rows = [[name, m.category, m.principle, m.cost, m.when] for name, m in sorted(METHODS.items())]
-    typer.echo(table(["method", "category", "principle", "cost", "choose it when"], rows))
+    from ssl_models import METHODS
+
+    name_column = Column("method", no_wrap=True)
+    shown = Table(name_column, "category", "principle", "cost", "choose it when", box=SIMPLE_HEAD)
+    for name, m in sorted(METHODS.items(), key=lambda named: (named[1].category, named[0])):
+        shown.add_row(name, m.category, m.principle, m.cost, m.when)
+    # A terminal wraps the cells to its width; a file or a pipe gets one line a method.
+    Console(width=None if sys.stdout.isatty() else WIDE).print(shown)
