@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssl_models.vit import Block, LayerScale, SwiGLU, VisionTransformer, resized_positions
 from weaklight.errors import ConfigError
@@ -42,14 +42,15 @@ def timm_arguments(vit: VisionTransformer, height: int, width: int) -> dict[str,
     Raises
     ------
     ConfigError
-        If the transformer has SwiGLU layers, which timm takes as a class, not as a name.
+        If the transformer has SwiGLU layers or a convolutional stem, which timm's has not or takes
+        as a class, not as a name.
     """
     block = vit.blocks[0]
     assert isinstance(block, Block)
-    if isinstance(block.ffn, SwiGLU):
+    if isinstance(block.ffn, SwiGLU) or not isinstance(vit.project, nn.Conv2d):
         raise ConfigError(
-            "timm's weights are written for transformers with an MLP, but this one has SwiGLU; "
-            "export it as torch_export or onnx"
+            "timm's names are for transformers with an MLP and patches cut by one convolution, but "
+            "this one has SwiGLU or a convolutional stem; export it as torch_export or onnx"
         )
     rows, columns = vit.grid(height, width)
     return {

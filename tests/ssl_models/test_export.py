@@ -95,6 +95,12 @@ def test_our_transformer_loads_into_timm_and_back(tmp_path: Path, height: int, w
         torch.testing.assert_close(again.body(images), load_encoder(folder).body(images))
 
 
+def test_a_convolutional_stem_has_no_names_in_timm(tmp_path: Path) -> None:
+    folder = encoder(tmp_path / "encoder", "vit_compact", 1, 32)
+    with pytest.raises(ConfigError, match="convolutional stem"):
+        export_backbone(folder, tmp_path / "vit.safetensors", "timm")
+
+
 def test_timm_backbones_keep_their_names(tmp_path: Path) -> None:
     pytest.importorskip("timm")
     folder = encoder(tmp_path / "encoder", "timm:mobilenetv3_small_050", 1, 32)
