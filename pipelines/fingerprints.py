@@ -1,4 +1,4 @@
-"""Digests of what a stage reads besides its inputs: the source, the LF files, the human labels.
+"""Digests of what a stage reads besides its inputs: the source, LF files, human labels, weights.
 
 Each returns a small dict that becomes part of the stage's key and of its manifest. They must be
 quick: they run on every plan, also when everything is cached.
@@ -17,7 +17,10 @@ from pipelines.readers import find_source
 from pipelines.reviews import ReviewStore
 from pipelines.store import digest_json, write_atomically
 
-__all__ = ["human_labels", "lf_files", "source"]
+__all__ = ["human_labels", "lf_files", "source", "starting_weights"]
+
+# Weights that a library keeps are known by their name; see ssl_models.public_weights.
+_NAMED = ("torchvision:", "timm:")
 
 
 def source(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
@@ -58,3 +61,12 @@ def lf_files(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
 def human_labels(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
     """Digest of the current human label of every item."""
     return {"human": ReviewStore(project.state / "reviews.sqlite").digest()}
+
+
+def starting_weights(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
+    """Digest the file that ``[pretrain] init`` names; nothing where it names none."""
+    init = project.config.pretrain.init
+    if init is None or init.startswith(_NAMED) or not (project.root / init).is_file():
+        return {}
+    with (project.root / init).open("rb") as opened:
+        return {"init": hashlib.file_digest(opened, "sha256").hexdigest()}

@@ -58,6 +58,7 @@ STAGES: tuple[StageSpec, ...] = (
         "pipelines.stages.pretrain:pretrain",
         {"items": "ingest.items", "pixels": "ingest.pixels"},
         "pretrain",
+        fingerprint="starting_weights",
         uses_classes=False,
     ),
     StageSpec(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.cron import last_due
+from pipelines.fingerprints import starting_weights
 from pipelines.project import Project
 from pipelines.store import digest_json, write_atomically
 
@@ -32,10 +33,10 @@ class Pin:
 
 
 def settings_digest(project: Project) -> str:
-    """Digest what, when changed, trains the encoder anew: all of ``[pretrain]`` but ``refresh``."""
+    """Digest what trains the encoder anew when it changes: ``[pretrain]``, first weights, seed."""
     section = project.config.pretrain.model_dump(mode="json")
     kept = {k: v for k, v in section.items() if k not in NOT_LEARNED_FROM}
-    return digest_json([kept, project.config.seed])
+    return digest_json([kept, project.config.seed, starting_weights(project, {})])
 
 
 def read_pin(project: Project) -> Pin | None:

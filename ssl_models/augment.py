@@ -138,7 +138,7 @@ class Augment:
         Parameters
         ----------
         images
-            (B, C, H, W) uint8, C = 1 or 3: this process's share of the batch.
+            (B, C, H, W) uint8: this process's share of the batch.
         generator
             A CPU generator in the same state in every process.
         n_views
@@ -151,9 +151,9 @@ class Augment:
         -------
         (V * B, C, h, w) float32 in 0..1; the first B rows are the first view.
         """
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        if images.dtype != torch.uint8 or images.ndim != 4:
             raise DataError(
-                "images must be (B, C, H, W) uint8 with 1 or 3 channels, but came as "
+                "images must be (B, C, H, W) uint8, but came as "
                 f"{tuple(images.shape)} {images.dtype}"
             )
         table = torch.cat(
@@ -205,7 +205,7 @@ class Augment:
         gray = uniforms.take() < config.gray
         if config.jitter == 0 and config.gray == 0:
             return x
-        if x.shape[1] == 1:
+        if x.shape[1] != 3:  # hue, saturation and gray are of RGB alone
             mean = x.mean((1, 2, 3))
             bias = (1 - contrast) * brightness * mean
             x = x * (brightness * contrast).view(-1, 1, 1, 1) + bias.view(-1, 1, 1, 1)

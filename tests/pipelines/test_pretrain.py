@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 
 from pipelines.config import PretrainConfig
+from pipelines.fingerprints import starting_weights
+from pipelines.pin import settings_digest
 from pipelines.pixels import write_pixels
+from pipelines.project import Project
 from pipelines.stages.base import Work
 from pipelines.stages.pretrain import PretrainInputs, pretrain, training_settings
 from ssl_models import METHODS, build_backbone
@@ -66,3 +69,15 @@ def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
 def test_without_unlabelled_images_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split column"):
         pretrain(inputs(tmp_path, 20, "test"), PretrainConfig(steps=1), work(tmp_path))
+
+
+def test_other_weights_to_start_from_train_anew(tmp_path: Path) -> None:
+    settings = 'classes = ["a", "b"]\n[items]\nsource = "x"\n[pretrain]\ninit = "{}"\n'
+    found = []
+    for init, content in (("w.pth", b"1"), ("w.pth", b"2"), ("torchvision:resnet18", b"")):
+        (tmp_path / "w.pth").write_bytes(content)
+        (tmp_path / "weaklight.toml").write_text(settings.format(init))
+        project = Project.open(tmp_path)
+        found.append((starting_weights(project, {}), settings_digest(project)))
+    assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
+    assert found[2][0] == {}

@@ -272,3 +272,14 @@ def test_wrong_settings_are_named(wrong: dict[str, object]) -> None:
 def test_float_images_are_refused() -> None:
     with pytest.raises(DataError, match="uint8"):
         Augment(AugmentConfig())(torch.rand(2, 3, 8, 8), generator=generator())
+
+
+def test_five_channels_keep_their_proportions() -> None:
+    """Of colour only brightness and contrast are left: each channel is one line of the same map."""
+    config = AugmentConfig(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0.0, jitter=1.0)
+    levels = torch.tensor([60, 80, 100, 120, 140], dtype=torch.uint8)
+    images = levels.view(1, 5, 1, 1).expand(4, 5, 8, 8).contiguous()
+    views = Augment(config)(images, generator=torch.Generator().manual_seed(0))
+    steps = views.mean((2, 3)).diff(dim=1)  # (4, 4): equal steps stay equal
+    torch.testing.assert_close(steps, steps[:, :1].expand(-1, 4), rtol=1e-3, atol=1e-5)
+    assert steps[:, 0].unique().numel() == 4  # by a draw of each image's own

@@ -26,6 +26,7 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 
 # [pretrain]
 # method = "simclr"             # see `weaklight methods`
+# init = "resnet18.pth"         # public weights to start from; see docs/encoders.md
 # device = "auto"               # auto, cpu or cuda
 # devices = 1                   # more than one launches torchrun
 # refresh = "manual"            # manual, growth:0.25 or a cron line
