@@ -8,12 +8,14 @@ from torch.nn import functional as F
 
 from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
+from ssl_models.distributed import mean_over_processes
 from ssl_models.methods.base import Method, register_method
 from ssl_models.patches import LAYOUT_SETTINGS, colours, cut, geometry
 from weaklight.errors import ConfigError
 
 __all__ = ["CPC", "RowContext", "info_nce"]
 
+MOMENTUM = 0.1  # of the batch norms' statistics, as torch's own
 FIRST_STEP = 2  # rows below: the next row shares half of its pixels with this one
 
 
@@ -24,9 +26,9 @@ class CPC(Method):
     Parameters
     ----------
     encoder
-        g_enc, yields h, one row a patch. Its batch norm, if any, is set by the first batch and
-        then frozen: statistics over the patches of one image would tell them from others without
-        looking (Henaff et al. 2020, arXiv:1905.09272, appendix A).
+        g_enc, yields h, one row a patch. Its batch norm, if any, normalises by earlier batches and
+        not by the current one, whose statistics would tell the patches of an image from others
+        without looking (Henaff et al. 2020, arXiv:1905.09272, appendix A).
     augment
         How the image is cropped and flipped before it is cut, and how each patch is recoloured
         after it: brightness and tint, which the patches of an image share, would tell them from
@@ -57,9 +59,12 @@ class CPC(Method):
         self.predictors = nn.ModuleList(  # W_k, one linear map for each number of rows below
             nn.Linear(latent_dim, latent_dim, bias=False) for _ in range(FIRST_STEP, grid)
         )
+        self._seen: list[tuple[nn.BatchNorm2d, Tensor, Tensor]] = []  # statistics of this step
+        for norm in self._norms():
+            norm.register_forward_pre_hook(self._notice)
 
     def train(self, mode: bool = True) -> CPC:
-        """Set the mode of all but the encoder's batch norm, which never trains."""
+        """Set the mode of all but the encoder's batch norm, which never sees its own batch."""
         super().train(mode)
         for norm in self._norms():
             norm.eval()
@@ -67,6 +72,22 @@ class CPC(Method):
 
     def _norms(self) -> list[nn.BatchNorm2d]:
         return [m for m in self.encoder.modules() if isinstance(m, nn.BatchNorm2d)]
+
+    @torch.no_grad()
+    def _notice(self, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if self.training and not norm.training:
+            variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
+            assert isinstance(norm, nn.BatchNorm2d)
+            self._seen.append((norm, mean_over_processes(mean), mean_over_processes(variance)))
+
+    @torch.no_grad()
+    def after_step(self, step: int, total_steps: int) -> None:
+        """Move the batch norms towards what they saw, for the steps to come."""
+        for norm, mean, variance in self._seen:
+            assert norm.running_mean is not None and norm.running_var is not None
+            norm.running_mean.lerp_(mean, MOMENTUM)
+            norm.running_var.lerp_(variance, MOMENTUM)
+        self._seen.clear()
 
     @torch.no_grad()
     def _set_norms(self, patches: Tensor) -> None:

@@ -12,7 +12,7 @@ from ssl_models.backbones import Backbone
 from ssl_models.distributed import shared_rows
 from ssl_models.masks import N_DRAWS, block_masks
 from ssl_models.methods.base import register_method
-from ssl_models.methods.dino import DINO, Center, DINOViews, distillation_loss
+from ssl_models.methods.dino import DINO, TRANSFORMER_SETTINGS, Center, DINOViews, distillation_loss
 from ssl_models.vit import VisionTransformer, transformer_of
 
 __all__ = ["IBOT", "IBOTViews", "patch_loss"]
@@ -46,6 +46,7 @@ class IBOT(DINO):
     principle = "DINO, and say what the teacher sees where the student's patches are masked"
     cost = "DINO's, and the head on every masked patch; needs a vision transformer"
     when = "features of places and not only of whole images: matching, segmentation"
+    settings = TRANSFORMER_SETTINGS
 
     def __init__(
         self,

@@ -207,7 +207,7 @@ def test_fewer_images_than_a_batch_and_constant_images(tmp_path: Path) -> None:
     ("images", "error"),
     [
         (np.zeros((1, 16, 16, 1), np.uint8), ConfigError),
-        (np.zeros((4, 16, 16, 2), np.uint8), DataError),
+        (np.zeros((4, 16, 16), np.uint8), DataError),
         (np.zeros((4, 16, 16, 1), np.float32), DataError),
     ],
 )
