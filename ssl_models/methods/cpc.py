@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -44,7 +46,7 @@ class CPC(Method):
     principle = "from the rows above, pick the patch that comes below out of all patches"
     cost = "25 patches of a third side an image: 2.5 encoder passes of pixels, (25 B)^2 logits"
     when = "sequences and images with a spatial order; not below 24 px"
-    settings = LAYOUT_SETTINGS
+    settings = MappingProxyType({**LAYOUT_SETTINGS, "batch_size": 64})  # (25 B)^2 logits
 
     def __init__(
         self, encoder: Backbone, augment: AugmentConfig, *, grid: int = 5, latent_dim: int = 64
