@@ -127,6 +127,20 @@ class Project:
         write_atomically(path, (json.dumps(asdict(record), indent=1) + "\n").encode())
         return path
 
+    def is_locked(self) -> bool:
+        """Return whether the process that took the project's lock last is still alive.
+
+        Only its number is read: to try the lock would turn away a run that starts just then.
+        """
+        try:
+            holder = int((self.state / "lock").read_text(encoding="utf-8"))
+            os.kill(holder, 0)
+        except PermissionError:  # alive, and another user's
+            return True
+        except (FileNotFoundError, ValueError, ProcessLookupError):
+            return False
+        return True
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the project's lock; the kernel frees it when the process ends, however it ends.

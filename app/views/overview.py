@@ -41,14 +41,16 @@ def page() -> None:
 
 def _unfinished() -> None:
     """Say so when the newest run is still going or went wrong."""
-    newest = state.project().latest_run(status=None)
+    project = state.project()
+    newest = project.latest_run(status=None)
     if newest is None or newest.status == "done":
         return
     reached = newest.stages[-1].name if newest.stages else "the start"
-    if newest.status == "running":
+    if newest.status == "running" and project.is_locked():
         st.info(f"A run is going on; it has finished {reached}. Below is the last finished run.")
         return
-    text = f"The newest run {newest.run_id} was {newest.status} after {reached}."
+    end = "failed" if newest.status == "failed" else "was interrupted"
+    text = f"The newest run {newest.run_id} {end} after {reached}."
     st.warning(f"{text} Run `weaklight run` again: it goes on where it stopped.")
     if newest.error:
         st.code(newest.error, language=None)

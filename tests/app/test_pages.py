@@ -80,8 +80,18 @@ def test_overview_tells_of_a_failed_run_and_of_reviews_it_does_not_know(open_pag
     shapes.save_run(record)
     store.record(ReviewEvent("s001", "ada", "relabel", new="cross"))
     page = open_page("overview")
-    assert "was failed" in page.warning[0].value and page.code[0].value == "disk"
+    assert "Z-1 failed after the start" in page.warning[0].value and page.code[0].value == "disk"
     assert "some since this run" in text_of(page)
+
+
+def test_overview_knows_a_killed_run_from_one_that_is_going_on(open_page, shapes):
+    shapes.save_run(RunRecord("20270101T000000000Z-1", "2027", 0, "here", {}))
+    with shapes.locked():
+        assert "A run is going on" in open_page("overview").info[0].value
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    (shapes.state / "lock").write_text(str(child.pid))  # what a killed run leaves
+    assert "was interrupted after the start" in open_page("overview").warning[0].value
 
 
 def test_functions_page_lists_them_and_drills_into_the_chosen_one(open_page):
