@@ -5,6 +5,8 @@ Try it: ``print(verdict(measure(embeddings, n_views=2)))``.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import torch
@@ -13,11 +15,13 @@ from torch.nn import functional as F
 
 from weaklight.errors import DataError
 
-__all__ = ["Health", "measure", "verdict"]
+__all__ = ["Health", "measure", "measure_assignments", "verdict"]
 
 COLLAPSED_STD = 0.1  # healthy embeddings: 0.3 (after a ReLU, all in one octant) to 1
 COLLAPSED_RANK_SHARE = 0.05
 UNMATCHED_ALIGNMENT = 0.9  # two views of one image are almost as far apart as strangers
+COLLAPSED_PROTOTYPES = 1.5
+SILENT_TEACHER = 0.999
 MAX_ROWS = 1024  # enough for a stable rank; the SVD stays under 0.1 s
 
 
@@ -97,12 +101,62 @@ def measure(embeddings: Tensor, n_views: int = 1) -> Health:
     )
 
 
-def verdict(health: Health) -> str:
-    """Return one plain sentence on what the numbers mean and, where needed, what to change."""
+@torch.no_grad()
+def measure_assignments(assignments: Tensor) -> dict[str, Tensor]:
+    """Return how a teacher or a clustering uses its prototypes.
+
+    Parameters
+    ----------
+    assignments
+        (N, K) probabilities of N rows over K prototypes.
+
+    Returns
+    -------
+    ``teacher_entropy``: mean entropy of a row over ln K; 0 is certain, 1 says nothing.
+    ``prototypes_used``: exp of the entropy of the mean row; 1 when all rows choose one prototype,
+    K when all are chosen equally often. Scalars on the device of the input.
+
+    Notes
+    -----
+    The two ways in which self-distillation collapses, which sharpening and centering prevent (Caron
+    et al. 2021, arXiv:2104.14294, section 5.3).
+    """
+    mean = assignments.mean(0)
+    return {
+        "teacher_entropy": _entropy(assignments).mean() / math.log(assignments.shape[1]),
+        "prototypes_used": _entropy(mean).exp(),
+    }
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    entropy: Tensor = torch.special.entr(probabilities.float()).sum(-1)
+    return entropy
+
+
+def verdict(health: Health, signals: Mapping[str, float] | None = None) -> str:
+    """Return one plain sentence on what the numbers mean and, where needed, what to change.
+
+    Parameters
+    ----------
+    signals
+        What the method says of itself; see :func:`measure_assignments`.
+    """
+    signals = signals or {}
     if health.std < COLLAPSED_STD:
         return (
             f"Collapsed: all images get nearly the same features (spread {health.std:.2f} of 1). "
             "Lower lr by 3 to 10 times, raise batch_size, and check that images are not constant."
+        )
+    if signals.get("prototypes_used", math.inf) < COLLAPSED_PROTOTYPES:
+        return (
+            "Collapsed to one prototype: the teacher gives all images the same answer. Raise the "
+            "teacher temperature, lower lr, or let the center follow faster."
+        )
+    if signals.get("teacher_entropy", 0.0) > SILENT_TEACHER:
+        return (
+            "Not learning: the teacher finds all prototypes equally likely for every image "
+            f"(entropy {signals['teacher_entropy']:.3f} of 1). Lower the teacher temperature or "
+            "train longer."
         )
     if health.rank_share < COLLAPSED_RANK_SHARE:
         return (

@@ -250,14 +250,15 @@ class _Trainer:
         everyone = torch.cat([gather(view.detach()) for view in embeddings.chunk(n_views)])
         since = self.step - (self.history[-1]["step"] if self.history else 0)
         health = measure(everyone, n_views)
+        signals = {name: float(value) for name, value in self.method.signals.items()}
         self.history.append(
             {
                 "step": self.step,
                 "loss": float(self.loss_sum) / since,
                 "lr": lr,
-                **{f"loss_{name}": float(part) for name, part in self.method.parts.items()},
+                **signals,
                 **health.as_dict(),
-                "verdict": verdict(health),
+                "verdict": verdict(health, signals),
             }
         )
         self.loss_sum.zero_()

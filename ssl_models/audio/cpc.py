@@ -59,7 +59,7 @@ class AudioCPC(nn.Module):
         speed: float = 1.15,
     ) -> None:
         super().__init__()
-        self.parts: dict[str, Tensor] = {}  # as of an image method
+        self.signals: dict[str, Tensor] = {}  # as of an image method
         shortest = encoder.reach + n_steps * encoder.hop
         if n_steps < 1 or n_anchors < 1 or speed < 1 or excerpt < shortest * speed:
             raise ConfigError(

@@ -37,8 +37,8 @@ class Method(nn.Module, ABC):
         (B,) int64: which images of the data set the current batch holds; set by the trainer.
     category, principle, cost, when
         The line this method gets in ``weaklight methods``.
-    parts
-        Shares of the last loss by name, scalars, for the history; empty where it has none.
+    signals
+        Scalars of the last step by name, for the history: terms of a loss, use of prototypes.
     settings
         Fields of ``TrainConfig`` that this method needs other than most do, for small data.
     """
@@ -53,7 +53,7 @@ class Method(nn.Module, ABC):
     def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:
         super().__init__()
         self.encoder = encoder
-        self.parts: dict[str, Tensor] = {}
+        self.signals: dict[str, Tensor] = {}
 
     def begin(self, n_images: int) -> None:
         """Prepare for a run over ``n_images`` images, for instance make room for a bank."""

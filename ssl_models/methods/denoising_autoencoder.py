@@ -32,8 +32,9 @@ class DenoisingAutoencoder(Method):
 
     Attributes
     ----------
-    parts
-        The loss of the last step on destroyed (``corrupted``) and on untouched (``clean``) pixels.
+    signals
+        ``loss_corrupted`` and ``loss_clean``: the loss of the last step on destroyed and on
+        untouched pixels.
         Where clean is as bad as corrupted, h is too small to hold the image at all.
     """
 
@@ -68,9 +69,9 @@ class DenoisingAutoencoder(Method):
         size = clean.shape[-2], clean.shape[-1]
         error = (self.decoder(h, size) - target).square().mean(1, keepdim=True)  # (B, 1, H, W)
         lost = error.detach()
-        self.parts = {
-            "corrupted": (lost * destroyed).sum() / destroyed.sum(),
-            "clean": (lost * ~destroyed).sum() / (~destroyed).sum(),
+        self.signals = {
+            "loss_corrupted": (lost * destroyed).sum() / destroyed.sum(),
+            "loss_clean": (lost * ~destroyed).sum() / (~destroyed).sum(),
         }
         return error.mean(), h
 

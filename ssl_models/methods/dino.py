@@ -14,6 +14,7 @@ from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm, mean_over_processes, shared_rows
 from ssl_models.ema import cosine_momentum, follow, frozen_copy
 from ssl_models.methods.base import Method, register_method
+from ssl_models.monitor import measure_assignments
 from ssl_models.multicrop import MultiCrop
 from ssl_models.vit import VisionTransformer
 from weaklight.errors import ConfigError
@@ -223,6 +224,7 @@ class DINO(Method):
             teacher = self.teacher_head(self.teacher_body(large))  # (2B, K)
             targets = ((teacher - self.center.value) / self.teacher_temperature).softmax(-1)
             self.center.add(teacher)
+        self.signals = measure_assignments(targets)
         n = len(large) // 2
         loss = distillation_loss(
             targets.unflatten(0, (2, n)), student.unflatten(0, (-1, n)), self.student_temperature

@@ -13,6 +13,7 @@ from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm, rank, world_size
 from ssl_models.memory import Queue
 from ssl_models.methods.base import Method, register_method
+from ssl_models.monitor import measure_assignments
 from ssl_models.sinkhorn import sinkhorn_knopp
 
 __all__ = ["SwAV", "swapped_prediction"]
@@ -116,6 +117,7 @@ class SwAV(Method):
                 self._codes(*pair)
                 for pair in zip(scores, z.chunk(len(scores)), self.queues, strict=False)
             ]
+            self.signals = measure_assignments(torch.cat(codes))
             return swapped_prediction(list(scores), codes, self.temperature), h
 
     @torch.no_grad()

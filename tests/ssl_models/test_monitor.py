@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ssl_models.monitor import measure, verdict
+from ssl_models.monitor import measure, measure_assignments, verdict
 from weaklight.errors import DataError
 
 
@@ -69,3 +69,20 @@ def test_scale_of_a_row_does_not_matter() -> None:
 def test_views_must_share_out_the_rows() -> None:
     with pytest.raises(DataError, match="V = 2"):
         measure(normal(5, 4), n_views=2)
+
+
+def test_use_of_prototypes_by_hand() -> None:
+    """Two certain rows on two of four prototypes; then rows that say nothing."""
+    certain = measure_assignments(torch.eye(4)[[0, 1]])
+    assert float(certain["teacher_entropy"]) == 0
+    assert float(certain["prototypes_used"]) == pytest.approx(2)
+    silent = measure_assignments(torch.full((3, 4), 0.25))
+    assert float(silent["teacher_entropy"]) == pytest.approx(1)
+    assert float(silent["prototypes_used"]) == pytest.approx(4)
+
+
+def test_a_teacher_that_gives_one_answer_or_none_is_found() -> None:
+    health = measure(normal(64, 16))
+    assert verdict(health, {"prototypes_used": 1.0}).startswith("Collapsed to one prototype")
+    assert verdict(health, {"teacher_entropy": 1.0}).startswith("Not learning")
+    assert verdict(health, {"teacher_entropy": 0.9, "prototypes_used": 40}).startswith("Healthy")
