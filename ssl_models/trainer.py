@@ -87,13 +87,7 @@ def pretrain(
     arguments; the first one writes.
     """
     with cpu_threads(config.threads):
-        trainer = _Trainer(pixels, config, scratch)
-        trainer.resume()
-        while trainer.step < trainer.total_steps:
-            trainer.train_step()
-            if progress is not None:
-                progress(trainer.step, trainer.total_steps, f"loss {trainer.last_loss:.3f}")
-        return trainer.export(out)
+        return _Trainer(pixels, config, scratch).run(out, progress)
 
 
 def _build(config: TrainConfig, shape: tuple[int, ...]) -> Method:
@@ -179,6 +173,15 @@ class _Trainer:
     def _batch(self, rows: NDArray[np.int64]) -> Any:
         """Return what :meth:`Method.views` is given for these rows."""
         return torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
+
+    def run(self, out: Path, progress: Progress | None) -> dict[str, Any]:
+        """Go on to the last step, write the encoder and return the metrics."""
+        self.resume()
+        while self.step < self.total_steps:
+            self.train_step()
+            if progress is not None:
+                progress(self.step, self.total_steps, f"loss {self.last_loss:.3f}")
+        return self.export(out)
 
     # One step ---------------------------------------------------------------------------------
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from labeling_functions import analyse
 from pipelines.config import EvaluateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
-from pipelines.stages.judged import GOLD_SPLITS, Judged, Step, label_steps
+from pipelines.stages.judged import GOLD_SPLITS, EvaluateInputs, Judged, Step, label_steps
 from weak_supervision.evaluation import (
     CrossoverPoint,
     accuracy,
@@ -39,22 +38,6 @@ from weaklight.intervals import Proportion
 __all__ = ["EvaluateInputs", "evaluate"]
 
 _OF_SPLIT = {"accuracy": "accuracy", "gold_n": "n", "low": "low", "high": "high"}
-
-
-@dataclass(frozen=True)
-class EvaluateInputs:
-    """Every upstream output that is judged, and the gold to judge it by."""
-
-    items: Path
-    pixels: Path
-    gold_dev: Path
-    gold_test: Path
-    features: Path
-    present: Path
-    votes: Path
-    lfs: Path
-    posteriors: Path
-    probabilities: Path
 
 
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> StageResult:

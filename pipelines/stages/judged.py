@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,14 @@ from weak_supervision.label_models import hard_labels
 from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN, ClassSet
 
-__all__ = ["GOLD_SPLITS", "Judged", "JudgedFiles", "Step", "label_steps"]
+__all__ = ["GOLD_SPLITS", "EvaluateInputs", "Judged", "Step", "label_steps"]
 
 GOLD_SPLITS = ("dev", "test")
 
 
-class JudgedFiles(Protocol):
-    """The files that are judged; the fields of ``EvaluateInputs``."""
+@dataclass(frozen=True)
+class EvaluateInputs:
+    """Every upstream output that is judged, and the gold to judge it by."""
 
     items: Path
     pixels: Path
@@ -57,7 +58,7 @@ class Step:
 class Judged:
     """The artifacts of a run, read when asked for; every array is row-aligned with the items."""
 
-    files: JudgedFiles
+    files: EvaluateInputs
     classes: tuple[str, ...]
     class_sets: tuple[ClassSet, ...] = ()
 

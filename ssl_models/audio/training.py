@@ -69,13 +69,7 @@ def pretrain_audio(
         If a clip is shorter than one frame and the frames after it that are predicted.
     """
     with cpu_threads(config.threads):
-        trainer = _ClipTrainer(clips, config, scratch)
-        trainer.resume()
-        while trainer.step < trainer.total_steps:
-            trainer.train_step()
-            if progress is not None:
-                progress(trainer.step, trainer.total_steps, f"loss {trainer.last_loss:.3f}")
-        return trainer.export(out)
+        return _ClipTrainer(clips, config, scratch).run(out, progress)
 
 
 class _ClipTrainer(_Trainer):
