@@ -39,7 +39,7 @@ from benchmarks.machine import describe
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path("ssl_quality.jsonl")
 K = 20
-PROBE_STEPS = (10, 30)  # the speed is that of the steps between
+PROBE_STEPS = (5, 15)  # the speed is that of the steps between
 
 Row = dict[str, Any]
 
