@@ -10,6 +10,7 @@ Try it: ``next(iter(loader(recipe("simclr", body, 512, 32), pixels, 64)))``.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
@@ -47,7 +48,7 @@ N_SMALL = 4  # small crops of DINO, as many as ours
 MOMENTUM = 0.99
 
 
-class Recipe(nn.Module):
+class Recipe(nn.Module, ABC):
     """A method: what a worker does to an image, the loss of a batch and what follows a step."""
 
     transform: Callable[[Image.Image], list[Tensor]]
@@ -56,9 +57,9 @@ class Recipe(nn.Module):
         super().__init__()
         self.student = nn.Sequential(body, head)
 
+    @abstractmethod
     def forward(self, views: list[Tensor]) -> Tensor:
         """Return the loss of views (B, C, H, W) each."""
-        raise NotImplementedError
 
     def before_step(self) -> None:
         """Move a teacher, where there is one."""

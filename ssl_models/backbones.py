@@ -93,10 +93,14 @@ class Backbone(nn.Module):
         floor = 1e-3 * float(spread.mean())
         self.feature_scale.copy_(torch.where(spread > floor, spread, torch.ones_like(spread)))
 
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return what the body takes, from (B, C, H, W) float images in 0..1."""
+        x = (images - self.mean) / self.std
+        return x.contiguous(memory_format=torch.channels_last)
+
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, dim) features of (B, C, H, W) float images in 0..1."""
-        x = (images - self.mean) / self.std
-        features: Tensor = self.body(x.contiguous(memory_format=torch.channels_last))
+        features: Tensor = self.body(self.normalised(images))
         return (features - self.feature_mean) / self.feature_scale
 
 

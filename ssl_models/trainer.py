@@ -253,7 +253,7 @@ class _Trainer:
         everyone = torch.cat([gather(view.detach()) for view in embeddings.chunk(n_views)])
         since = self.step - (self.history[-1]["step"] if self.history else 0)
         health = measure(everyone, n_views)
-        signals = {name: float(value) for name, value in self.method.signals.items()}
+        signals = {name: float(value) for name, value in self.method.signals().items()}
         self.history.append(
             {
                 "step": self.step,
@@ -294,22 +294,9 @@ class _Trainer:
 
     def export(self, out: Path) -> dict[str, Any]:
         """Write the encoder, the heads and the history; return the metrics."""
-        config, (_, height, width, channels) = self.config, self.pixels.shape
         last = self.history[-1]
         if rank() == 0:
-            encoder = self.method.encoder
-            features = embed(encoder, sample_rows(self.pixels), device=self.config.device)
-            encoder.standardise_features(torch.from_numpy(features).to(self.device))
-            save_encoder(
-                encoder,
-                out,
-                {
-                    "backbone": config.backbone,
-                    "width": config.width,
-                    "image_size": [height, width],
-                    "channels": channels,
-                },
-            )
+            self._write_encoder(out)
             heads = {
                 name: t
                 for name, t in self.method.state_dict().items()
@@ -329,3 +316,15 @@ class _Trainer:
             "dim": self.method.encoder.dim,
             "parameters": sum(p.numel() for p in self.method.encoder.parameters()),
         }
+
+    def _write_encoder(self, out: Path) -> None:
+        encoder, (_, height, width, channels) = self.method.encoder, self.pixels.shape
+        features = embed(encoder, sample_rows(self.pixels), device=self.config.device)
+        encoder.standardise_features(torch.from_numpy(features).to(self.device))
+        description = {
+            "backbone": self.config.backbone,
+            "width": self.config.width,
+            "image_size": [height, width],
+            "channels": channels,
+        }
+        save_encoder(encoder, out, description)

@@ -59,7 +59,6 @@ class AudioCPC(nn.Module):
         speed: float = 1.15,
     ) -> None:
         super().__init__()
-        self.signals: dict[str, Tensor] = {}  # as of an image method
         shortest = encoder.reach + n_steps * encoder.hop
         if n_steps < 1 or n_anchors < 1 or speed < 1 or excerpt < shortest * speed:
             raise ConfigError(
@@ -100,6 +99,10 @@ class AudioCPC(nn.Module):
 
     def begin(self, n_clips: int) -> None:
         """Prepare for a run: nothing to do."""
+
+    def signals(self) -> dict[str, Tensor]:
+        """Return what the history shall hold beside the loss: nothing."""
+        return {}
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Follow an optimiser step: nothing to do."""

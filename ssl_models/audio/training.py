@@ -18,9 +18,7 @@ from torch import Tensor
 from ssl_models.audio.clips import Clips, check_clips, pad
 from ssl_models.audio.cpc import AudioCPC
 from ssl_models.audio.encoder import AudioEncoder, save_audio_encoder
-from ssl_models.checkpoints import write_json, write_tensors
 from ssl_models.config import TrainConfig
-from ssl_models.distributed import barrier, rank
 from ssl_models.hardware import cpu_threads
 from ssl_models.methods import Method
 from ssl_models.trainer import Progress, _Trainer
@@ -92,26 +90,5 @@ class _ClipTrainer(_Trainer):
         waves, lengths = pad([self.clips[row] for row in rows])
         return waves.to(self.device), lengths.to(self.device)
 
-    def export(self, out: Path) -> dict[str, Any]:
-        """Write the encoder, the predictors and the history; return the metrics."""
-        encoder = cast(AudioEncoder, self.method.encoder)
-        last = self.history[-1]
-        if rank() == 0:
-            save_audio_encoder(encoder, out)
-            heads = {
-                name: tensor
-                for name, tensor in self.method.state_dict().items()
-                if not name.startswith("encoder.")
-            }
-            write_tensors(out / "heads.safetensors", heads)
-            write_json(out / "history.json", {"steps": self.history, "verdict": last["verdict"]})
-        barrier()
-        keys = ("std", "rank_share", "alignment", "uniformity", "verdict")
-        return {
-            "steps": self.step,
-            "final_loss": last["loss"],
-            **{key: last[key] for key in keys},
-            "precision": self.precision,
-            "dim": encoder.dim,
-            "parameters": sum(p.numel() for p in encoder.parameters()),
-        }
+    def _write_encoder(self, out: Path) -> None:
+        save_audio_encoder(cast(AudioEncoder, self.method.encoder), out)

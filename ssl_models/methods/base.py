@@ -37,8 +37,6 @@ class Method(nn.Module, ABC):
         (B,) int64: which images of the data set the current batch holds; set by the trainer.
     category, principle, cost, when
         The line this method gets in ``weaklight methods``.
-    signals
-        Scalars of the last step by name, for the history: terms of a loss, use of prototypes.
     settings
         Fields of ``TrainConfig`` that this method needs other than most do, for small data.
     """
@@ -53,7 +51,6 @@ class Method(nn.Module, ABC):
     def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:
         super().__init__()
         self.encoder = encoder
-        self.signals: dict[str, Tensor] = {}
 
     def begin(self, n_images: int) -> None:
         """Prepare for a run over ``n_images`` images, for instance make room for a bank."""
@@ -68,6 +65,13 @@ class Method(nn.Module, ABC):
 
         The embeddings are (V B, d): V views of the B images, all first views, then all second.
         """
+
+    def signals(self) -> dict[str, Tensor]:
+        """Return scalars of the last step by name, for the history: terms of a loss and the like.
+
+        Asked for when a step is logged: what costs time belongs here, not in :meth:`step`.
+        """
+        return {}
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Follow an optimiser step: move a teacher, turn a queue. Once a step, not a micro-batch.

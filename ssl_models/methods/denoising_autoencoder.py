@@ -29,13 +29,6 @@ class DenoisingAutoencoder(Method):
     share
         nu, the share of pixels destroyed, drawn anew each step. 0.5, above the paper's 0.4 at
         most: neighbouring pixels of photographs say nearly the same.
-
-    Attributes
-    ----------
-    signals
-        ``loss_corrupted`` and ``loss_clean``: the loss of the last step on destroyed and on
-        untouched pixels.
-        Where clean is as bad as corrupted, h is too small to hold the image at all.
     """
 
     category = "reconstructive"
@@ -68,12 +61,19 @@ class DenoisingAutoencoder(Method):
         target = (clean - self.encoder.mean) / self.encoder.std
         size = clean.shape[-2], clean.shape[-1]
         error = (self.decoder(h, size) - target).square().mean(1, keepdim=True)  # (B, 1, H, W)
-        lost = error.detach()
-        self.signals = {
+        self.last = error.detach(), destroyed
+        return error.mean(), h
+
+    def signals(self) -> dict[str, Tensor]:
+        """Return the last step's loss on destroyed and on untouched pixels.
+
+        Where clean is as bad as corrupted, h is too small to hold the image at all.
+        """
+        lost, destroyed = self.last
+        return {
             "loss_corrupted": (lost * destroyed).sum() / destroyed.sum(),
             "loss_clean": (lost * ~destroyed).sum() / (~destroyed).sum(),
         }
-        return error.mean(), h
 
 
 def destroy(images: Tensor, where: Tensor, fill: Tensor) -> Tensor:

@@ -170,6 +170,7 @@ class DINO(Method):
     settings = MappingProxyType({"batch_size": 64, "clip_grad": 3.0})
 
     teacher_temperature: Tensor
+    assignments: Tensor  # (2B, K) of the last step
 
     def __init__(
         self,
@@ -214,7 +215,7 @@ class DINO(Method):
 
     def step(self, views: DINOViews) -> tuple[Tensor, Tensor]:
         """Return the distillation loss and the student's features of the large crops."""
-        large, small = self.normalised(views.large), self.normalised(views.small)
+        large, small = map(self.encoder.normalised, (views.large, views.small))
         features = self.student(large, views.draws[: len(large)])  # (2B, D)
         everything = features
         if len(small):
@@ -224,17 +225,12 @@ class DINO(Method):
             teacher = self.teacher_head(self.teacher_body(large))  # (2B, K)
             targets = ((teacher - self.center.value) / self.teacher_temperature).softmax(-1)
             self.center.add(teacher)
-        self.signals = measure_assignments(targets)
+        self.assignments = targets
         n = len(large) // 2
         loss = distillation_loss(
             targets.unflatten(0, (2, n)), student.unflatten(0, (-1, n)), self.student_temperature
         )
         return loss, features
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """Return what a body takes, from pixels in 0..1."""
-        x = (images - self.encoder.mean) / self.encoder.std
-        return x.contiguous(memory_format=torch.channels_last)
 
     def student(self, images: Tensor, draws: Tensor) -> Tensor:
         """Return (B, D) features of normalised images."""
@@ -242,6 +238,10 @@ class DINO(Method):
         if isinstance(body, VisionTransformer):
             return body.tokens(images, draws=draws)[0]
         return body(images)  # type: ignore[no-any-return]
+
+    def signals(self) -> dict[str, Tensor]:
+        """Return how the teacher used its prototypes."""
+        return measure_assignments(self.assignments)
 
     def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """Return each teacher part with the student part that it follows."""

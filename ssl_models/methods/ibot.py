@@ -13,7 +13,6 @@ from ssl_models.distributed import shared_rows
 from ssl_models.masks import N_DRAWS, block_masks
 from ssl_models.methods.base import register_method
 from ssl_models.methods.dino import DINO, TRANSFORMER_SETTINGS, Center, DINOViews, distillation_loss
-from ssl_models.monitor import measure_assignments
 from ssl_models.vit import VisionTransformer, transformer_of
 
 __all__ = ["IBOT", "IBOTViews", "patch_loss"]
@@ -90,7 +89,7 @@ class IBOT(DINO):
     def step(self, views: Any) -> tuple[Tensor, Tensor]:
         """Return class loss plus patch loss, and the student's features of the large crops."""
         (large, small, draws), masked = views
-        large, small = self.normalised(large), self.normalised(small)
+        large, small = map(self.encoder.normalised, (large, small))
         n = len(large) // 2
         student, teacher = transformer_of(self.encoder, "ibot"), self.teacher_body
         assert isinstance(teacher, VisionTransformer)
@@ -105,7 +104,7 @@ class IBOT(DINO):
         with torch.no_grad():
             seen, seen_patches = teacher.tokens(large)
             class_targets = self.class_targets(self.teacher_head(seen)).view(2, n, -1)  # (2, B, K)
-            self.signals = measure_assignments(class_targets.flatten(0, 1))
+            self.assignments = class_targets.flatten(0, 1)
             patch_targets = self.patch_targets(self.teacher_patch_head(seen_patches[masked]))
         loss = distillation_loss(class_targets, class_logits, self.student_temperature)
         loss = loss + patch_loss(patch_targets, patch_logits, masked, self.student_temperature)

@@ -101,7 +101,7 @@ class MAE(Method):
         visible, hidden = order[:, :n_visible], order[:, n_visible:]
         # Named although they are dropped: a stem of convolutions would look over patch borders.
         masked = torch.zeros_like(order, dtype=torch.bool).scatter(1, hidden, True)
-        pixels = (images - self.encoder.mean) / self.encoder.std
+        pixels = self.encoder.normalised(images)
         patches = self.vit.embed(pixels, masked, pixels.new_zeros(self.vit.dim))  # (B, N, D)
         return self.vit.encode(_take(patches, visible))
 

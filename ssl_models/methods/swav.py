@@ -62,6 +62,7 @@ class SwAV(Method):
     when = "images that fall into groups; small views bring accuracy at little cost"
 
     open: Tensor
+    assignments: Tensor  # (2B, K) of the last step
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class SwAV(Method):
                 self._codes(*pair)
                 for pair in zip(scores, z.chunk(len(scores)), self.queues, strict=False)
             ]
-            self.signals = measure_assignments(torch.cat(codes))
+            self.assignments = torch.cat(codes)
             return swapped_prediction(list(scores), codes, self.temperature), h
 
     @torch.no_grad()
@@ -131,6 +132,10 @@ class SwAV(Method):
                 everything = torch.cat([scores, mine @ self.prototypes.T])
             queue.add(z)
         return sinkhorn_knopp(everything, self.epsilon)[: len(scores)]  # (B, K)
+
+    def signals(self) -> dict[str, Tensor]:
+        """Return how the codes used the prototypes."""
+        return measure_assignments(self.assignments)
 
     @torch.no_grad()
     def after_step(self, step: int, total_steps: int) -> None:

@@ -68,4 +68,4 @@ def normalised_batches(
     for start in range(0, len(pixels), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + batch_size]))
         images = batch.to(target).permute(0, 3, 1, 2).float().div_(255)
-        yield (images - encoder.mean) / encoder.std
+        yield encoder.normalised(images)

@@ -46,10 +46,10 @@ def test_loss_by_hand_and_on_destroyed_and_clean_pixels() -> None:
                 sums[gone] += error.square().mean().item()
                 counts[gone] += 1
     assert loss.item() == pytest.approx(sum(sums.values()) / 2048, rel=1e-4)
-    assert method.signals["loss_corrupted"].item() == pytest.approx(
+    assert method.signals()["loss_corrupted"].item() == pytest.approx(
         sums[True] / counts[True], rel=1e-4
     )
-    assert method.signals["loss_clean"].item() == pytest.approx(
+    assert method.signals()["loss_clean"].item() == pytest.approx(
         sums[False] / counts[False], rel=1e-4
     )
 

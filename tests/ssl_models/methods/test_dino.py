@@ -114,7 +114,7 @@ def test_teacher_sees_the_pixels_that_the_student_sees() -> None:
     method = dino("vit_tiny", n_small=0)
     method.encoder.set_normalisation([0.4], [0.2])
     x = torch.rand(2, 1, 24, 24)
-    torch.testing.assert_close(method.teacher_body(method.normalised(x)), method.encoder(x))
+    torch.testing.assert_close(method.teacher_body(method.encoder.normalised(x)), method.encoder(x))
 
 
 @pytest.mark.parametrize(("channels", "side", "small"), [(1, 28, 16), (3, 32, 16), (3, 24, 12)])
