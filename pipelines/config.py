@@ -71,6 +71,14 @@ class PretrainConfig(_Section):
     devices: int = Field(default=1, ge=1)
     refresh: str = "manual"
 
+    def init_file(self, root: Path) -> Path | None:
+        """Return the file that ``init`` names; None where it names a library's weights or nothing.
+
+        ``root`` is the project's folder.
+        """
+        named = self.init is None or self.init.startswith(("torchvision:", "timm:"))
+        return None if named else root / str(self.init)
+
     @field_validator("refresh")
     @classmethod
     def _known_refresh(cls, value: str) -> str:

@@ -19,9 +19,6 @@ from pipelines.store import digest_json, write_atomically
 
 __all__ = ["human_labels", "lf_files", "source", "starting_weights"]
 
-# Weights that a library keeps are known by their name; see ssl_models.public_weights.
-_NAMED = ("torchvision:", "timm:")
-
 
 def source(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
     """Digest the source that ``[items]`` names: every file's name and content.
@@ -65,8 +62,8 @@ def human_labels(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]
 
 def starting_weights(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
     """Digest the file that ``[pretrain] init`` names; nothing where it names none."""
-    init = project.config.pretrain.init
-    if init is None or init.startswith(_NAMED) or not (project.root / init).is_file():
+    file = project.config.pretrain.init_file(project.root)
+    if file is None or not file.is_file():
         return {}
-    with (project.root / init).open("rb") as opened:
+    with file.open("rb") as opened:
         return {"init": hashlib.file_digest(opened, "sha256").hexdigest()}

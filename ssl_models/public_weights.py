@@ -23,10 +23,9 @@ from ssl_models.vit import VisionTransformer
 from ssl_models.vit_names import from_timm, resized_tokens
 from weaklight.errors import ConfigError, DataError
 
-__all__ = ["NAMED", "load_public_weights", "read_weights"]
+__all__ = ["load_public_weights", "read_weights"]
 
 TORCHVISION = "torchvision:"
-NAMED = (TORCHVISION, TIMM)  # sources that start so are names, others files
 WRAPPERS = ("state_dict", "model")  # timm's and DeiT's training scripts wrap the weights in these
 
 

@@ -20,7 +20,6 @@ from pipelines.store import digest_json
 from ssl_models import LaunchSpec, TrainConfig, launch, suggest_settings
 from ssl_models import pretrain as train_encoder
 from ssl_models.backbones import FIXED_WIDTHS
-from ssl_models.public_weights import NAMED
 from weaklight.errors import DataError
 
 __all__ = ["PretrainInputs", "pretrain"]
@@ -62,7 +61,8 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> Stag
     # Another device or checkpoint interval starts afresh; the same settings go on.
     scratch = work.scratch / digest_json(settings.as_dict())
     scratch.mkdir(exist_ok=True)
-    located = replace(settings, init=_located(config.init, work.project_root))
+    file = config.init_file(work.project_root)
+    located = replace(settings, init=config.init if file is None else str(file))
     if config.devices > 1:
         np.save(scratch / "pixels.npy", images)
         spec = LaunchSpec(scratch / "pixels.npy", located, out, scratch)
@@ -116,11 +116,6 @@ def training_settings(
     if config.temperature:
         stated["method_options"] = {"temperature": config.temperature}
     return replace(settings, **stated), reasons
-
-
-def _located(init: str | None, root: Path) -> str | None:
-    """Return where the starting weights are, for a process that runs anywhere."""
-    return init if init is None or init.startswith(NAMED) else str(root / init)
 
 
 def _portable(settings: TrainConfig) -> dict[str, Any]:
