@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 from weaklight.errors import DataError
 
-__all__ = ["Proportion", "wilson"]
+__all__ = ["Proportion", "wilson", "wilson_share"]
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -44,12 +44,18 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
         raise DataError(f"successes must lie in 0..n, but came {successes} of {n}")
     if not 0 < level < 1:
         raise DataError(f"level must lie between 0 and 1, but is {level}; 0.95 is usual")
-    if n == 0:
-        return 0.0, 1.0
+    return wilson_share(successes / n, n, level) if n else (0.0, 1.0)
+
+
+def wilson_share(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval of a share, 0..1, whose sample size ``n`` need not be whole.
+
+    For weighted samples, whose effective size seldom is (Korn and Graubard 1998); else use
+    :func:`wilson`.
+    """
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return max(0.0, centre - half), min(1.0, centre + half)
 
 

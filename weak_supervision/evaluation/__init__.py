@@ -22,6 +22,15 @@ from weak_supervision.evaluation.crossover import (
     crossover_curve,
     hand_labels_worth,
 )
+from weak_supervision.evaluation.sample_size import rows_for_width
+from weak_supervision.evaluation.sensitivity import (
+    Sensitivity,
+    leave_one_out,
+    sensitivity,
+    shifted_balance,
+)
+from weak_supervision.evaluation.slices import Slice, slice_accuracy
+from weak_supervision.evaluation.weighted import WeightedProportion, weighted_accuracy
 
 __all__ = [
     "MIN_ROWS",
@@ -31,6 +40,9 @@ __all__ = [
     "CrossoverPoint",
     "Quality",
     "ReliabilityBin",
+    "Sensitivity",
+    "Slice",
+    "WeightedProportion",
     "Worth",
     "accuracy",
     "calibration",
@@ -39,5 +51,11 @@ __all__ = [
     "confusion_matrix",
     "crossover_curve",
     "hand_labels_worth",
+    "leave_one_out",
     "quality",
+    "rows_for_width",
+    "sensitivity",
+    "shifted_balance",
+    "slice_accuracy",
+    "weighted_accuracy",
 ]
