@@ -27,6 +27,7 @@ from typing import Any
 
 from pipelines import fingerprints, pin
 from pipelines.graph import StageSpec, needed_for, spec_of
+from pipelines.looks import looks_at_test
 from pipelines.measure import PeakMemory
 from pipelines.project import Project, RunRecord, StageRecord
 from pipelines.stages.base import StageResult, Work
@@ -189,6 +190,13 @@ class Run:
                 self._execute(spec, keyed)
             peak = memory.peak_mib
         manifest = self.project.store.manifest(name, keyed.digest)
+        if name == "evaluate":
+            self.record.test_looks = looks_at_test(self.project, keyed.digest)
+            if self.record.test_looks > 1:
+                notes += (
+                    f"look number {self.record.test_looks} at this test gold: what was changed "
+                    "after an earlier look is no longer judged blindly",
+                )
         entry = StageRecord(
             name=name,
             digest=keyed.digest,

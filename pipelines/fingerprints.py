@@ -21,9 +21,10 @@ __all__ = ["human_labels", "lf_files", "source", "starting_weights"]
 
 
 def source(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Digest the source that ``[items]`` names: every file's name and content.
+    """Digest the source that ``[items]`` names, and which of its items people drew as gold.
 
-    A file whose size and time of change are as last seen is not read again.
+    The source is every file's name and content. A file whose size and time of change are as last
+    seen is not read again.
     """
     found = find_source(project.root, project.config.items)
     seen_path = project.state / "cache" / "seen_files.json"
@@ -46,7 +47,9 @@ def source(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
         parts.append([name, sha256])
     if now != seen:
         write_atomically(seen_path, json.dumps(now).encode())
-    return {"source": digest_json([found.kind, found.name, parts])}
+    drawn = ReviewStore(project.state / "reviews.sqlite").gold()
+    gold = {"gold": digest_json(drawn.to_numpy().tolist())} if len(drawn) else {}
+    return {"source": digest_json([found.kind, found.name, parts]), **gold}
 
 
 def lf_files(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:

@@ -30,11 +30,13 @@ from sqlalchemy.schema import CreateTable
 from pipelines.store import explain_disk_errors, write_atomically
 from weaklight.errors import DataError
 
-__all__ = ["ACTIONS", "DECISIONS", "ReviewEvent", "ReviewStore"]
+__all__ = ["ACTIONS", "DECISIONS", "GOLD_QUEUE", "ReviewEvent", "ReviewStore"]
 
 # What settles an item's label or its place in the training set; the rest are remarks beside it.
 DECISIONS = ("accept", "relabel", "exclude")
 ACTIONS = (*DECISIONS, "flag", "skip", "undo", "comment", "assign", "draw_sample", "set_role")
+# Where items that were drawn at random are labelled; only these labels are gold.
+GOLD_QUEUE = "gold"
 _UNDOABLE = (*DECISIONS, "flag", "skip", "comment")
 # A writer holds the lock for about a millisecond; half a minute outlasts any queue of people.
 BUSY_TIMEOUT_MS = 30_000
@@ -192,8 +194,17 @@ class ReviewStore:
         return [ReviewEvent(**{f.name: getattr(r, f.name) for f in fields(ReviewEvent)})
                 for r in undone]  # fmt: skip
 
-    def current(self, actions: Sequence[str] = DECISIONS) -> pd.DataFrame:
+    def current(
+        self, actions: Sequence[str] = DECISIONS, *, queue: str | None = None
+    ) -> pd.DataFrame:
         """Return, per item, the last event of these kinds that was not taken back.
+
+        Parameters
+        ----------
+        actions
+            The kinds of events.
+        queue
+            Look at the events of this queue alone.
 
         Returns
         -------
@@ -201,9 +212,31 @@ class ReviewStore:
         name; for ``exclude`` it is None.
         """
         counts = _EVENTS.c.action.in_(actions) & _stands()
+        if queue is not None:
+            counts &= _EVENTS.c.queue == queue
         newest = sa.select(sa.func.max(_EVENTS.c.id)).where(counts).group_by(_EVENTS.c.item_id)
         query = sa.select(_EVENTS).where(_EVENTS.c.id.in_(newest)).order_by(_EVENTS.c.item_id)
         return self._frame(query)
+
+    def gold(self) -> pd.DataFrame:
+        """Return the items that were drawn at random, with their role and their label so far.
+
+        Returns
+        -------
+        Columns ``item_id``, ``role`` and ``label``, a class name or None, sorted by ``item_id``.
+        Only what was decided in the gold queue counts.
+        """
+        drawn = self.current(("set_role",), queue=GOLD_QUEUE).set_index("item_id")["new"]
+        label = self.current(queue=GOLD_QUEUE).set_index("item_id")["new"]
+        return pd.DataFrame(
+            {
+                "item_id": drawn.index,
+                "role": drawn.to_numpy(),
+                "label": label.reindex(drawn.index)
+                .map(lambda v: None if pd.isna(v) else v)
+                .to_numpy(dtype=object),
+            }
+        )
 
     def events(self, limit: int | None = None) -> pd.DataFrame:
         """Return the log, newest first."""

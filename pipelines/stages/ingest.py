@@ -24,6 +24,7 @@ from pipelines.config import ItemsConfig
 from pipelines.item_cache import cached_rows
 from pipelines.pixels import write_pixels
 from pipelines.readers import read_source
+from pipelines.reviews import ReviewStore
 from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import SPLITS
 from weaklight.errors import DataError
@@ -69,6 +70,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     drops = _Drops()
     table = _drop_bad_ids(raw, drops)
     table["split"] = _splits(table["split"])
+    table = _drawn_as_gold(table, work)
     gold = _gold_ids(table, work.classes)
     table, pixels, sha256 = _decode(table, config.image_size, drops, work)
     gold = gold.loc[table.index]
@@ -177,6 +179,18 @@ def _splits(column: pd.Series) -> pd.Series:
     if unknown:
         raise DataError(f"split must be one of {list(SPLITS)}, but {unknown[:5]} came; rename them")
     return split
+
+
+def _drawn_as_gold(table: pd.DataFrame, work: Work) -> pd.DataFrame:
+    """Move items that were drawn at random (`pipelines.gold`) into the split of their role."""
+    drawn = ReviewStore(work.project_root / ".weaklight" / "reviews.sqlite").gold()
+    drawn = drawn.set_index("item_id")
+    moves = table["item_id"].isin(drawn.index) & (table["split"] == "unlabeled")
+    ids = table.loc[moves, "item_id"]
+    return table.assign(
+        split=table["split"].mask(moves, ids.map(drawn["role"])),
+        gold=table["gold"].astype(object).mask(moves, ids.map(drawn["label"])),
+    )
 
 
 def _gold_ids(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.Series:

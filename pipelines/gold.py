@@ -1,0 +1,163 @@
+"""Gold by hand: draw items at random, keep their roles apart, take the labels in.
+
+Accuracy can be told only from items that were drawn at random, whatever the labels look like. A
+draw gives each item one role, dev, calibration or test, for good; from the next run on the item
+leaves the unlabelled ones, and its label, once a person has given it, is gold of that split.
+
+Try it: ``weaklight gold plan --width 0.1 --role test --to gold_test.csv``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipelines.project import Project
+from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
+from pipelines.store import write_atomically
+from weaklight.contracts import SPLITS
+from weaklight.errors import DataError
+from weaklight.seeds import numpy_generator
+
+__all__ = ["ROLES", "Draw", "add_gold", "draw_gold", "write_sheet"]
+
+ROLES = tuple(split for split in SPLITS if split != "unlabeled")
+_SHOWN = ("path", "text")  # what a person needs to see of an item, where the project has it
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A random draw that was recorded.
+
+    Attributes
+    ----------
+    role : what the items may be used for
+    items : rows of ``items.parquet`` that were drawn, in the order of the draw
+    frame : how many items could have been drawn
+    """
+
+    role: str
+    items: pd.DataFrame
+    frame: int
+
+    @property
+    def probability(self) -> float:
+        """The chance of each item of the frame to be drawn."""
+        return len(self.items) / self.frame
+
+
+def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int = 0) -> Draw:
+    """Draw ``n`` unlabelled items at random and record the draw and each item's role.
+
+    Every unlabelled item has the same chance, items that somebody reviewed included: a pool
+    without them would look easier than it is. Their earlier labels no longer train anything.
+
+    Raises
+    ------
+    DataError
+        If the project was never ingested, the role is unknown, or fewer items are left.
+    """
+    if role not in ROLES:
+        raise DataError(f"a role is one of {list(ROLES)}, but came {role!r}")
+    run = project.latest_run(status=None, having="ingest")
+    if run is None:
+        raise DataError("no items yet; run `weaklight run` once, then draw")
+    items = pd.read_parquet(project.store.path("ingest", run.artifacts["ingest"], "items"))
+    store = ReviewStore(project.state / "reviews.sqlite")
+    taken = set(store.gold()["item_id"])
+    open_to_draw = (items["split"] == "unlabeled") & ~items["item_id"].isin(taken)
+    frame = items[open_to_draw].sort_values("item_id", ignore_index=True)
+    if not 1 <= n <= len(frame):
+        raise DataError(
+            f"expected to draw 1 to {len(frame)} items, the unlabelled ones without a role, but "
+            f"{n} are asked for; ask for a wider interval or add items"
+        )
+    rows = numpy_generator(seed, "gold", role, len(taken)).choice(len(frame), n, replace=False)
+    drawn = frame.iloc[np.asarray(rows)].reset_index(drop=True)
+    about = {
+        "role": role,
+        "seed": seed,
+        "n": n,
+        "frame": len(frame),
+        "frame_sha256": hashlib.sha256("\n".join(frame["item_id"]).encode()).hexdigest(),
+        "probability": n / len(frame),
+    }
+
+    def event(action: str, item_id: str, new: str) -> ReviewEvent:
+        return ReviewEvent(item_id, reviewer, action, new=new, run_id=run.run_id, queue=GOLD_QUEUE)
+
+    store.record_many(
+        [
+            event("draw_sample", "", json.dumps(about)),
+            *(event("set_role", item_id, role) for item_id in drawn["item_id"]),
+        ]
+    )
+    return Draw(role, drawn, len(frame))
+
+
+def write_sheet(draw: Draw, file: Path) -> None:
+    """Write a sheet to fill in: ``item_id``, the item's path or text, an empty ``gold``.
+
+    No weak label is on it: who has seen a suggestion agrees with it too often.
+
+    Raises
+    ------
+    DataError
+        If the file exists: labels may already be in it.
+    """
+    if file.exists():
+        raise DataError(f"{file} exists and may hold labels; give another name")
+    shown = draw.items[["item_id", *(c for c in _SHOWN if c in draw.items)]]
+    write_atomically(file, shown.assign(gold="").to_csv(index=False).encode())
+
+
+def add_gold(project: Project, file: Path, *, reviewer: str) -> int:
+    """Take in a filled sheet; rows that are still empty are left for later.
+
+    Returns
+    -------
+    How many labels were recorded.
+
+    Raises
+    ------
+    DataError
+        Before anything is recorded: if a column is missing, a class is unknown, an item was never
+        drawn or stands twice.
+    """
+    sheet = pd.read_csv(file, dtype=str, keep_default_na=False)
+    missing = [column for column in ("item_id", "gold") if column not in sheet]
+    if missing:
+        raise DataError(f"{file} needs the columns item_id and gold, but lacks {missing}")
+    filled = sheet[sheet["gold"].str.strip() != ""].assign(gold=lambda s: s["gold"].str.strip())
+    unknown = sorted(set(filled["gold"]) - set(project.config.classes))
+    if unknown:
+        raise DataError(
+            f"gold must name one of the classes {list(project.config.classes)}, but {unknown[:5]} "
+            f"came; correct them in {file}"
+        )
+    doubled = filled.loc[filled["item_id"].duplicated(), "item_id"].tolist()
+    if doubled:
+        raise DataError(f"each item stands once in {file}, but {doubled[:5]} stand twice")
+    store = ReviewStore(project.state / "reviews.sqlite")
+    drawn = store.gold()
+    before = dict(zip(drawn["item_id"], drawn["label"], strict=True))
+    strangers = sorted(set(filled["item_id"]) - before.keys())
+    if strangers:
+        raise DataError(
+            f"only items that were drawn at random are gold, but {strangers[:5]} were not; "
+            "label them in the review app, where they train, or draw with `weaklight gold plan`"
+        )
+    given = dict(zip(filled["item_id"], filled["gold"], strict=True))
+    events = [
+        ReviewEvent(item_id, reviewer, "relabel", old=before[item_id], new=new, queue=GOLD_QUEUE)
+        for item_id, new in given.items()
+        if before[item_id] != new
+    ]
+    if events:
+        store.record_many(events)
+    return len(events)

@@ -1,0 +1,113 @@
+"""Gold by hand: a random draw, roles kept apart, labels that measure and never train."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.engine import run_line
+from pipelines.gold import add_gold, draw_gold, write_sheet
+from pipelines.project import Project
+from pipelines.reviews import ReviewEvent, ReviewStore
+from tests.pipelines.conftest import LFS, SETTINGS, shapes
+from weaklight.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("gold") / "project"
+    (root / "lfs").mkdir(parents=True)
+    shapes().to_parquet(root / "items.parquet", index=False)
+    (root / "weaklight.toml").write_text(SETTINGS)
+    (root / "lfs" / "shapes.py").write_text(LFS)
+    run_line(Project.open(root), ("ingest",))
+    return root
+
+
+@pytest.fixture
+def project(ingested: Path, tmp_path: Path) -> Project:
+    return Project.open(shutil.copytree(ingested, tmp_path / "copy"))
+
+
+def items_of(project: Project, table: str = "items") -> pd.DataFrame:
+    run = run_line(project, ("ingest",))
+    return pd.read_parquet(project.store.path("ingest", run.artifacts["ingest"], table))
+
+
+def test_a_draw_is_random_recorded_and_never_overlaps(project: Project) -> None:
+    before = items_of(project).set_index("item_id")["split"]
+    first = draw_gold(project, 20, "test", reviewer="ada", seed=1)
+    second = draw_gold(project, 15, "calibration", reviewer="ada", seed=1)
+    ids = [set(d.items["item_id"]) for d in (first, second)]
+    assert not ids[0] & ids[1]
+    assert set(before[list(ids[0] | ids[1])]) == {"unlabeled"}
+    assert second.frame == first.frame - 20
+    log = ReviewStore(project.state / "reviews.sqlite").events()
+    assert log["action"].value_counts().to_dict() == {"set_role": 35, "draw_sample": 2}
+    assert '"probability"' in log.loc[log["action"] == "draw_sample", "new"].iloc[0]
+    after = items_of(project).set_index("item_id")["split"]
+    assert set(after[list(ids[0])]) == {"test"}
+    assert set(after[list(ids[1])]) == {"calibration"}
+    assert (after.drop([*ids[0], *ids[1]]) == before.drop([*ids[0], *ids[1]])).all()
+
+
+def test_every_item_has_the_same_chance(ingested: Path, tmp_path: Path) -> None:
+    drawn: dict[str, int] = {}
+    for seed in range(40):
+        project = Project.open(shutil.copytree(ingested, tmp_path / str(seed)))
+        draw = draw_gold(project, 30, "test", reviewer="ada", seed=seed)
+        for item in draw.items["item_id"]:
+            drawn[item] = drawn.get(item, 0) + 1
+        shutil.rmtree(project.root)
+    expected = 40 * draw.probability
+    counts = np.array(list(drawn.values()))
+    assert counts.max() < expected + 5 * np.sqrt(expected)
+
+
+def test_labels_measure_and_leave_training(project: Project, tmp_path: Path) -> None:
+    store = ReviewStore(project.state / "reviews.sqlite")
+    draw = draw_gold(project, 10, "test", reviewer="ada")
+    sheet = tmp_path / "sheet.csv"
+    write_sheet(draw, sheet)
+    filled = pd.read_csv(sheet, dtype=str, keep_default_na=False)
+    assert (filled["gold"] == "").all()
+    name = project.config.classes[0]
+    filled.loc[:6, "gold"] = name
+    filled.to_csv(sheet, index=False)
+    # a review from another queue is a biased sample: it is no gold, and no longer trains either
+    other = filled["item_id"].iloc[9]
+    store.record(ReviewEvent(other, "bob", "relabel", new=name, queue="least confident"))
+    assert add_gold(project, sheet, reviewer="ada") == 7
+    assert add_gold(project, sheet, reviewer="ada") == 0  # nothing new
+    gold = items_of(project, "gold_test").set_index("item_id")["gold"]
+    assert set(filled["item_id"][:7]) <= set(gold.index) and other not in gold.index
+    run = run_line(project, ("reviews",))
+    human = pd.read_parquet(project.store.path("reviews", run.artifacts["reviews"], "human"))
+    assert not set(human["item_id"]) & set(filled["item_id"])
+
+
+def test_sheets_that_cannot_be_right_are_refused_whole(project: Project, tmp_path: Path) -> None:
+    draw = draw_gold(project, 3, "dev", reviewer="ada")
+    sheet = tmp_path / "sheet.csv"
+    ids = draw.items["item_id"].tolist()
+    stranger = items_of(project).query("split == 'unlabeled'")["item_id"].iloc[0]
+    name = project.config.classes[0]
+    for rows, message in (
+        ([(ids[0], name), (ids[1], "nonsense")], "must name one of the classes"),
+        ([(ids[0], name), (ids[0], name)], "stand twice"),
+        ([(ids[0], name), (stranger, name)], "only items that were drawn at random"),
+    ):
+        pd.DataFrame(rows, columns=["item_id", "gold"]).to_csv(sheet, index=False)
+        with pytest.raises(DataError, match=message):
+            add_gold(project, sheet, reviewer="ada")
+    assert ReviewStore(project.state / "reviews.sqlite").gold()["label"].isna().all()
+    with pytest.raises(DataError, match="may hold labels"):
+        write_sheet(draw, sheet)
+    with pytest.raises(DataError, match="expected to draw 1 to"):
+        draw_gold(project, 10**6, "test", reviewer="ada")
+    with pytest.raises(DataError, match="a role is one of"):
+        draw_gold(project, 1, "train", reviewer="ada")
