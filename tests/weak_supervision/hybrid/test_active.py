@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from weak_supervision.hybrid import labelling_order
+from weak_supervision.neighbors import NeighborGraph, build_graph
+from weaklight.errors import ConfigError
+
+
+def no_edges(n: int) -> NeighborGraph:
+    return NeighborGraph(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
+def test_each_criterion_by_hand() -> None:
+    posterior = np.array([[0.9, 0.1], [0.5, 0.5], [0.7, 0.3], [1.0, 0.0]])
+    votes = np.array([[0, 1, -1], [0, 0, 0], [0, 1, -1], [0, 0, 1]], dtype=np.int16)
+    graph = no_edges(4)
+
+    def order(criterion: str, n: int = 4) -> list[int]:
+        return labelling_order(posterior, votes, graph, n=n, criterion=criterion).tolist()
+
+    assert order("uncertainty") == [1, 2, 0, 3]
+    assert order("disagreement", 3) == [0, 2, 3]  # halves before thirds, ties by row
+    assert order("conflict", 2) == [0, 2]  # two items carry these votes
+    settled = np.array([False, True, False, False])
+    left = labelling_order(posterior, votes, graph, n=9, criterion="uncertainty", settled=settled)
+    assert left.tolist() == [2, 0, 3]
+    with pytest.raises(ConfigError, match="criterion must be one of"):
+        order("beauty")
+
+
+def test_coverage_visits_every_cluster_before_any_twice() -> None:
+    rng = np.random.default_rng(0)
+    sizes = [60, 30, 10]
+    cluster = np.repeat(np.arange(3), sizes)
+    features = 5 * np.eye(3)[cluster] + 0.3 * rng.normal(size=(100, 3))
+    graph = build_graph(features, k=8)
+    posterior, votes = np.full((100, 2), 0.5), np.full((100, 1), -1, np.int16)
+    picks = labelling_order(posterior, votes, graph, n=100, criterion="coverage")
+    assert sorted(picks.tolist()) == list(range(100))
+    seen_after = [len(set(cluster[picks[:i]])) for i in (1, 20)]
+    assert seen_after == [1, 3]
+    near = set(graph.neighbors(int(picks[0]))[0].tolist())
+    assert int(picks[1]) not in near
