@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from labeling_functions import load_folder
@@ -21,35 +21,14 @@ __all__ = ["human_labels", "lf_files", "source", "starting_weights"]
 
 
 def source(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Digest the source that ``[items]`` names, and which of its items people drew as gold.
-
-    The source is every file's name and content. A file whose size and time of change are as last
-    seen is not read again.
-    """
+    """Digest the source that ``[items]`` names: every file's name and content."""
     found = find_source(project.root, project.config.items)
-    seen_path = project.state / "cache" / "seen_files.json"
-    try:
-        seen: dict[str, list[str | int]] = json.loads(seen_path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        seen = {}
-    now: dict[str, list[str | int]] = {}
-    parts = []
-    for file in found.files:
-        stat = file.stat()
-        name = file.relative_to(found.base).as_posix()
-        known = seen.get(str(file))
-        if known is not None and known[:2] == [stat.st_size, stat.st_mtime_ns]:
-            sha256 = str(known[2])
-        else:
-            with file.open("rb") as opened:
-                sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-        now[str(file)] = [stat.st_size, stat.st_mtime_ns, sha256]
-        parts.append([name, sha256])
-    if now != seen:
-        write_atomically(seen_path, json.dumps(now).encode())
-    drawn = ReviewStore(project.state / "reviews.sqlite").gold()
-    gold = {"gold": digest_json(drawn.to_numpy().tolist())} if len(drawn) else {}
-    return {"source": digest_json([found.kind, found.name, parts]), **gold}
+    digests = _file_digests(found.files, project.state / "cache" / "seen_files.json")
+    parts = [
+        [file.relative_to(found.base).as_posix(), sha256]
+        for file, sha256 in zip(found.files, digests, strict=True)
+    ]
+    return {"source": digest_json([found.kind, found.name, parts])}
 
 
 def lf_files(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
@@ -68,5 +47,29 @@ def starting_weights(project: Project, inputs: Mapping[str, Path]) -> dict[str, 
     file = project.config.pretrain.init_file(project.root)
     if file is None or not file.is_file():
         return {}
-    with file.open("rb") as opened:
-        return {"init": hashlib.file_digest(opened, "sha256").hexdigest()}
+    (sha256,) = _file_digests([file], project.state / "cache" / "seen_weights.json")
+    return {"init": sha256}
+
+
+def _file_digests(files: Iterable[Path], seen_path: Path) -> list[str]:
+    """Return the sha256 of each of these distinct files.
+
+    A file whose size and time of change are as ``seen_path`` recorded them is not read again.
+    """
+    try:
+        seen: dict[str, list[str | int]] = json.loads(seen_path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        seen = {}
+    now: dict[str, list[str | int]] = {}
+    for file in files:
+        stat = file.stat()
+        known = seen.get(str(file))
+        if known is not None and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+            sha256 = str(known[2])
+        else:
+            with file.open("rb") as opened:
+                sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        now[str(file)] = [stat.st_size, stat.st_mtime_ns, sha256]
+    if now != seen:
+        write_atomically(seen_path, json.dumps(now).encode())
+    return [str(entry[2]) for entry in now.values()]
