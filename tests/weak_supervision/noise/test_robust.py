@@ -1,0 +1,109 @@
+"""Training on wrong labels: small cases by hand, and what each strategy must achieve."""
+
+import numpy as np
+import pytest
+import torch
+
+from weak_supervision.noise import RobustHead
+from weak_supervision.noise.robust_training import TrainingConfig, train_robustly
+from weak_supervision.noise.strategies import STRATEGIES, CoTeaching, Noise, clean_probability
+from weaklight.errors import ConfigError, DataError, TrainingError
+
+
+def noisy(*, n: int = 2000, rate: float, seed: int = 0, k: int = 4, d: int = 24):
+    """Return features, labels of which ``rate`` are wrong, and 1,000 clean rows to judge by."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(k, d))
+    truth = rng.integers(0, k, n + 1000)
+    x = (centres[truth] + 1.3 * rng.normal(size=(n + 1000, d))).astype(np.float32)
+    wrong = rng.random(n) < rate
+    y = np.where(wrong, (truth[:n] + rng.integers(1, k, n)) % k, truth[:n])
+    return x[:n], y, x[n:], truth[n:]
+
+
+OPTIONS = {"hidden": 256, "epochs": 25, "batch_size": 128, "lr": 3e-3}
+
+
+@pytest.fixture(scope="module")
+def plain() -> float:
+    x, y, x_test, truth = noisy(rate=0.4)
+    return float(
+        (RobustHead(strategy="plain", **OPTIONS).fit(x, y).predict(x_test) == truth).mean()
+    )
+
+
+@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"plain", "forward"}))
+def test_beats_plain_cross_entropy_at_forty_percent_noise(strategy: str, plain: float) -> None:
+    x, y, x_test, truth = noisy(rate=0.4)
+    head = RobustHead(strategy=strategy, noise_rate=0.4, **OPTIONS).fit(x, y)
+    assert (head.predict(x_test) == truth).mean() > plain + 0.04
+    proba = head.predict_proba(x_test)
+    assert proba.dtype == np.float32 and proba.sum(axis=1) == pytest.approx(1)
+
+
+def test_forward_correction_undoes_noise_of_one_direction() -> None:
+    rng = np.random.default_rng(0)
+    x, truth, x_test, truth_test = noisy(rate=0.0, n=3000)
+    flipped = (truth == 0) & (rng.random(3000) < 0.6)  # most of class 0 is labelled 1
+    y = np.where(flipped, 1, truth)
+    found = {
+        name: RobustHead(strategy=name, epochs=30, lr=1e-2, hidden=0).fit(x, y).predict(x_test)
+        for name in ("plain", "forward")
+    }
+    recall = {name: (f[truth_test == 0] == 0).mean() for name, f in found.items()}
+    assert recall["forward"] > recall["plain"] + 0.2
+
+
+def test_co_teaching_learns_from_what_the_peer_finds_easy() -> None:
+    plan = CoTeaching(torch.eye(4), Noise(rate=0.5, transition=torch.eye(4)), epochs=30)
+    losses = [torch.tensor([4.0, 3.0, 2.0, 1.0]), torch.tensor([1.0, 9.0, 2.0, 8.0])]
+    assert plan.chosen(losses, 0, epoch=29).tolist() == [1, 0, 1, 0]  # small for the other
+    assert plan.chosen(losses, 1, epoch=29).tolist() == [0, 0, 1, 1]
+    assert plan.chosen(losses, 0, epoch=0).sum() == 4  # networks fit right labels first
+
+
+def test_the_mixture_splits_two_heaps_of_losses() -> None:
+    losses = np.r_[np.full(60, 0.1), np.full(40, 2.0)] + np.linspace(0, 0.05, 100)
+    w = clean_probability(losses)
+    assert w[:60].min() > 0.9 and w[60:].max() < 0.1
+    assert (clean_probability(np.full(5, 0.3)) == 1).all()
+
+
+def test_weights_soft_targets_and_seeds() -> None:
+    x, y, x_test, _ = noisy(rate=0.0, n=600)
+    soft = np.eye(4, dtype=np.float32)[y]
+    one = RobustHead(epochs=3, seed=1).fit(x, y).predict_proba(x_test)
+    assert (RobustHead(epochs=3, seed=1).fit(x, soft).predict_proba(x_test) == one).all()
+    assert (RobustHead(epochs=3, seed=2).fit(x, soft).predict_proba(x_test) != one).any()
+    spoilt = np.vstack([x, np.full((50, x.shape[1]), np.nan, np.float32)])
+    labels, weights = np.r_[y, np.zeros(50, int)], np.r_[np.ones(600), np.zeros(50)]
+    assert (
+        RobustHead(epochs=3, seed=1).fit(spoilt, labels, weights).predict_proba(x_test) == one
+    ).all()
+    blank = RobustHead(epochs=1).fit(x, y).predict_proba(np.full((1, x.shape[1]), np.nan))
+    assert blank[0] == pytest.approx(np.bincount(y) / 600, abs=1e-6)
+
+
+def test_averaged_weights_predict_where_asked() -> None:
+    x, y, _, _ = noisy(rate=0.4, n=300)
+    network = torch.nn.Linear(x.shape[1], 4)
+    targets = torch.eye(4)[torch.from_numpy(y)]
+    (average,) = train_robustly(
+        [network], torch.from_numpy(x), targets, config=TrainingConfig(epochs=2, ema=0.9)
+    )
+    assert average is not network
+    assert not torch.equal(average.weight, network.weight)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    x, y, _, _ = noisy(rate=0.0, n=50)
+    with pytest.raises(ConfigError, match="no strategy is called 'magic'"):
+        RobustHead(strategy="magic").fit(x, y)
+    with pytest.raises(ConfigError, match="cannot be combined with mixup"):
+        RobustHead(strategy="elr", mixup=1.0).fit(x, y)
+    with pytest.raises(DataError, match="must have the same rows"):
+        RobustHead().fit(x, y[:10])
+    with pytest.raises(DataError, match="NaN or infinite"):
+        RobustHead().fit(np.full_like(x, np.inf), y)
+    with pytest.raises(TrainingError, match="the loss became"):
+        RobustHead(strategy="plain", lr=1e30, epochs=3).fit(x, y)
