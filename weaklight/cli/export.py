@@ -1,13 +1,17 @@
-"""Commands that take something out of a project: export encoder."""
+"""Commands that take something out of a project: export encoder, export labels."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weaklight.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pipelines.project import Project
+    from pipelines.queries import RunView
 
 __all__ = ["register"]
 
@@ -16,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to the command line."""
     export = typer.Typer(no_args_is_help=True, help="Take results out of a project, for others.")
     export.command("encoder")(encoder)
+    export.command("labels")(labels)
     app.add_typer(export, name="export")
 
 
@@ -49,3 +54,65 @@ def encoder(
         f"{exported.largest_difference:.0e} of the largest\n"
         f"wrote {exported.description}; it says what goes in and what comes out"
     )
+
+
+def labels(
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="parquet, csv, jsonl, hf, webdataset, labelstudio, argilla or cleanlab.",
+        ),
+    ] = "parquet",
+    to: Annotated[
+        Path | None, typer.Option(help="The folder to make; labels-FORMAT if not given.")
+    ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(help="Leave out labels with less confidence, 0 to 1.")
+    ] = 0.0,
+    include_uncovered: Annotated[
+        bool, typer.Option("--include-uncovered", help="Keep items that nothing speaks for.")
+    ] = False,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Which split; repeat for several. unlabeled if not given."),
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="A run's id; the latest if not given.")] = None,
+    project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+) -> None:
+    """Write the weak labels of a run for another tool, with a data card."""
+    from pipelines.exchange import export_labels, weak_labels
+    from pipelines.project import Project
+
+    folder = to or Path(f"labels-{format}")
+    chosen = weak_labels(
+        _view(Project.open(project), run),
+        splits=split or ("unlabeled",),
+        min_confidence=min_confidence,
+        include_uncovered=include_uncovered,
+    )
+    card = export_labels(chosen, format, folder)
+    for reason, n in card["left_out"].items():
+        typer.echo(f"left out {n}: {reason}")
+    typer.echo(
+        f"wrote {card['n']} weak labels of run {card['run_id']} to {folder}\n"
+        f"{folder / 'README.md'} says how they were made and how to load them back"
+    )
+
+
+def _view(project: Project, run_id: str | None) -> RunView:
+    """Return the run of this id, or the latest one that has labels."""
+    from pipelines.queries import RunView
+
+    runs = {r.run_id: r for r in project.runs() if "aggregate" in r.artifacts}
+    if run_id is None:
+        view = RunView.latest(project)
+        if view is None:
+            raise ArtifactError("no weak labels yet; run `weaklight label` first")
+        return view
+    if run_id not in runs:
+        raise ArtifactError(
+            f"no run {run_id!r} has weak labels; those that have: {list(runs)[-5:] or 'none'}"
+        )
+    return RunView(project, runs[run_id])

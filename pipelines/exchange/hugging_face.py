@@ -1,0 +1,142 @@
+"""Hugging Face ``datasets`` on disk, out and in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipelines.exchange.card import CARD, KIND
+from pipelines.exchange.exporter import Exporter, optional
+from pipelines.exchange.labels import WeakLabels
+from pipelines.exchange.projects import Imported, class_order
+from pipelines.exchange.tables import as_class_names
+from weaklight.contracts import SPLITS
+from weaklight.errors import DataError
+
+__all__ = ["HUGGING_FACE", "read_hugging_face"]
+
+_SPLIT_OF = {"train": "unlabeled", "validation": "dev", "valid": "dev", "val": "dev"}
+
+
+def read_hugging_face(
+    folder: Path,
+    *,
+    item_id: str = "item_id",
+    text: str = "text",
+    image: str = "image",
+    label: str = "label",
+    keep_labels: bool = False,
+) -> Imported:
+    """Read what ``save_to_disk`` wrote: a ``DatasetDict``, or a ``Dataset`` with a split column.
+
+    Parameters
+    ----------
+    item_id, text, image, label
+        Names of the columns; ids are made from split and row where they are missing.
+    keep_labels
+        Keep labels of train as ``noisy_label``; else they are left behind. Labels of validation
+        and test are gold. Weak labels that Weaklight exported are noisy labels in any case.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no data set, or one without texts and images.
+    """
+    datasets = optional("datasets")
+    try:
+        loaded = datasets.load_from_disk(str(folder))
+    except (FileNotFoundError, ValueError) as error:
+        raise DataError(
+            f"{folder} holds no data set that datasets.load_from_disk reads ({error}); "
+            "write it with save_to_disk"
+        ) from None
+    parts = loaded if isinstance(loaded, datasets.DatasetDict) else {"": loaded}
+    tables: list[pd.DataFrame] = []
+    classes: list[str] = []
+    for name, part in parts.items():
+        missing = text not in part.column_names and image not in part.column_names
+        if missing:
+            raise DataError(
+                f"{folder}: expected a column {text!r} or {image!r}, but it has "
+                f"{part.column_names}; name yours with --text or --image"
+            )
+        kind = part.features.get(label)
+        classes += getattr(kind, "names", None) or []
+        tables.append(_part(part, name, {item_id: "item_id", text: "text", image: "image"}))
+    table = pd.concat(tables, ignore_index=True)
+    known = tuple(dict.fromkeys(classes))
+    answers = as_class_names(table.pop(label), known) if label in table else None
+    notes: tuple[str, ...] = ()
+    if answers is not None:
+        known = known or class_order(answers)
+        if _is_weak(folder):
+            table["noisy_label"] = answers
+            notes = ("these are weak labels that Weaklight exported: noisy labels, never gold",)
+        else:
+            is_train = table["split"] == "unlabeled"
+            table["gold"] = answers
+            if keep_labels:
+                table["noisy_label"] = answers.where(is_train, None)
+            elif answers[is_train].notna().any():
+                notes = ("only dev and test have gold; --keep-labels keeps the rest as noisy",)
+    return Imported(table, known, notes)
+
+
+def _part(part: Any, name: str, roles: dict[str, str]) -> pd.DataFrame:
+    """Return one split as a table; images as the bytes of their files."""
+    datasets = optional("datasets")
+    for column, kind in part.features.items():
+        if isinstance(kind, datasets.Image):
+            part = part.cast_column(column, datasets.Image(decode=False))
+    table: pd.DataFrame = part.to_pandas().rename(columns=roles)
+    if "image" in table:
+        table["image"] = [_bytes(v) for v in table["image"]]
+    if "item_id" not in table:
+        table.insert(0, "item_id", [f"{name or 'row'}-{i}" for i in range(len(table))])
+    if "split" not in table:
+        table["split"] = _SPLIT_OF.get(name, name if name in SPLITS else "unlabeled")
+    return table
+
+
+def _bytes(image: dict[str, Any] | None) -> bytes | None:
+    if image is None:
+        return None
+    stored: bytes | None = image["bytes"]
+    return Path(image["path"]).read_bytes() if stored is None else stored
+
+
+def _is_weak(folder: Path) -> bool:
+    card = folder / CARD
+    return card.is_file() and json.loads(card.read_text(encoding="utf-8")).get("kind") == KIND
+
+
+def _write(labels: WeakLabels, folder: Path) -> None:
+    """Write one ``Dataset`` with ``label`` as ClassLabel and the probabilities as a list.
+
+    Notes
+    -----
+    Memory: all images as files, since Arrow tables are written whole.
+    """
+    datasets = optional("datasets")
+    text, number = datasets.Value("string"), datasets.Value("float32")
+    kinds = {"covered": datasets.Value("bool"), "confidence": number, "weight": number}
+    columns: dict[str, list[Any]] = {}
+    features: dict[str, Any] = {}
+    for name in labels.table.columns:
+        values = labels.table[name]
+        columns[name] = values.astype(object).where(values.notna(), None).tolist()
+        features[name] = kinds.get(name, text)
+    features["label"] = datasets.ClassLabel(names=list(labels.classes))
+    features["probabilities"] = datasets.List(number, length=len(labels.classes))
+    columns["probabilities"] = labels.probabilities.tolist()
+    if labels.kind == "image":
+        features["image"] = datasets.Image()
+        columns["image"] = [{"bytes": data, "path": None} for data in labels.images()]
+    dataset = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    dataset.save_to_disk(folder)
+
+
+HUGGING_FACE = Exporter(_write, 'import datasets\n\nlabels = datasets.load_from_disk(".")')

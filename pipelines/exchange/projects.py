@@ -1,0 +1,258 @@
+"""From data that came in to a project folder that is ready to run.
+
+Every importer returns an :class:`Imported`; :func:`write_project` turns it into ``items.parquet``
+(``items.jsonl`` where images stay files), a commented ``weaklight.toml`` and, for votes that came
+with the data, one labelling function a column.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from labeling_functions.functions import argument_name
+from pipelines.config import CONFIG_NAME
+from pipelines.exchange.folders import new_folder
+from weaklight.contracts import SPLITS, check_votes
+from weaklight.errors import DataError
+from weaklight.seeds import numpy_generator
+
+__all__ = ["VOTE_PREFIX", "Imported", "class_order", "draw_splits", "vote_table", "write_project"]
+
+VOTE_PREFIX = "vote_"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Items read from somewhere, before they are a project.
+
+    Attributes
+    ----------
+    table
+        ``item_id``, ``text`` or ``image`` (bytes, or a path relative to ``base``), ``split``,
+        perhaps ``gold`` and ``noisy_label`` (class names or None), ``vote_<name>`` (class names or
+        None) for each voter, and any other columns. Gold of unlabelled items never gets written.
+    classes
+        K >= 2 class names in order.
+    notes
+        Plain sentences for the person who imports.
+    base
+        The folder that paths in ``image`` are relative to.
+    """
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    base: Path = Path()
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        """The columns that hold votes."""
+        return tuple(str(c) for c in self.table if str(c).startswith(VOTE_PREFIX))
+
+
+def write_project(imported: Imported, folder: Path, *, title: str) -> dict[str, int]:
+    """Write the project; it appears whole or not at all, and never over another one.
+
+    Parameters
+    ----------
+    title
+        Where the data came from, for the first line of ``weaklight.toml``.
+
+    Returns
+    -------
+    Number of items of each split that has any.
+
+    Raises
+    ------
+    ConfigError
+        If the folder exists and is not empty.
+    DataError
+        If ids are missing or double, a class is unknown, or there are fewer than two classes.
+    """
+    table = _checked(imported)
+    media = "text" if "text" in table else "image"
+    stays_files = media == "image" and table["image"].map(lambda v: isinstance(v, str)).any()
+    items = "items.jsonl" if stays_files else "items.parquet"
+    with new_folder(folder) as fresh:
+        if stays_files:
+            # jsonl: ingest then watches the image files themselves, not only the table
+            table["image"] = [_relative(v, imported.base, folder) for v in table["image"]]
+            table.to_json(fresh / items, orient="records", lines=True, force_ascii=False)
+        else:
+            table.to_parquet(fresh / items, index=False)
+        (fresh / CONFIG_NAME).write_text(
+            _settings(imported.classes, items, media, title), encoding="utf-8"
+        )
+        (fresh / "lfs").mkdir()
+        if imported.voters:
+            text = _replaying(imported.voters)
+            (fresh / "lfs" / "votes.py").write_text(text, encoding="utf-8")
+        else:
+            text = _FIRST_LF.format(item=f"item.{media}" if media == "text" else "item.aspect")
+            (fresh / "lfs" / "first.py").write_text(text, encoding="utf-8")
+    counts = table["split"].value_counts()
+    return {split: int(counts[split]) for split in SPLITS if split in counts}
+
+
+def class_order(*columns: Iterable[Any]) -> tuple[str, ...]:
+    """Return the distinct names in these columns, sorted."""
+    return tuple(sorted({str(v) for column in columns for v in column if not pd.isna(v)}))
+
+
+def vote_table(
+    votes: NDArray[np.integer], classes: tuple[str, ...], names: list[str]
+) -> pd.DataFrame:
+    """Return a matrix of votes as columns of class names, None where a voter abstains.
+
+    Parameters
+    ----------
+    votes
+        (n, m) integers, -1..K-1.
+    classes
+        K class names.
+    names
+        m names of the voters.
+
+    Raises
+    ------
+    DataError
+        If a vote is out of range.
+    """
+    of_value = np.array([*classes, None], dtype=object)
+    columns = [VOTE_PREFIX + name for name in names]
+    return pd.DataFrame(of_value[check_votes(votes, len(classes))], columns=columns, dtype=object)
+
+
+def draw_splits(imported: Imported, *, n_dev: int, n_test: int, seed: int) -> Imported:
+    """Draw dev and test at random from the unlabelled items whose gold is known.
+
+    Items that are in a split already stay there.
+
+    Raises
+    ------
+    DataError
+        If fewer items have gold than are to be drawn.
+    """
+    table = imported.table.copy()
+    if "split" not in table:
+        table["split"] = "unlabeled"
+    gold = table["gold"] if "gold" in table else pd.Series(None, table.index, dtype=object)
+    known = np.flatnonzero(gold.notna() & (table["split"] == "unlabeled"))
+    if n_dev + n_test > len(known):
+        raise DataError(
+            f"--dev {n_dev} and --test {n_test} need {n_dev + n_test} items with gold, "
+            f"but {len(known)} have it; ask for fewer or name the gold column"
+        )
+    drawn = numpy_generator(seed, "import", "splits").permutation(known)[: n_dev + n_test]
+    split = table["split"].to_numpy(dtype=object, copy=True)
+    split[drawn[:n_dev]], split[drawn[n_dev:]] = "dev", "test"
+    table["split"] = split
+    note = f"drew {n_dev} dev and {n_test} test items at random (seed {seed}) from {len(known)}"
+    return replace(imported, table=table, notes=(*imported.notes, note))
+
+
+def _checked(imported: Imported) -> pd.DataFrame:
+    """Return the table in the order that people read it, or say what is wrong with it."""
+    table = imported.table.reset_index(drop=True).copy()
+    ids = table["item_id"]
+    if ids.isna().any() or ids.duplicated().any():
+        odd = ids[ids.isna() | ids.duplicated()].head(3).tolist()
+        raise DataError(f"item ids must be present and unique, but {odd} are not; correct them")
+    if len(imported.classes) < 2:
+        raise DataError(
+            f"at least two classes are needed, but {list(imported.classes)} were found; "
+            "name them with --classes ham,spam"
+        )
+    for column in ("gold", "noisy_label", *imported.voters):
+        if column in table:
+            unknown = set(table[column].dropna().unique()) - set(imported.classes)
+            if unknown:
+                raise DataError(
+                    f"{column} must name one of the classes {list(imported.classes)}, but holds "
+                    f"{sorted(map(str, unknown))[:5]}; correct it or --classes"
+                )
+    if "split" not in table:
+        has_gold = table["gold"].notna() if "gold" in table else np.zeros(len(table), dtype=bool)
+        table["split"] = np.where(has_gold, "dev", "unlabeled")
+    unknown_splits = sorted(set(table["split"]) - set(SPLITS))
+    if unknown_splits:
+        raise DataError(f"split must be one of {list(SPLITS)}, but {unknown_splits[:5]} came")
+    if "gold" in table:
+        # what trains must not know it
+        table["gold"] = table["gold"].where(table["split"] != "unlabeled", None)
+    if not (table["split"] == "unlabeled").any():
+        raise DataError(
+            "no unlabelled item is left to learn from: every item has gold; "
+            "draw a part of them for judging with --dev 200 --test 200"
+        )
+    first = [c for c in ("item_id", "text", "image", "split", "gold") if c in table]
+    return table[[*first, *(c for c in table if c not in first)]]
+
+
+def _relative(image: Any, base: Path, folder: Path) -> str | None:
+    return None if pd.isna(image) else os.path.relpath((base / image).absolute(), folder.absolute())
+
+
+def _settings(classes: tuple[str, ...], items: str, media: str, title: str) -> str:
+    # JSON strings and lists of them are TOML too
+    names = json.dumps(list(classes), ensure_ascii=False)
+    what = "the column with the texts" if media == "text" else "the column with the images"
+    return f"""# {title}
+# Every line that is commented out shows its default; docs/architecture.md lists the rest.
+
+classes = {names}  # in order
+# seed = 0
+
+[items]
+source = "{items}"
+{media} = "{media}"  # {what}
+
+# [aggregate]
+# model = "auto"      # which label model; auto chooses without gold and says why
+# features = "auto"   # auto, on or off: spread labels over the neighbor graph
+
+# [schedule]
+# cron = "0 2 * * *"  # when `weaklight serve` runs the whole line
+"""
+
+
+def _replaying(voters: tuple[str, ...]) -> str:
+    """Return Python with one labelling function a column of votes."""
+    parts = [
+        '"""The votes that came with the data: one labelling function a column of the items."""\n',
+        "from labeling_functions import labeling_function\n",
+    ]
+    for j, column in enumerate(voters):
+        name = column.removeprefix(VOTE_PREFIX)
+        argument = argument_name(column)
+        parts.append(
+            f"\n@labeling_function(name={name!r}, columns=[{column!r}])\n"
+            f"def voter_{j}({argument}):\n"
+            f'    """The vote that came with the data."""\n'
+            f"    return {argument}\n"
+        )
+    return "\n".join(parts)
+
+
+_FIRST_LF = '''"""Labelling functions: plain functions that return a class name or nothing.
+
+docs/labeling_functions.md shows every kind; take the # away and put in what you know:
+"""
+
+from labeling_functions import labeling_function
+
+# @labeling_function()
+# def my_first_rule(item):
+#     """Say in a sentence why this is so."""
+#     if ... {item} ...:
+#         return "a class"
+'''

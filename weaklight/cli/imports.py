@@ -1,0 +1,220 @@
+"""Commands that make a project from other tools' data: import wrench, snorkel, crowd and so on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.exchange import Imported
+
+__all__ = ["register"]
+
+To = Annotated[Path | None, typer.Option(help="The project's folder; named after the source.")]
+Classes = Annotated[
+    str, typer.Option(help="Class names in order, as ham,spam; found in the data if not given.")
+]
+Text = Annotated[str, typer.Option(help="Column that holds the texts.")]
+Image = Annotated[str, typer.Option(help="Column that holds the images' files.")]
+ItemId = Annotated[str, typer.Option("--id", help="Column that holds the items' ids.")]
+Split = Annotated[str, typer.Option(help="Column that says unlabeled, dev, calibration or test.")]
+Gold = Annotated[str, typer.Option(help="Column that holds hand labels to judge by.")]
+Noisy = Annotated[str, typer.Option(help="Column that holds labels of doubtful quality.")]
+Dev = Annotated[int | None, typer.Option(help="Draw so many items with gold as dev.")]
+Test = Annotated[int | None, typer.Option(help="Draw so many items with gold as test.")]
+Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
+Items = Annotated[Path, typer.Option(help="Table of the items: .csv, .jsonl or .parquet.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to the command line."""
+    kinds = typer.Typer(no_args_is_help=True, help="Make a project from another tool's data.")
+    for name, command in (
+        ("wrench", wrench),
+        ("snorkel", snorkel),
+        ("crowd", crowd),
+        ("csv", table),
+        ("jsonl", table),
+        ("parquet", table),
+        ("hf", hugging_face),
+        ("imagefolder", image_folder),
+        ("labelstudio", label_studio),
+    ):
+        kinds.command(name)(command)
+    app.add_typer(kinds, name="import")
+
+
+def wrench(
+    folder: Annotated[Path, typer.Argument(help="Folder with train.json, valid.json, test.json.")],
+    to: To = None,
+) -> None:
+    """Read a WRENCH text data set with the votes of its rules."""
+    from pipelines.exchange import read_wrench
+
+    _write(read_wrench(folder), folder, to)
+
+
+def snorkel(
+    matrix: Annotated[Path, typer.Argument(help="L.npy, one row an item, -1 abstains.")],
+    items: Items,
+    classes: Annotated[str, typer.Option(help="Class names by class id, as ham,spam.")],
+    names: Annotated[str, typer.Option(help="Names of the LFs in order, as a,b,c.")] = "",
+    text: Text = "text",
+    image: Image = "image",
+    item_id: ItemId = "item_id",
+    split: Split = "split",
+    gold: Gold = "gold",
+    to: To = None,
+) -> None:
+    """Read a Snorkel label matrix and the items it belongs to."""
+    from pipelines.exchange import Columns, read_snorkel
+
+    columns = Columns(item_id=item_id, text=text, image=image, split=split, gold=gold)
+    imported = read_snorkel(
+        matrix, items, classes=_names(classes), names=_names(names), columns=columns
+    )
+    _write(imported, matrix, to)
+
+
+def crowd(
+    answers: Annotated[Path, typer.Argument(help="Table with one row an answer.")],
+    items: Items,
+    item: Annotated[str, typer.Option(help="Column of the answers: which item.")] = "item",
+    worker: Annotated[str, typer.Option(help="Column of the answers: who said so.")] = "worker",
+    label: Annotated[str, typer.Option(help="Column of the answers: what they said.")] = "label",
+    classes: Classes = "",
+    text: Text = "text",
+    image: Image = "image",
+    item_id: ItemId = "item_id",
+    split: Split = "split",
+    gold: Gold = "gold",
+    to: To = None,
+) -> None:
+    """Read answers of a crowd; every worker becomes a labelling function."""
+    from pipelines.exchange import Columns, read_crowd
+
+    imported = read_crowd(
+        answers,
+        items,
+        item=item,
+        worker=worker,
+        label=label,
+        classes=_names(classes),
+        columns=Columns(item_id=item_id, text=text, image=image, split=split, gold=gold),
+    )
+    _write(imported, answers, to)
+
+
+def table(
+    file: Annotated[Path, typer.Argument(help="The table, one row an item.")],
+    text: Text = "text",
+    image: Image = "image",
+    item_id: ItemId = "item_id",
+    split: Split = "split",
+    gold: Gold = "gold",
+    noisy_label: Noisy = "noisy_label",
+    votes: Annotated[
+        str, typer.Option(help="Columns with votes, as a,b,c, beside those called vote_...")
+    ] = "",
+    classes: Classes = "",
+    dev: Dev = None,
+    test: Test = None,
+    seed: Seed = 0,
+    to: To = None,
+) -> None:
+    """Read a table of one row an item: CSV, JSON lines or Parquet."""
+    from pipelines.exchange import Columns, draw_splits, read_items
+
+    columns = Columns(
+        item_id=item_id,
+        text=text,
+        image=image,
+        split=split,
+        gold=gold,
+        noisy_label=noisy_label,
+        votes=_names(votes),
+    )
+    imported = read_items(file, columns, classes=_names(classes))
+    if dev is not None or test is not None:
+        imported = draw_splits(imported, n_dev=dev or 0, n_test=test or 0, seed=seed)
+    _write(imported, file, to)
+
+
+def hugging_face(
+    folder: Annotated[Path, typer.Argument(help="A folder that save_to_disk wrote.")],
+    text: Text = "text",
+    image: Image = "image",
+    item_id: ItemId = "item_id",
+    label: Annotated[str, typer.Option(help="Column that holds the labels.")] = "label",
+    keep_labels: Annotated[
+        bool, typer.Option("--keep-labels", help="Keep labels of train as noisy labels.")
+    ] = False,
+    dev: Dev = None,
+    test: Test = None,
+    seed: Seed = 0,
+    to: To = None,
+) -> None:
+    """Read a Hugging Face data set on disk: validation is dev, test is test."""
+    from pipelines.exchange import read_hugging_face
+
+    imported = read_hugging_face(
+        folder, item_id=item_id, text=text, image=image, label=label, keep_labels=keep_labels
+    )
+    _write(imported, folder, to)
+
+
+def image_folder(
+    folder: Annotated[Path, typer.Argument(help="Folder of <class>/ or train/<class>/.")],
+    dev: Dev = None,
+    test: Test = None,
+    seed: Seed = 0,
+    keep_labels: Annotated[
+        bool, typer.Option("--keep-labels", help="Keep classes of train as noisy labels.")
+    ] = False,
+    to: To = None,
+) -> None:
+    """Read folders of images, one a class; without splits, dev and test are drawn at random."""
+    from pipelines.exchange import read_image_folder
+
+    imported = read_image_folder(folder, n_dev=dev, n_test=test, keep_labels=keep_labels, seed=seed)
+    _write(imported, folder, to)
+
+
+def label_studio(
+    file: Annotated[Path, typer.Argument(help="The export called JSON.")],
+    text: Annotated[str, typer.Option(help="Name of the text in each task's data.")] = "text",
+    image: Annotated[str, typer.Option(help="Name of the image in each task's data.")] = "image",
+    noisy: Annotated[
+        bool, typer.Option("--noisy", help="Take the answers as noisy labels, not as gold.")
+    ] = False,
+    to: To = None,
+) -> None:
+    """Read Label Studio's tasks and annotations."""
+    from pipelines.exchange import read_label_studio
+
+    _write(read_label_studio(file, text=text, image=image, is_gold=not noisy), file, to)
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _write(imported: Imported, source: Path, to: Path | None) -> None:
+    """Write the project and say what it holds and what comes next."""
+    from pipelines.exchange import write_project
+
+    folder = to or Path(source.resolve().stem)
+    counts = write_project(imported, folder, title=f"Imported from {source}.")
+    held = ", ".join(f"{n} {split}" for split, n in counts.items())
+    typer.echo(f"made {folder}: {held} items; classes {', '.join(imported.classes)}")
+    for note in imported.notes:
+        typer.echo(f"  - {note}")
+    if imported.voters:
+        typer.echo(f"next: weaklight run --project {folder}")
+    else:
+        typer.echo(
+            f"next: write labelling functions in {folder / 'lfs'}, "
+            f"then: weaklight run --project {folder}"
+        )
