@@ -3,24 +3,39 @@
 Try it: ``MODELS["dawid_skene"]().fit(votes, n_classes=3).predict_proba(votes)``.
 """
 
-from weak_supervision.label_models.base import TIE_RULE, LabelModel, covered, hard_labels
+from weak_supervision.label_models.base import (
+    TIE_RULE,
+    BaseLabelModel,
+    ClassBalance,
+    LabelModel,
+    covered,
+    hard_labels,
+)
 from weak_supervision.label_models.dawid_skene import DawidSkene
 from weak_supervision.label_models.majority_vote import MajorityVote
+from weak_supervision.label_models.one_coin import OneCoin
 from weak_supervision.label_models.snorkel_model import SnorkelModel
+from weak_supervision.label_models.weighted_vote import WeightedVote
 
 __all__ = [
+    "CANDIDATES",
     "MODELS",
     "TIE_RULE",
+    "BaseLabelModel",
+    "ClassBalance",
     "DawidSkene",
     "LabelModel",
     "MajorityVote",
+    "OneCoin",
     "SnorkelModel",
+    "WeightedVote",
     "covered",
     "hard_labels",
 ]
 
-MODELS: dict[str, type[LabelModel]] = {
-    "majority_vote": MajorityVote,
-    "snorkel": SnorkelModel,
-    "dawid_skene": DawidSkene,
+MODELS: dict[str, type[BaseLabelModel]] = {
+    model.name: model for model in (MajorityVote, WeightedVote, SnorkelModel, DawidSkene, OneCoin)
 }
+
+# What the automatic choice compares: each one more is one more chance to be misled by luck.
+CANDIDATES = ("majority_vote", "snorkel", "dawid_skene")

@@ -1,4 +1,4 @@
-"""What a label model is, and the three small questions every one of them answers.
+"""What a label model is, and the checks and questions that all of them share.
 
 Try it: ``python -c "from weak_supervision.label_models import *; print(covered([[0]]))"``.
 """
@@ -6,16 +6,32 @@ Try it: ``python -c "from weak_supervision.label_models import *; print(covered(
 from __future__ import annotations
 
 import hashlib
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator
 
-from weaklight.contracts import ABSTAIN, ClassSet
+from weak_supervision.label_models.ballots import Ballots, collect
+from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_posterior, check_votes
 from weaklight.errors import DataError
 
-__all__ = ["TIE_RULE", "LabelModel", "checked_class_balance", "covered", "hard_labels"]
+__all__ = [
+    "TIE_RULE",
+    "BaseLabelModel",
+    "ClassBalance",
+    "LabelModel",
+    "NotLearnableError",
+    "checked_class_balance",
+    "covered",
+    "hard_labels",
+    "log",
+    "naive_bayes",
+]
 
 TIE_RULE = (
     "a tie goes to one of the tied classes by the SHA-1 of the item id; "
@@ -23,6 +39,11 @@ TIE_RULE = (
 )
 
 TIE = 1e-5  # probabilities closer than this are a tie, as in snorkel.utils.probs_to_preds
+FLOOR = 1e-12  # stands in for a probability of zero, whose logarithm would be -inf
+
+ClassBalance = Sequence[float] | Literal["uniform", "estimated"] | None
+
+logger = logging.getLogger(__name__)
 
 
 class LabelModel(Protocol):
@@ -31,16 +52,29 @@ class LabelModel(Protocol):
     Attributes
     ----------
     name
-        The word used in artifacts and reports.
-    uses_class_sets
-        Whether a vote for a class set counts; a model that cannot use one says so in ``note_``.
+        The word used in settings, artifacts and reports.
+    uses_class_sets, uses_soft_votes, uses_gold
+        What counts besides votes for classes; a model that cannot use one of them leaves it out
+        and says so in ``note_``.
+    needs_soft_votes
+        Whether it cannot do without them.
     note_
         Plain sentences about what the last ``fit`` had to leave out; empty where nothing.
+    class_prior_
+        (K,) float64, sums to 1: the class balance that was given, assumed or learned.
+    accuracies_
+        (M,) float64: how often the model believes each LF to be right where it votes, soft LFs
+        last; NaN for an LF that never votes. A belief, not an accuracy on gold.
     """
 
-    name: str
-    uses_class_sets: bool
+    name: ClassVar[str]
+    uses_class_sets: ClassVar[bool]
+    uses_soft_votes: ClassVar[bool]
+    uses_gold: ClassVar[bool]
+    needs_soft_votes: ClassVar[bool]
     note_: str
+    class_prior_: NDArray[np.float64]
+    accuracies_: NDArray[np.float64]
 
     def fit(
         self,
@@ -48,14 +82,224 @@ class LabelModel(Protocol):
         *,
         n_classes: int,
         class_sets: tuple[ClassSet, ...] = (),
-        class_balance: Sequence[float] | None = None,
+        class_balance: ClassBalance = None,
+        soft_votes: Sequence[NDArray[np.floating]] = (),
+        gold: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Learn from ``votes`` (n, m): -1 abstains, 0..K-1 a class, K+s the s-th class set."""
+        """Learn from the votes; see `BaseLabelModel.fit`."""
         ...
 
-    def predict_proba(self, votes: NDArray[np.generic]) -> NDArray[np.float32]:
+    def predict_proba(
+        self, votes: NDArray[np.generic], *, soft_votes: Sequence[NDArray[np.floating]] = ()
+    ) -> NDArray[np.float32]:
         """Return the posterior (n, K) float32; an uncovered row gets the class balance."""
         ...
+
+
+class NotLearnableError(Exception):
+    """Raised by ``_learn`` where votes cannot teach the model; the majority vote stands in."""
+
+
+class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
+    """The contract, once: checks, distinct rows, thin votes, and what a model cannot use.
+
+    A label model writes ``_learn`` and ``_posterior`` over `Ballots`, which always hold at least
+    two classes and one vote, and raises `NotLearnableError` where that is still too little.
+    """
+
+    name: ClassVar[str]
+    uses_class_sets: ClassVar[bool] = True
+    uses_soft_votes: ClassVar[bool] = True
+    uses_gold: ClassVar[bool] = False
+    needs_soft_votes: ClassVar[bool] = False
+    learns_balance: ClassVar[bool] = False
+
+    note_: str
+    class_prior_: NDArray[np.float64]
+    accuracies_: NDArray[np.float64]
+
+    def fit(
+        self,
+        votes: NDArray[np.generic],
+        *,
+        n_classes: int,
+        class_sets: tuple[ClassSet, ...] = (),
+        class_balance: ClassBalance = None,
+        soft_votes: Sequence[NDArray[np.floating]] = (),
+        gold: NDArray[np.integer] | None = None,
+    ) -> Self:
+        """Learn from the votes.
+
+        Parameters
+        ----------
+        votes
+            (n, m) ints: -1 abstains, 0..K-1 a class, K+s the s-th class set.
+        n_classes
+            K.
+        class_sets
+            What votes from K on mean.
+        class_balance
+            K shares; ``"uniform"``; ``"estimated"`` from the votes: by EM in the models that run
+            it, else the mean majority vote of the covered rows, which leans towards classes that
+            have more LFs; None: the model's own way.
+        soft_votes
+            One (n, K) array of floats for each soft LF: rows sum to 1, all NaN where it abstains.
+        gold
+            (n,) class ids of the rows whose class is known, -1 elsewhere.
+
+        Raises
+        ------
+        DataError
+            If one of them breaks its contract, or soft votes are missing where a model needs them.
+        """
+        checked = check_votes(votes, n_classes, len(class_sets))
+        self._n_classes, self._class_sets = n_classes, class_sets
+        self._n_lfs = checked.shape[1], len(soft_votes)
+        soft = self._checked_soft_votes(soft_votes, len(checked))
+        known = _checked_gold(gold, len(checked), n_classes)
+        notes = self._left_out(checked, soft, known)
+        ballots = self._collect(checked, soft, known if self.uses_gold else None)
+        self._learns_prior = self.learns_balance and class_balance in (None, "estimated")
+        self.class_prior_ = _class_prior(class_balance, ballots)
+        self._extra_notes: list[str] = []
+        self._stands_in = False
+        try:
+            if not ballots.covered.any():
+                raise NotLearnableError(
+                    "no LF voted on any item; the posterior is the class balance"
+                )
+            if n_classes > 1:
+                self._learn(ballots)
+            else:
+                self._stands_in = True
+        except NotLearnableError as reason:
+            self._stands_in = True
+            self._extra_notes.append(
+                f"{reason}; the majority vote stands in" if ballots.covered.any() else str(reason)
+            )
+        self.note_ = "; ".join(notes + self._extra_notes)
+        if self.note_:
+            logger.info("%s: %s", self.name, self.note_)
+        self.accuracies_ = self._accuracies(ballots)
+        return self
+
+    def predict_proba(
+        self, votes: NDArray[np.generic], *, soft_votes: Sequence[NDArray[np.floating]] = ()
+    ) -> NDArray[np.float32]:
+        """Return the posterior (n, K) float32, rows sum to 1.
+
+        An uncovered row gets the class balance; what no LF said during ``fit`` counts for nothing.
+
+        Raises
+        ------
+        DataError
+            If votes or soft votes break their contract or come from other LFs than in ``fit``.
+        """
+        checked = check_votes(votes, self._n_classes, len(self._class_sets))
+        if (checked.shape[1], len(soft_votes)) != self._n_lfs:
+            raise DataError(
+                f"the model was fitted on {self._n_lfs[0]} LFs and {self._n_lfs[1]} soft LFs, but "
+                f"came {checked.shape[1]} and {len(soft_votes)}; pass the same LFs in that order"
+            )
+        ballots = self._collect(checked, self._checked_soft_votes(soft_votes, len(checked)), None)
+        posterior = self._posterior_or_shares(ballots)
+        by_item: NDArray[np.float32] = posterior.astype(np.float32)[ballots.inverse]
+        return by_item
+
+    @abstractmethod
+    def _learn(self, ballots: Ballots) -> None:
+        """Learn; start from the balance in ``class_prior_``."""
+
+    @abstractmethod
+    def _posterior(self, ballots: Ballots) -> NDArray[np.float64]:
+        """Return the posterior (d, K) of distinct rows."""
+
+    def _accuracies(self, ballots: Ballots) -> NDArray[np.float64]:
+        return ballots.right(self._posterior_or_shares(ballots))
+
+    def _posterior_or_shares(self, ballots: Ballots) -> NDArray[np.float64]:
+        if self._stands_in:
+            return ballots.shares(self.class_prior_)
+        return self._posterior(ballots)
+
+    def _collect(
+        self, votes: Votes, soft: NDArray[np.float64], gold: NDArray[np.int64] | None
+    ) -> Ballots:
+        if not self.uses_class_sets and self._class_sets:
+            votes = np.where(votes >= self._n_classes, ABSTAIN, votes).astype(np.int16)
+        return collect(
+            votes,
+            n_classes=self._n_classes,
+            class_sets=self._class_sets if self.uses_class_sets else (),
+            soft_votes=soft if self.uses_soft_votes else None,
+            gold=gold,
+        )
+
+    def _left_out(
+        self, votes: Votes, soft: NDArray[np.float64], gold: NDArray[np.int64]
+    ) -> list[str]:
+        notes = []
+        n_set_votes = int((votes >= self._n_classes).sum())
+        if n_set_votes and not self.uses_class_sets:
+            notes.append(f"{n_set_votes} votes for class sets left out, which it cannot use")
+        if len(soft) and not self.uses_soft_votes:
+            notes.append(f"{len(soft)} soft LFs left out, which it cannot use")
+        n_gold = int((gold != ABSTAIN).sum())
+        if n_gold and not self.uses_gold:
+            notes.append(f"{n_gold} gold rows left out, which it cannot use")
+        silent = int((votes == ABSTAIN).all(axis=0).sum()) if len(votes) else 0
+        if 0 < silent < votes.shape[1]:
+            notes.append(f"{silent} of {votes.shape[1]} LFs never vote and count for nothing")
+        return notes
+
+    def _checked_soft_votes(
+        self, soft_votes: Sequence[NDArray[np.floating]], n_items: int
+    ) -> NDArray[np.float64]:
+        """Return soft votes as (l, n, K), zeros where an LF abstains."""
+        if self.needs_soft_votes and not len(soft_votes):
+            raise DataError(
+                f"{self.name} weighs the LFs against a classifier, but no soft_votes came; pass "
+                "its out-of-fold class probabilities, soft_votes=[pred_probs]"
+            )
+        stacked = np.zeros((len(soft_votes), n_items, self._n_classes))
+        for lf, soft in enumerate(soft_votes):
+            given = np.asarray(soft, dtype=np.float64)
+            if given.shape != (n_items, self._n_classes):
+                raise DataError(
+                    f"soft LF {lf} must give {n_items} rows of {self._n_classes} probabilities, "
+                    f"but came with shape {given.shape}; align it with the votes"
+                )
+            says = ~np.isnan(given).all(axis=1)
+            stacked[lf, says] = check_posterior(given[says], self._n_classes)
+        return stacked
+
+
+def naive_bayes(
+    ballots: Ballots,
+    log_theta: NDArray[np.float64],
+    prior: NDArray[np.float64],
+    *,
+    hears_silence: bool = False,
+) -> NDArray[np.float64]:
+    """Return P(class | row), (d, K), for LFs independent given the class.
+
+    Parameters
+    ----------
+    log_theta
+        (M * V, K) log P(LF says value | class), ordered as `Ballots.tokens`; 0 for what says
+        nothing. A soft vote counts as so many fractions of votes.
+    prior
+        (K,) shares.
+    """
+    joint = ballots.tokens(hears_silence=hears_silence) @ log_theta + log(prior)
+    posterior: NDArray[np.float64] = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    return posterior
+
+
+def log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm, finite for zero."""
+    floored: NDArray[np.float64] = np.log(np.maximum(probabilities, FLOOR))
+    return floored
 
 
 def covered(votes: ArrayLike) -> NDArray[np.bool_]:
@@ -139,3 +383,38 @@ def hard_labels(
     if is_covered is not None:
         labels[~is_covered] = ABSTAIN
     return labels
+
+
+def _class_prior(class_balance: ClassBalance, ballots: Ballots) -> NDArray[np.float64]:
+    """Return the class balance to start from, (K,)."""
+    n_classes = ballots.meanings.shape[1]
+    if isinstance(class_balance, str) and class_balance not in ("uniform", "estimated"):
+        raise DataError(
+            f'class_balance must be "uniform", "estimated" or {n_classes} shares, but came as '
+            f"{class_balance!r}; pass one of these"
+        )
+    if not isinstance(class_balance, str):
+        return checked_class_balance(class_balance, n_classes)
+    uniform = checked_class_balance(None, n_classes)
+    is_covered = ballots.covered
+    if class_balance == "uniform" or not is_covered.any():
+        return uniform
+    shares = ballots.shares(uniform)[is_covered]
+    balance: NDArray[np.float64] = np.average(shares, axis=0, weights=ballots.counts[is_covered])
+    return balance
+
+
+def _checked_gold(
+    gold: NDArray[np.integer] | None, n_items: int, n_classes: int
+) -> NDArray[np.int64]:
+    """Return gold as (n,) int64, -1 where unknown."""
+    if gold is None:
+        return np.full(n_items, ABSTAIN, dtype=np.int64)
+    known = np.asarray(gold)
+    fits = known.shape == (n_items,) and known.dtype.kind in "iu"
+    if not fits or not ABSTAIN <= known.min(initial=0) <= known.max(initial=0) < max(n_classes, 1):
+        raise DataError(
+            f"gold must hold a class id below {n_classes}, or -1, for each of {n_items} rows, but "
+            f"came as {known.dtype} of shape {known.shape}; map class names to ids first"
+        )
+    return known.astype(np.int64)

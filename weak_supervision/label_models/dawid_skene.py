@@ -5,45 +5,34 @@ Try it: ``DawidSkene().fit(votes, n_classes=3).predict_proba(votes)``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.special import logsumexp
 
-from weak_supervision.label_models.base import checked_class_balance, covered
-from weak_supervision.label_models.majority_vote import MajorityVote
-from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_votes
+from weak_supervision.label_models.ballots import Ballots
+from weak_supervision.label_models.base import FLOOR, BaseLabelModel, log, naive_bayes
+from weaklight.contracts import ABSTAIN
 
 __all__ = ["DawidSkene"]
 
-FLOOR = 1e-12  # stands in for a probability of zero, whose logarithm would be -inf
 
-
-def _distinct_rows(votes: Votes) -> tuple[Votes, NDArray[np.intp], NDArray[np.intp]]:
-    """Return the distinct rows, which of them each row is, and how often each occurs."""
-    packed = votes.view(np.dtype((np.void, votes.itemsize * votes.shape[1]))).ravel()
-    _, first, inverse, counts = np.unique(
-        packed, return_index=True, return_inverse=True, return_counts=True
-    )
-    return votes[first], inverse.ravel(), counts
-
-
-class DawidSkene:
+class DawidSkene(BaseLabelModel):
     """Learns how often each LF says each thing about each class, and the classes with it.
 
     Every class set is one more thing that an LF can say, so "footwear" may turn out to mean
-    "sneaker or boot, hardly ever sandal".
+    "sneaker or boot, hardly ever sandal". Gold rows are held at their class.
 
     Parameters
     ----------
     abstain
         What an LF's silence means. ``"ignore"``: nothing. An item is then a bag of (LF, vote)
         tokens drawn from its class, so an LF that only ever says "spam" still counts as evidence,
-        because it says so more often about spam. ``"symbol"``: silence is one more vote, as in
-        WRENCH; it pays where LFs cover much and hurts where they are sparse.
+        because it says so more often about spam. ``"missing"``: nothing either, and each LF's
+        votes are compared among themselves alone, as in the paper, whose doctors did not see every
+        patient; an LF that only says one thing then counts for nothing. ``"symbol"``: silence is
+        one more vote, as in WRENCH; it pays where LFs cover much and hurts where they are sparse.
     smoothing
         Pseudo-votes added to every (LF, vote, class) count. 0.01 only keeps probabilities off
         zero; 1 and more drowns LFs that vote a few dozen times (LabelMe falls from 0.795 to 0.739).
@@ -55,12 +44,12 @@ class DawidSkene:
     objective_
         Penalised log-likelihood after each step, never decreasing.
     class_prior_
-        (K,) float64: learned, unless ``class_balance`` was given to ``fit``.
+        (K,) float64: learned, unless a class balance was given to ``fit``.
 
     Notes
     -----
-    Time O(s d m K) for s steps over d distinct rows, after one O(n m log n) sort; memory
-    O(d m + m K V).
+    Time O(s v K) for s steps over the v votes of the distinct rows, after O(n m) to find them;
+    memory O(v + d K + m V K).
     Starts from the spread majority vote and draws nothing, so it is deterministic. Assumes that LFs
     err independently given the class: near-copies of one LF are counted as so many witnesses.
 
@@ -71,13 +60,13 @@ class DawidSkene:
     """
 
     name = "dawid_skene"
-    uses_class_sets = True
-    note_: str
+    uses_gold = True
+    learns_balance = True
 
     def __init__(
         self,
         *,
-        abstain: Literal["ignore", "symbol"] = "ignore",
+        abstain: Literal["ignore", "missing", "symbol"] = "ignore",
         smoothing: float = 0.01,
         max_iter: int = 1000,
         tol: float = 1e-6,
@@ -87,110 +76,54 @@ class DawidSkene:
         self.max_iter = max_iter
         self.tol = tol
 
-    def fit(
-        self,
-        votes: NDArray[np.generic],
-        *,
-        n_classes: int,
-        class_sets: tuple[ClassSet, ...] = (),
-        class_balance: Sequence[float] | None = None,
-    ) -> Self:
-        """Run EM until the objective stands still.
-
-        Raises
-        ------
-        DataError
-            If the votes or the class balance break their contract.
-        """
-        checked = check_votes(votes, n_classes, len(class_sets))
-        self._n_sets = len(class_sets)
-        self.class_prior_ = checked_class_balance(class_balance, n_classes)
-        self.objective_: list[float] = []
-        self.note_ = ""
-        voice = MajorityVote().fit(checked, n_classes=n_classes, class_sets=class_sets)
+    def _learn(self, ballots: Ballots) -> None:
+        uniform = np.full(len(self.class_prior_), 1 / len(self.class_prior_))
+        start = uniform if self._learns_prior else self.class_prior_
         if not self._hears_silence:
-            checked = checked[covered(checked)]
-        self._seen = np.zeros(self._n_symbols * checked.shape[1], dtype=np.bool_)
-        self._log_theta = np.zeros((len(self._seen), n_classes))
-        if not checked.size:
-            self.note_ = "no LF voted on any item; the posterior is the class balance"
-            return self
-
-        rows, _, counts = _distinct_rows(checked)
-        tokens = self._tokens(rows)  # (d, m * V)
+            ballots = ballots.take(ballots.covered)
+        tokens = ballots.tokens(hears_silence=self._hears_silence)  # (d, M * V)
+        backwards = tokens.T.tocsr()  # as quick in a product from the left
+        counts, known = ballots.counts, ballots.gold != ABSTAIN
+        certain = np.eye(len(uniform))[ballots.gold[known]]
         self._seen = np.asarray(tokens.sum(axis=0)).ravel() > 0
-        if unheard := int((~(rows != ABSTAIN).any(axis=0)).sum()):
-            self.note_ = f"{unheard} of {rows.shape[1]} LFs never vote and count for nothing"
-        self._run(tokens, counts, voice.predict_proba(rows), learn_prior=class_balance is None)
-        return self
-
-    def _run(
-        self,
-        tokens: sparse.csr_matrix,
-        counts: NDArray[np.intp],
-        start: NDArray[np.float32],
-        *,
-        learn_prior: bool,
-    ) -> None:
-        posterior = start.astype(np.float64)  # (d, K)
+        self._log_theta = np.zeros((tokens.shape[1], len(uniform)))
+        self.objective_: list[float] = []
+        posterior = ballots.shares(start)  # (d, K)
         for _ in range(self.max_iter):
+            posterior[known] = certain
             weighted = posterior * counts[:, None]
-            if learn_prior:
+            if self._learns_prior:
                 self.class_prior_ = weighted.sum(axis=0) / counts.sum()  # eq. 2.4
-            self._log_theta = self._maximise(tokens.T @ weighted)
-            joint = self._joint(tokens)
+            penalty = self._maximise(backwards @ weighted, ballots.meanings)
+            joint = tokens @ self._log_theta + log(self.class_prior_)
             likelihood = logsumexp(joint, axis=1)
             posterior = np.exp(joint - likelihood[:, None])  # eq. 2.5
-            penalty = self.smoothing * self._log_theta.sum()
-            self.objective_.append(float(counts @ likelihood + penalty))
+            likelihood[known] = (joint[known] * certain).sum(axis=1)
+            self.objective_.append(float(counts @ likelihood) + penalty)
             if len(self.objective_) > 1:
                 gain = self.objective_[-1] - self.objective_[-2]
                 if gain <= self.tol * abs(self.objective_[-1]):
                     break
 
-    def predict_proba(self, votes: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Return the posterior (n, K) float32; votes unseen in ``fit`` count for nothing."""
-        checked = check_votes(votes, len(self.class_prior_), self._n_sets)
-        if not checked.size:
-            return np.tile(self.class_prior_.astype(np.float32), (len(checked), 1))
-        rows, inverse, _ = _distinct_rows(checked)
-        joint = self._joint(self._tokens(rows))
-        posterior = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
-        by_item: NDArray[np.float32] = posterior.astype(np.float32)[inverse]
-        return by_item
+    def _posterior(self, ballots: Ballots) -> NDArray[np.float64]:
+        return naive_bayes(
+            ballots, self._log_theta, self.class_prior_, hears_silence=self._hears_silence
+        )
 
     @property
     def _hears_silence(self) -> bool:
         return self.abstain == "symbol"
 
-    @property
-    def _n_symbols(self) -> int:
-        return len(self.class_prior_) + self._n_sets + self._hears_silence
-
-    def _tokens(self, rows: Votes) -> sparse.csr_matrix:
-        """Return (d, m * V) zeros and ones: which LF says what in each row."""
-        n_rows, n_lfs = rows.shape
-        # in "symbol" mode silence is the last of the V symbols
-        silence = self._n_symbols - 1 if self._hears_silence else ABSTAIN
-        symbols = np.where(rows == ABSTAIN, silence, rows)
-        row, lf = np.nonzero(symbols != ABSTAIN)
-        column = lf * self._n_symbols + symbols[row, lf]
-        return sparse.csr_matrix(
-            (np.ones(len(row)), (row, column)), shape=(n_rows, n_lfs * self._n_symbols)
-        )
-
-    def _maximise(self, token_counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return log P(token | class), (m * V, K); 0 for tokens that nobody ever said."""
+    def _maximise(self, token_counts: NDArray[np.float64], meanings: NDArray[np.float64]) -> float:
+        """Set log P(token | class), (M * V, K), 0 for what nobody says; return the penalty."""
+        n_classes = token_counts.shape[1]
         smoothed = np.where(self._seen[:, None], token_counts + self.smoothing, 0.0)
-        if self._hears_silence:  # eq. 2.3: every LF says one thing about every item
-            by_lf = smoothed.reshape(-1, self._n_symbols, smoothed.shape[1])  # (m, V, K)
-            total = np.repeat(by_lf.sum(axis=1), self._n_symbols, axis=0)
-        else:  # one multinomial a class over all tokens
+        if self.abstain == "ignore":  # one multinomial a class over all tokens
             total = smoothed.sum(axis=0, keepdims=True)
-        theta = np.maximum(smoothed / np.maximum(total, FLOOR), FLOOR)
-        return np.where(self._seen[:, None], np.log(theta), 0.0)
-
-    def _joint(self, tokens: sparse.csr_matrix) -> NDArray[np.float64]:
-        log_prior = np.log(np.maximum(self.class_prior_, FLOOR))
-        joint: NDArray[np.float64] = tokens @ self._log_theta + log_prior
-        return joint
+        else:  # eq. 2.3: one multinomial an LF and class
+            n_values = len(meanings) + self._hears_silence
+            by_lf = smoothed.reshape(-1, n_values, n_classes)  # (M, V, K)
+            total = np.repeat(by_lf.sum(axis=1), n_values, axis=0)
+        theta = smoothed / np.maximum(total, FLOOR)
+        self._log_theta = np.where(self._seen[:, None], log(theta), 0.0)
+        return self.smoothing * float(self._log_theta.sum())

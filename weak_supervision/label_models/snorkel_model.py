@@ -1,35 +1,31 @@
-"""Snorkel's LabelModel behind our contract: no global seeds, no crashes on thin votes.
+"""Snorkel's LabelModel behind our contract, from the moments of the distinct rows of votes.
 
 Try it: ``SnorkelModel().fit(votes, n_classes=3).predict_proba(votes)``.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from typing import Self
-
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.special import softmax
 
-from weak_supervision.label_models.base import checked_class_balance, covered
-from weak_supervision.label_models.majority_vote import MajorityVote
-from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_votes
+from weak_supervision.label_models.ballots import Ballots
+from weak_supervision.label_models.base import BaseLabelModel, NotLearnableError, log
 from weaklight.seeds import derive_seed, preserve_global_rng
 
 __all__ = ["SnorkelModel"]
 
 MIN_LFS = 3  # the moments that Snorkel matches say nothing about fewer
 MAX_OUTCOMES = 6000  # LFs x classes; Snorkel holds several float32 matrices of the square
-logger = logging.getLogger(__name__)
 
 
-class SnorkelModel:
+class SnorkelModel(BaseLabelModel):
     """Data programming by matching the LFs' pairwise agreements (MeTaL, as Snorkel ships it).
 
-    Class sets, LFs and classes that never get a vote are left out, which ``note_`` says. With
-    fewer than three voting LFs or a single voted class it answers with the majority vote instead.
+    Snorkel's own solver runs, on the same matrix of agreements that it would count itself: what it
+    learns is what Snorkel learns. Class sets, LFs and classes that never get a vote are left out.
+    With fewer than three voting LFs or a single voted class the majority vote stands in.
 
     Parameters
     ----------
@@ -37,13 +33,18 @@ class SnorkelModel:
         Of Snorkel's gradient descent. 200 and 500 steps label LabelMe alike (0.775), and 200 do
         better on YouTube (0.741 against 0.715).
     seed
-        Seeds Snorkel's shuffling; the global generators are put back afterwards.
+        Seeds Snorkel's start; the global generators are put back afterwards.
+
+    Attributes
+    ----------
+    accuracies_
+        (m,) float64: Snorkel's ``get_weights``, NaN for an LF that never votes.
 
     Notes
     -----
-    Time and memory O(n m K) for one dense one-hot matrix, then O((m K)^2) a step. Assumes LFs that
-    err independently given the class, and a uniform class balance unless ``class_balance`` says
-    otherwise. Silence counts for nothing when predicting.
+    Time O(n m) to find the distinct rows, O(v m) for v votes in them, then O((m K)^2) a step;
+    memory O(v + (m K)^2). Assumes LFs that err independently given the class, and a uniform class
+    balance unless told otherwise. Silence counts for nothing when predicting.
 
     References
     ----------
@@ -53,110 +54,94 @@ class SnorkelModel:
 
     name = "snorkel"
     uses_class_sets = False
-    note_: str
+    uses_soft_votes = False
 
     def __init__(self, *, n_epochs: int = 200, lr: float = 0.01, seed: int = 0) -> None:
         self.n_epochs = n_epochs
         self.lr = lr
         self.seed = seed
 
-    def fit(
-        self,
-        votes: NDArray[np.generic],
-        *,
-        n_classes: int,
-        class_sets: tuple[ClassSet, ...] = (),
-        class_balance: Sequence[float] | None = None,
-    ) -> Self:
-        """Fit Snorkel's LabelModel on the LFs and classes that are voted at all.
-
-        Raises
-        ------
-        DataError
-            If the votes or the class balance break their contract.
-        """
-        checked = check_votes(votes, n_classes, len(class_sets))
-        self._n_sets = len(class_sets)
-        self.class_prior_ = checked_class_balance(class_balance, n_classes)
-        self._fallback: MajorityVote | None = None
-        notes: list[str] = []
-        if (n_set_votes := int((checked >= n_classes).sum())) > 0:
-            notes.append(f"{n_set_votes} votes for class sets left out, which Snorkel cannot use")
-        plain = np.where(checked >= n_classes, ABSTAIN, checked).astype(np.int16)
-        self._lfs = np.flatnonzero((plain != ABSTAIN).any(axis=0))
-        self._classes = np.unique(plain[plain != ABSTAIN])
-        if len(silent := np.setdiff1d(np.arange(n_classes), self._classes)):
-            notes.append(f"classes {silent.tolist()} never get a vote")
-
-        reason = self._why_not(n_classes)
-        if not reason:
-            compact = self._compact(plain)
-            balance = self.class_prior_[self._classes]
-            self._log_prior = np.log(np.maximum(balance / max(balance.sum(), 1e-12), 1e-12))
-            self._log_mu = self._run_snorkel(compact, np.exp(self._log_prior))
-            if not np.isfinite(self._log_mu).all():
-                reason = "Snorkel's parameters are not finite"
-        if reason:
-            notes.append(f"{reason}; the majority vote stands in")
-            self._fallback = MajorityVote().fit(
-                checked, n_classes=n_classes, class_sets=class_sets, class_balance=class_balance
-            )
-        self.note_ = "; ".join(notes)
-        if self.note_:
-            logger.info("snorkel: %s", self.note_)
-        return self
-
-    def predict_proba(self, votes: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Return the posterior (n, K) float32; an uncovered row gets the class balance."""
-        if self._fallback is not None:
-            return self._fallback.predict_proba(votes)
+    def _learn(self, ballots: Ballots) -> None:
         n_classes = len(self.class_prior_)
-        checked = check_votes(votes, n_classes, self._n_sets)
-        plain = np.where(checked >= n_classes, ABSTAIN, checked).astype(np.int16)
-        compact = self._compact(plain)
-        logits = np.tile(self._log_prior, (len(compact), 1))  # (n, voted classes)
-        # a last row of zeros, so that ABSTAIN = -1 adds nothing; sums of logs cannot underflow
-        for table, column in zip(self._log_mu, compact.T, strict=True):
-            logits += np.vstack([table, np.zeros(len(self._classes))])[column]
-        posterior = np.zeros((len(compact), n_classes))
-        posterior[:, self._classes] = softmax(logits, axis=1)
-        posterior[~covered(compact)] = self.class_prior_
-        return posterior.astype(np.float32)
+        tokens = ballots.tokens()  # (d, m * K)
+        times = np.asarray(tokens.T @ ballots.counts).reshape(-1, n_classes)
+        self._lfs = np.flatnonzero(times.any(axis=1))
+        self._classes = np.flatnonzero(times.any(axis=0))
+        if len(unheard := np.setdiff1d(np.arange(n_classes), self._classes)):
+            self._extra_notes.append(f"classes {unheard.tolist()} never get a vote")
+        self._refuse_thin_votes(n_classes)
 
-    def _why_not(self, n_classes: int) -> str:
-        """Return why Snorkel cannot be fitted, empty where it can."""
+        # only LFs that vote and classes that are voted for; the others are renumbered away
+        self._columns = (self._lfs[:, None] * n_classes + self._classes).ravel()
+        heard = tokens[:, self._columns]
+        n_items = ballots.counts.sum()
+        moments = (heard.T @ sparse.diags_array(ballots.counts) @ heard).toarray() / n_items
+        balance = self.class_prior_[self._classes]
+        balance = np.maximum(balance / max(balance.sum(), 1e-12), 1e-12)
+        mu = self._run_snorkel(moments, balance, int(n_items))
+        if not np.isfinite(mu).all():
+            raise NotLearnableError("Snorkel's parameters are not finite")
+        self._log_mu, self._log_balance = log(mu), log(balance)
+        by_lf = mu.reshape(len(self._lfs), len(balance), len(balance))  # (m, votes, classes)
+        coverage = times[self._lfs].sum(axis=1) / n_items
+        right = np.einsum("jkk,k->j", by_lf, balance) / coverage
+        self._learned = np.full(ballots.n_lfs, np.nan)
+        self._learned[self._lfs] = np.clip(right, 1e-6, 1.0)
+
+    def _posterior(self, ballots: Ballots) -> NDArray[np.float64]:
+        logits = ballots.tokens()[:, self._columns] @ self._log_mu + self._log_balance
+        posterior = np.zeros((len(logits), len(self.class_prior_)))
+        posterior[:, self._classes] = softmax(logits, axis=1)
+        posterior[~ballots.covered] = self.class_prior_
+        return posterior
+
+    def _accuracies(self, ballots: Ballots) -> NDArray[np.float64]:
+        return super()._accuracies(ballots) if self._stands_in else self._learned
+
+    def _refuse_thin_votes(self, n_classes: int) -> None:
         if len(self._lfs) < MIN_LFS:
-            return f"Snorkel needs {MIN_LFS} LFs that vote for classes but found {len(self._lfs)}"
+            raise NotLearnableError(
+                f"Snorkel needs {MIN_LFS} LFs that vote for classes but found {len(self._lfs)}"
+            )
         if len(self._classes) < 2:
-            return f"only {len(self._classes)} of {n_classes} classes gets a vote"
+            raise NotLearnableError(f"only 1 of {n_classes} classes gets a vote")
         if len(self._lfs) * len(self._classes) > MAX_OUTCOMES:
-            return (
+            raise NotLearnableError(
                 f"{len(self._lfs)} LFs over {len(self._classes)} classes are too many for Snorkel "
                 f"(LFs x classes up to {MAX_OUTCOMES})"
             )
-        return ""
 
-    def _compact(self, plain: Votes) -> Votes:
-        """Return the voting LFs' columns with the voted classes renumbered from 0."""
-        number = np.full(len(self.class_prior_) + 1, ABSTAIN, dtype=np.int16)  # last: ABSTAIN
-        number[self._classes] = np.arange(len(self._classes))
-        return number[plain[:, self._lfs]]
-
-    def _run_snorkel(self, votes: Votes, balance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return log P(vote | class) of each LF, (m, votes, classes)."""
+    def _run_snorkel(
+        self, moments: NDArray[np.float64], balance: NDArray[np.float64], n_items: int
+    ) -> NDArray[np.float64]:
+        """Return P(LF votes v | class), (m * k, k), for moments (m * k, m * k) of k classes."""
         with preserve_global_rng():
             # imported inside the guard: importing Snorkel draws from numpy's global generator
-            from snorkel.labeling.model import LabelModel as Snorkel
+            import torch
+            from snorkel.labeling.model import LabelModel
 
-            model = Snorkel(cardinality=len(balance), verbose=False)
-            model.fit(
-                votes.astype(np.int64),
-                class_balance=balance.tolist(),
-                n_epochs=self.n_epochs,
-                lr=self.lr,
-                seed=derive_seed(self.seed, "snorkel") % 2**32,
-                progress_bar=False,
-            )
-        mu = model.mu.detach().cpu().numpy().astype(np.float64)  # (m * classes, classes)
-        log_mu: NDArray[np.float64] = np.log(mu).reshape(votes.shape[1], len(balance), -1)
-        return log_mu
+            class FromMoments(LabelModel):  # type: ignore[misc]
+                """Takes the matrix O of agreements instead of counting it over all items."""
+
+                def _generate_O(  # noqa: N802  Snorkel's name
+                    self, L: NDArray[np.int64], higher_order: bool = False
+                ) -> None:
+                    super()._generate_O(L, higher_order)  # lists cliques and sizes; any row does
+                    self.O = torch.from_numpy(moments).float()
+                    self.n = n_items
+
+            model = FromMoments(cardinality=len(balance), verbose=False)
+            any_row = np.zeros((1, len(moments) // len(balance)), dtype=np.int64)
+            try:
+                model.fit(
+                    any_row,
+                    class_balance=balance.tolist(),
+                    n_epochs=self.n_epochs,
+                    lr=self.lr,
+                    seed=derive_seed(self.seed, "snorkel") % 2**32,
+                    progress_bar=False,
+                )
+            except Exception as error:  # Snorkel raises nothing narrower when its loss is NaN
+                raise NotLearnableError(f"Snorkel gave up: {error}") from error
+        mu: NDArray[np.float64] = model.mu.detach().cpu().numpy().astype(np.float64)
+        return mu

@@ -1,0 +1,198 @@
+"""Distinct rows of votes: a million items cost a label model what their distinct rows cost.
+
+Try it: ``collect(votes, n_classes=3).counts``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
+
+__all__ = ["Ballots", "collect", "distinct_rows"]
+
+EXACT = 2**53  # float64 counts exactly up to here
+ROWS_AT_ONCE = 65_536  # bounds the float64 copy of the votes
+
+
+def distinct_rows(
+    votes: NDArray[np.integer], n_symbols: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return where each distinct row occurs first, in an order of their own, and which each row is.
+
+    Parameters
+    ----------
+    votes
+        (n, m) integers from -1 to ``n_symbols - 1``.
+    n_symbols
+        How many values there are besides -1.
+
+    Notes
+    -----
+    Each row is written as a number with m digits of base ``n_symbols + 1``, cut into words that
+    float64 holds exactly, so one matrix product packs them all and equal numbers mean equal rows.
+    Time O(n m + n log n), memory O(n) beside the votes.
+    """
+    base = n_symbols + 1
+    digits = max(1, int(np.log(EXACT) / np.log(base) - 1e-9))  # of one word
+    code = np.zeros(len(votes), dtype=np.int64)
+    n_distinct = 1
+    for start in range(0, votes.shape[1], digits):
+        part = votes[:, start : start + digits]
+        place = float(base) ** np.arange(part.shape[1])
+        word = np.concatenate(
+            [
+                (part[row : row + ROWS_AT_ONCE] + 1.0) @ place
+                for row in range(0, max(len(votes), 1), ROWS_AT_ONCE)
+            ]
+        ).astype(np.int64)
+        if n_distinct > 1:  # otherwise the word alone tells the rows apart
+            word = pd.factorize(word)[0].astype(np.int64) * n_distinct + code
+        code, values = pd.factorize(word, sort=True)
+        n_distinct = len(values)
+    first = np.empty(n_distinct if len(votes) else 0, dtype=np.intp)
+    first[code[::-1]] = np.arange(len(votes))[::-1]  # the last write, of the first row, stays
+    return first, code.astype(np.intp)
+
+
+@dataclass(frozen=True)
+class Ballots:
+    """What the LFs say, each distinct row once.
+
+    Attributes
+    ----------
+    rows
+        (d, m) int16: -1 abstains, 0..K-1 a class, K+s the s-th class set.
+    counts
+        (d,) float64: how many items vote like this.
+    inverse
+        (n,) ints: which row each item is, so that ``rows[inverse]`` are the votes.
+    gold
+        (d,) int64: the class that is known, -1 elsewhere. Items with the same votes and different
+        gold are different rows.
+    soft
+        (l, d, K) float64: what each soft LF says, zeros where it abstains. With soft LFs rows are
+        not merged, as no two are alike.
+    meanings
+        (K + S, K) float64: how one vote of each value spreads over the classes, rows sum to 1.
+    """
+
+    rows: Votes
+    counts: NDArray[np.float64]
+    inverse: NDArray[np.intp]
+    gold: NDArray[np.int64]
+    soft: NDArray[np.float64]
+    meanings: NDArray[np.float64]
+
+    @property
+    def n_lfs(self) -> int:
+        """M, LFs and soft LFs, in this order."""
+        n_hard: int = self.rows.shape[1]
+        return n_hard + len(self.soft)
+
+    @property
+    def covered(self) -> NDArray[np.bool_]:
+        """Which of the d rows hold any vote (d,)."""
+        is_covered: NDArray[np.bool_] = (self.rows != ABSTAIN).any(axis=1) | (self.soft > 0).any(
+            axis=(0, 2)
+        )
+        return is_covered
+
+    def take(self, kept: NDArray[np.bool_]) -> Ballots:
+        """Return the ``kept`` rows (d,) alone; ``inverse`` no longer speaks of all items."""
+        return Ballots(
+            self.rows[kept],
+            self.counts[kept],
+            np.flatnonzero(kept[self.inverse]),
+            self.gold[kept],
+            self.soft[:, kept],
+            self.meanings,
+        )
+
+    def tokens(self, *, hears_silence: bool = False) -> sparse.csr_matrix:
+        """Return which LF says what in each row, (d, M * V): zeros, ones and soft fractions.
+
+        The M LFs stand one after another with V = K + S values each, and one more for silence,
+        the last, where it is heard. A label model that treats LFs as independent is one table
+        (M * V, K) of log-likelihoods that this is multiplied with.
+        """
+        n_rows, n_hard = self.rows.shape
+        n_classes = self.meanings.shape[1]
+        n_values = len(self.meanings) + hears_silence
+        if hears_silence:
+            values = np.where(self.rows == ABSTAIN, n_values - 1, self.rows)
+        else:
+            values = self.rows
+        said = values != ABSTAIN
+        columns = values + np.arange(n_hard, dtype=np.int32) * np.int32(n_values)
+        indptr = np.concatenate([[0], np.cumsum(said.sum(axis=1))])
+        columns = columns[said]
+        hard = sparse.csr_matrix(
+            (np.ones(len(columns)), columns, indptr), shape=(n_rows, n_hard * n_values)
+        )
+        if not len(self.soft):
+            return hard
+        soft = np.zeros((n_rows, len(self.soft), n_values))
+        soft[:, :, :n_classes] = self.soft.transpose(1, 0, 2)
+        if hears_silence:
+            soft[:, :, -1] = self.soft.sum(axis=2).T == 0
+        return sparse.hstack([hard, sparse.csr_matrix(soft.reshape(n_rows, -1))], format="csr")
+
+    def shares(self, prior: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return each class's share of the votes, (d, K); ``prior`` (K,) where nobody votes."""
+        n_classes = self.meanings.shape[1]
+        # a last row of zeros, so that ABSTAIN = -1 adds nothing
+        voice = np.vstack([self.meanings, np.zeros(n_classes)])
+        voices = self.soft.sum(axis=0)  # (d, K)
+        for column in self.rows.T:
+            voices = voices + voice[column]
+        total = voices.sum(axis=1, keepdims=True)
+        shares: NDArray[np.float64] = np.where(total > 0, voices / np.maximum(total, 1e-12), prior)
+        return shares
+
+    def said(self) -> NDArray[np.float64]:
+        """Return how often each LF votes in each row, (d, M): zeros, ones and soft fractions."""
+        return np.hstack([(self.rows != ABSTAIN).astype(np.float64), self.soft.sum(axis=2).T])
+
+    def right(self, posterior: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the share of each LF's votes that ``posterior`` (d, K) agrees with.
+
+        Returns
+        -------
+        (M,) float64; a vote for a class set is right if the class is in it; NaN for an LF that
+        never votes.
+        """
+        n_values, n_classes = self.meanings.shape
+        said = self.tokens().T @ (posterior * self.counts[:, None])  # (M * V, K)
+        said = said.reshape(self.n_lfs, n_values, n_classes)
+        total = said.sum(axis=(1, 2))
+        agreed = (said * (self.meanings > 0)).sum(axis=(1, 2))
+        return np.where(total > 0, agreed / np.maximum(total, 1e-12), np.nan)
+
+
+def collect(
+    votes: Votes,
+    *,
+    n_classes: int,
+    class_sets: tuple[ClassSet, ...] = (),
+    soft_votes: NDArray[np.float64] | None = None,
+    gold: NDArray[np.int64] | None = None,
+) -> Ballots:
+    """Return the distinct rows of checked votes (n, m); see `Ballots` for the other shapes."""
+    n_items = len(votes)
+    meanings = expand_votes(n_classes, class_sets)
+    known = np.full(n_items, ABSTAIN, dtype=np.int64) if gold is None else gold
+    if soft_votes is not None and len(soft_votes):
+        first = inverse = np.arange(n_items)
+        soft = soft_votes
+    else:
+        keyed = votes if gold is None else np.column_stack([votes, gold])
+        first, inverse = distinct_rows(keyed, len(meanings))
+        soft = np.zeros((0, len(first), n_classes))
+    counts = np.bincount(inverse, minlength=len(first)).astype(np.float64)
+    return Ballots(votes[first], counts, inverse, known[first], soft, meanings)
