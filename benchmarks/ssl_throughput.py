@@ -31,7 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import describe
 from ssl_models import TrainConfig, build_backbone, suggest_settings
 from ssl_models.hardware import autocast, resolve_device, resolve_precision
-from ssl_models.trainer import _Trainer
+from ssl_models.trainer import ImageTrainer
 
 METHODS = ("simclr", "mocov2", "byol", "dino")
 SIZES = (32, 96)
@@ -144,7 +144,7 @@ def _turn(side: Side, seconds: float, device: torch.device) -> Work:
     return _repeat(step, seconds, device)
 
 
-def _why_not(precision: str, trainer: _Trainer) -> str | None:
+def _why_not(precision: str, trainer: ImageTrainer) -> str | None:
     if not _has("lightly"):
         return 'lightly is not installed; pip install -e ".[dev]"'
     if resolve_precision("auto", trainer.device) == "fp32" and precision == "bf16":
@@ -158,7 +158,7 @@ def _has(package: str) -> bool:
 
 def _trainer(
     method: str, pixels: NDArray[np.uint8], options: argparse.Namespace, scratch: Path
-) -> _Trainer:
+) -> ImageTrainer:
     suggested, _ = suggest_settings(len(pixels), pixels.shape[1], pixels.shape[3])
     config = TrainConfig(
         method=method,
@@ -168,7 +168,7 @@ def _trainer(
         batch_size=options.batch_size,
         steps=10**6,  # the clock ends the run, not the schedule
     )
-    return _Trainer(pixels, config, scratch)
+    return ImageTrainer(pixels, config, scratch)
 
 
 def _lightly(
@@ -208,7 +208,7 @@ def _lightly(
     return Side(begin, warm_up=2 * WORKERS)  # until the queue is as full or empty as it stays
 
 
-def _augment_share(trainer: _Trainer, seconds: float) -> float:
+def _augment_share(trainer: ImageTrainer, seconds: float) -> float:
     """Return the share of a step's time that drawing the views takes."""
     draw, device, spent = trainer.method.views, trainer.device, 0.0
 
@@ -225,7 +225,7 @@ def _augment_share(trainer: _Trainer, seconds: float) -> float:
     return spent / work.seconds
 
 
-def _flops_of_a_step(trainer: _Trainer) -> int:
+def _flops_of_a_step(trainer: ImageTrainer) -> int:
     """Return the floating point operations of products and convolutions, both passes."""
     with FlopCounterMode(display=False) as counter:
         trainer.train_step()

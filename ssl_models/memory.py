@@ -70,20 +70,25 @@ class Bank(nn.Module):
     n_images, dim
         Rows and columns.
     momentum
-        Share of the old entry that stays; 0.5 in ``lemniscate.pytorch`` and in vissl's PIRL.
+        Share of the old entry that stays; 0.5 in ``lemniscate.pytorch`` and in vissl's PIRL. An
+        image's first embedding replaces the random one whole: half of noise would stay for epochs.
 
     Attributes
     ----------
     entries
         (n_images, dim) float32 unit rows; random directions until an image came by.
+    seen
+        (n_images,) bool, whether it did.
     """
 
     entries: Tensor
+    seen: Tensor
 
     def __init__(self, n_images: int, dim: int, momentum: float = 0.5) -> None:
         super().__init__()
         self.momentum = momentum
         self.register_buffer("entries", _random_directions(n_images, dim, "bank"))
+        self.register_buffer("seen", torch.zeros(n_images, dtype=torch.bool))
         self._fresh: list[tuple[Tensor, Tensor]] = []
 
     def add(self, rows: Tensor, embeddings: Tensor) -> None:
@@ -93,8 +98,10 @@ class Bank(nn.Module):
     def turn(self) -> None:
         """Average what was added into the entries and bring these back to unit length."""
         for rows, embeddings in self._fresh:
-            mixed = torch.lerp(embeddings, self.entries[rows], self.momentum)
+            kept = self.momentum * self.seen[rows, None]  # (B, 1)
+            mixed = torch.lerp(embeddings, self.entries[rows], kept)
             self.entries[rows] = F.normalize(mixed, dim=1)
+            self.seen[rows] = True
         self._fresh.clear()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,15 @@ from ssl_models.distributed import (
 from ssl_models.embed import embed
 from ssl_models.encoders import save_encoder
 from ssl_models.hardware import autocast, cpu_threads, resolve_device, resolve_precision
-from ssl_models.methods import Method, build_method
+from ssl_models.methods import Method, Objective, build_method
 from ssl_models.monitor import measure, verdict
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
 from ssl_models.public_weights import load_public_weights
 from ssl_models.schedules import cosine, warmup_cosine
 from weaklight.errors import ConfigError, TrainingError
-from weaklight.seeds import derive_seed, numpy_generator, preserve_global_rng
+from weaklight.seeds import derive_seed, numpy_generator, seeded_torch
 
-__all__ = ["Progress", "pretrain"]
+__all__ = ["ImageTrainer", "Progress", "Trainer", "pretrain"]
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
@@ -87,14 +88,13 @@ def pretrain(
     arguments; the first one writes.
     """
     with cpu_threads(config.threads):
-        return _Trainer(pixels, config, scratch).run(out, progress)
+        return ImageTrainer(pixels, config, scratch).run(out, progress)
 
 
 def _build(config: TrainConfig, shape: tuple[int, ...]) -> Method:
     """Return the method with weights that depend on the seed alone."""
     _, height, width, channels = shape
-    with preserve_global_rng():
-        torch.manual_seed(derive_seed(config.seed, "pretrain", "weights"))
+    with seeded_torch(config.seed, "pretrain", "weights"):
         encoder = build_backbone(
             config.backbone, channels=channels, image_size=min(height, width), width=config.width
         )
@@ -104,7 +104,7 @@ def _build(config: TrainConfig, shape: tuple[int, ...]) -> Method:
         return build_method(config.method, encoder, config.augment, config.method_options)
 
 
-def _optimiser(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimiser(method: Objective, config: TrainConfig) -> torch.optim.Optimizer:
     learnt = [p for p in method.parameters() if p.requires_grad]  # a teacher's are not
     decayed = [p for p in learnt if p.ndim > 1]
     free = [p for p in learnt if p.ndim <= 1]  # biases, batch norm: as in SimCLR
@@ -125,27 +125,26 @@ def _clip_each(parameters: Iterable[nn.Parameter], longest: float) -> None:
     torch._foreach_mul_(gradients, [(longest / (n + 1e-6)).clamp(max=1) for n in lengths])
 
 
-class _Trainer:
-    def __init__(self, pixels: PixelSource, config: TrainConfig, scratch: Path) -> None:
-        check_pixels(pixels)
-        self.pixels = pixels
-        sample = sample_rows(pixels)
-        method = _build(config, pixels.shape)
-        for module in method.modules():  # the encoder, and a teacher where there is one
-            if isinstance(module, Backbone):
-                module.set_normalisation(*channel_statistics(sample))
-        data = {
-            "pixels": list(pixels.shape),
-            "sample": hashlib.sha256(sample.tobytes()).hexdigest(),
-        }
-        self._prepare(
-            method.to(memory_format=torch.channels_last), config, scratch, len(pixels), data
-        )
+class Trainer(ABC):
+    """The loop over data of any kind; a subclass says what a batch is and what is written.
 
-    def _prepare(
-        self, method: Method, config: TrainConfig, scratch: Path, n: int, data: dict[str, Any]
+    Parameters
+    ----------
+    method
+        What is minimised.
+    config
+        The settings.
+    scratch
+        Gets the checkpoints.
+    n
+        Rows of the data.
+    data
+        Flat JSON that tells these rows from any others: a checkpoint of other data is refused.
+    """
+
+    def __init__(
+        self, method: Objective, config: TrainConfig, scratch: Path, n: int, data: dict[str, Any]
     ) -> None:
-        """Set up a run of ``method`` over ``n`` rows; ``data`` tells these from any others."""
         self.config, self.scratch, self.n = config, scratch, n
         self.device = resolve_device(config.device)
         self.precision = resolve_precision(config.precision, self.device)
@@ -170,9 +169,13 @@ class _Trainer:
         self.last_loss = float("nan")
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
-    def _batch(self, rows: NDArray[np.int64]) -> Any:
-        """Return what :meth:`Method.views` is given for these rows."""
-        return torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
+    @abstractmethod
+    def batch(self, rows: NDArray[np.int64]) -> Any:
+        """Return what :meth:`Objective.views` is given for these rows."""
+
+    @abstractmethod
+    def write_encoder(self, out: Path) -> None:
+        """Write the trained encoder."""
 
     def run(self, out: Path, progress: Progress | None) -> dict[str, Any]:
         """Go on to the last step, write the encoder and return the metrics."""
@@ -202,7 +205,7 @@ class _Trainer:
                 derive_seed(config.seed, "pretrain", step, number)
             )
             self.method.rows = torch.from_numpy(rows).to(self.device)
-            views = self.method.views(self._batch(rows), generator)
+            views = self.method.views(self.batch(rows), generator)
             with autocast(self.device, self.precision):
                 loss, embeddings = self.parallel(views)
             (loss / len(micro_batches)).backward()
@@ -296,7 +299,7 @@ class _Trainer:
         """Write the encoder, the heads and the history; return the metrics."""
         last = self.history[-1]
         if rank() == 0:
-            self._write_encoder(out)
+            self.write_encoder(out)
             heads = {
                 name: t
                 for name, t in self.method.state_dict().items()
@@ -317,7 +320,33 @@ class _Trainer:
             "parameters": sum(p.numel() for p in self.method.encoder.parameters()),
         }
 
-    def _write_encoder(self, out: Path) -> None:
+
+class ImageTrainer(Trainer):
+    """The loop over images (n, H, W, C) uint8."""
+
+    method: Method
+
+    def __init__(self, pixels: PixelSource, config: TrainConfig, scratch: Path) -> None:
+        check_pixels(pixels)
+        self.pixels = pixels
+        sample = sample_rows(pixels)
+        method = _build(config, pixels.shape)
+        for module in method.modules():  # the encoder, and a teacher where there is one
+            if isinstance(module, Backbone):
+                module.set_normalisation(*channel_statistics(sample))
+        data = {
+            "pixels": list(pixels.shape),
+            "sample": hashlib.sha256(sample.tobytes()).hexdigest(),
+        }
+        method.to(memory_format=torch.channels_last)
+        super().__init__(method, config, scratch, len(pixels), data)
+
+    def batch(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return (B, C, H, W) uint8."""
+        return torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
+
+    def write_encoder(self, out: Path) -> None:
+        """Write the encoder, its features standardised over the images it learnt from."""
         encoder, (_, height, width, channels) = self.method.encoder, self.pixels.shape
         features = embed(encoder, sample_rows(self.pixels), device=self.config.device)
         encoder.standardise_features(torch.from_numpy(features).to(self.device))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["derive_seed", "numpy_generator", "preserve_global_rng"]
+__all__ = ["derive_seed", "numpy_generator", "preserve_global_rng", "seeded_torch"]
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -49,3 +49,17 @@ def preserve_global_rng() -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
         if torch is not None and torch_state is not None:
             torch.set_rng_state(torch_state)
+
+
+@contextmanager
+def seeded_torch(seed: int, *names: str | int) -> Iterator[None]:
+    """Lend torch's global generator, seeded by these names, and put every global state back.
+
+    For what takes no generator of its own: torch's layers draw their first weights from the
+    global one only.
+    """
+    import torch
+
+    with preserve_global_rng():
+        torch.manual_seed(derive_seed(seed, *names))
+        yield

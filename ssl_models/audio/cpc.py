@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ssl_models.audio.encoder import AudioEncoder
 from ssl_models.distributed import shared_rows
+from ssl_models.methods import Objective
 from weaklight.errors import ConfigError
 
 __all__ = ["AudioCPC", "AudioViews", "excerpts", "info_nce"]
@@ -23,7 +24,7 @@ class AudioViews(NamedTuple):
     anchors: Tensor  # (B, A) int64 frames
 
 
-class AudioCPC(nn.Module):
+class AudioCPC(Objective):
     """Van den Oord et al. 2018, "Contrastive predictive coding", arXiv:1807.03748, section 3.1.
 
     Parameters
@@ -47,7 +48,7 @@ class AudioCPC(nn.Module):
     paper's table 2). Frames of padding are neither asked for nor offered.
     """
 
-    rows: Tensor
+    encoder: AudioEncoder
 
     def __init__(
         self,
@@ -96,20 +97,6 @@ class AudioCPC(nn.Module):
         loss = info_nce(predicted.flatten(1, 2), z, (anchors[..., None] + ahead).flatten(1), inside)
         mean = (c * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
         return loss, mean
-
-    def begin(self, n_clips: int) -> None:
-        """Prepare for a run: nothing to do."""
-
-    def signals(self) -> dict[str, Tensor]:
-        """Return what the history shall hold beside the loss: nothing."""
-        return {}
-
-    def after_step(self, step: int, total_steps: int) -> None:
-        """Follow an optimiser step: nothing to do."""
-
-    def forward(self, views: AudioViews) -> tuple[Tensor, Tensor]:
-        """Run :meth:`step`; the door through which DistributedDataParallel comes in."""
-        return self.step(views)
 
 
 def excerpts(

@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,9 +19,8 @@ from ssl_models.audio.cpc import AudioCPC
 from ssl_models.audio.encoder import AudioEncoder, save_audio_encoder
 from ssl_models.config import TrainConfig
 from ssl_models.hardware import cpu_threads
-from ssl_models.methods import Method
-from ssl_models.trainer import Progress, _Trainer
-from weaklight.seeds import derive_seed, preserve_global_rng
+from ssl_models.trainer import Progress, Trainer
+from weaklight.seeds import seeded_torch
 
 __all__ = ["AudioConfig", "pretrain_audio"]
 
@@ -70,12 +68,13 @@ def pretrain_audio(
         return _ClipTrainer(clips, config, scratch).run(out, progress)
 
 
-class _ClipTrainer(_Trainer):
+class _ClipTrainer(Trainer):
     """The trainer's loop, checkpoints and history round clips instead of images."""
 
+    method: AudioCPC
+
     def __init__(self, clips: Clips, config: AudioConfig, scratch: Path) -> None:
-        with preserve_global_rng():
-            torch.manual_seed(derive_seed(config.seed, "pretrain", "weights"))
+        with seeded_torch(config.seed, "pretrain", "weights"):
             encoder = AudioEncoder(width=config.width, context_dim=config.context_dim)
             method = AudioCPC(encoder, **config.method_options)
         check_clips(clips, method.shortest)
@@ -84,11 +83,13 @@ class _ClipTrainer(_Trainer):
         for clip in clips:
             digest.update(np.ascontiguousarray(clip).tobytes())
         data = {"clips": digest.hexdigest()}
-        self._prepare(cast(Method, method), config, scratch, len(clips), data)
+        super().__init__(method, config, scratch, len(clips), data)
 
-    def _batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return padded waves (B, T) and their lengths (B,)."""
         waves, lengths = pad([self.clips[row] for row in rows])
         return waves.to(self.device), lengths.to(self.device)
 
-    def _write_encoder(self, out: Path) -> None:
-        save_audio_encoder(cast(AudioEncoder, self.method.encoder), out)
+    def write_encoder(self, out: Path) -> None:
+        """Write the encoder."""
+        save_audio_encoder(self.method.encoder, out)

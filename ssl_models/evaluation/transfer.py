@@ -21,7 +21,7 @@ from ssl_models.embed import embed
 from ssl_models.evaluation.layers import DIM, pool
 from ssl_models.evaluation.scores import FeatureScores, Task, score_features
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
-from weaklight.seeds import derive_seed, preserve_global_rng
+from weaklight.seeds import seeded_torch
 
 __all__ = ["PIXELS", "pixel_features", "random_encoder", "transfer", "with_channels"]
 
@@ -88,8 +88,7 @@ def random_encoder(backbone: str, width: int, pixels: PixelSource, seed: int = 0
     """
     check_pixels(pixels)
     _, height, wide, channels = pixels.shape
-    with preserve_global_rng():
-        torch.manual_seed(derive_seed(seed, "random encoder"))
+    with seeded_torch(seed, "random encoder"):
         encoder = build_backbone(
             backbone, channels=channels, image_size=min(height, wide), width=width
         )

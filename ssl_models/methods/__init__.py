@@ -1,7 +1,7 @@
 """Self-supervised methods, one file each; importing the package registers them."""
 
 from ssl_models.methods.barlow_twins import BarlowTwins
-from ssl_models.methods.base import METHODS, Method, build_method, register_method
+from ssl_models.methods.base import METHODS, Method, Objective, build_method, register_method
 from ssl_models.methods.byol import BYOL
 from ssl_models.methods.cmc import CMC
 from ssl_models.methods.colorization import Colorization
@@ -42,6 +42,7 @@ __all__ = [
     "Method",
     "MoCoV1",
     "MoCoV2",
+    "Objective",
     "RelativePatch",
     "Rotation",
     "SimCLR",

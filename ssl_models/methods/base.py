@@ -1,5 +1,7 @@
 """What a method is: heads, a loss and how it draws views. The trainer does everything else.
 
+:class:`Objective` is all that the trainer asks for; :class:`Method` is one on images, by a name.
+
 A new method is one file: subclass :class:`Method`, decorate it with ``@register_method("name")``
 and import it in ``methods/__init__.py``.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -19,51 +21,39 @@ from ssl_models.augment import AugmentConfig
 from ssl_models.backbones import Backbone
 from weaklight.errors import ConfigError
 
-__all__ = ["METHODS", "Method", "build_method", "register_method"]
+__all__ = ["METHODS", "Method", "Objective", "build_method", "register_method"]
 
 METHODS: dict[str, type[Method]] = {}
 
 Category = Literal["reconstructive", "predictive", "contrastive", "self-distillation"]
 
 
-class Method(nn.Module, ABC):
-    """A self-supervised method round an encoder.
+class Objective(nn.Module, ABC):
+    """What is minimised on a batch of anything, and the hooks round an optimiser step.
 
     Attributes
     ----------
     encoder
-        The backbone being trained; the only part that outlives training.
+        What is being trained; the only part that outlives training.
     rows
-        (B,) int64: which images of the data set the current batch holds; set by the trainer.
-    category, principle, cost, when
-        The line this method gets in ``weaklight methods``.
-    settings
-        Fields of ``TrainConfig`` that this method needs other than most do, for small data.
+        (B,) int64: which rows of the data set the current batch holds; set by the trainer.
     """
 
-    category: ClassVar[Category]
-    principle: ClassVar[str]
-    cost: ClassVar[str]
-    when: ClassVar[str]
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    encoder: nn.Module
     rows: Tensor
 
-    def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def begin(self, n_images: int) -> None:
-        """Prepare for a run over ``n_images`` images, for instance make room for a bank."""
+    def begin(self, n_rows: int) -> None:
+        """Prepare for a run over ``n_rows`` rows, for instance make room for a bank."""
 
     @abstractmethod
-    def views(self, images: Tensor, generator: torch.Generator) -> Any:
-        """Return what :meth:`step` needs, drawn from (B, C, H, W) uint8 images."""
+    def views(self, batch: Any, generator: torch.Generator) -> Any:
+        """Return what :meth:`step` needs, drawn from a batch."""
 
     @abstractmethod
     def step(self, views: Any) -> tuple[Tensor, Tensor]:
         """Return the loss (scalar, fp32) and the embeddings that the monitor reads.
 
-        The embeddings are (V B, d): V views of the B images, all first views, then all second.
+        The embeddings are (V B, d): V views of the B rows, all first views, then all second.
         """
 
     def signals(self) -> dict[str, Tensor]:
@@ -87,6 +77,35 @@ class Method(nn.Module, ABC):
     def forward(self, views: Any) -> tuple[Tensor, Tensor]:
         """Run :meth:`step`; the door through which DistributedDataParallel comes in."""
         return self.step(views)
+
+
+class Method(Objective):
+    """A self-supervised method round an encoder of images.
+
+    Attributes
+    ----------
+    encoder
+        The backbone being trained.
+    category, principle, cost, when
+        The line this method gets in ``weaklight methods``.
+    settings
+        Fields of ``TrainConfig`` that this method needs other than most do, for small data.
+    """
+
+    category: ClassVar[Category]
+    principle: ClassVar[str]
+    cost: ClassVar[str]
+    when: ClassVar[str]
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    encoder: Backbone
+
+    def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @abstractmethod
+    def views(self, images: Tensor, generator: torch.Generator) -> Any:
+        """Return what :meth:`step` needs, drawn from (B, C, H, W) uint8 images."""
 
 
 def register_method(name: str) -> Callable[[type[Method]], type[Method]]:
@@ -113,7 +132,17 @@ def build_method(
     """
     if name not in METHODS:
         raise ConfigError(f"method must be one of {sorted(METHODS)}, but is {name!r}")
-    known = set(inspect.signature(METHODS[name]).parameters) - {"encoder", "augment"}
+    known = set(_options(METHODS[name]))
     if unknown := sorted(set(options) - known):
         raise ConfigError(f"method {name!r} takes {sorted(known)}, but {unknown} came; remove them")
     return METHODS[name](encoder, augment, **options)
+
+
+def _options(cls: type[Method]) -> Iterator[str]:
+    """Yield the names of a method's options; one that takes ``**options`` has its parent's too."""
+    for parent in cls.__mro__:
+        if "__init__" in vars(parent):
+            parameters = inspect.signature(parent).parameters.values()
+            yield from (p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                return

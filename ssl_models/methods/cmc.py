@@ -63,13 +63,16 @@ class CMC(Method):
         self.luma_head = nn.Linear(encoder.dim // 2, projection_dim)
         self.colour_head = nn.Linear(encoder.dim // 2, projection_dim)
 
+    def begin(self, n_rows: int) -> None:
+        """Part the halves."""
+        split_lightness_and_colour(self.encoder)
+
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return (B, 3, H, W) in 0..1, brightness and colour together."""
         return self.augment(images, generator=generator)
 
     def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss of eq. 3 in both directions and h, one view: its halves are no pair."""
-        split_lightness_and_colour(self.encoder)  # the first step comes before any after_step
         h = self.encoder(views)
         luma, colour = h.chunk(2, 1)  # (B, D / 2) each
         loss = cross_view_nce(self.luma_head(luma), self.colour_head(colour), self.temperature)

@@ -63,13 +63,16 @@ class Colorization(Method):
         self.register_buffer("seen", torch.zeros(len(self.bins)))
         self.decoder = Decoder(encoder.dim, len(self.bins), doublings=1)
 
+    def begin(self, n_rows: int) -> None:
+        """Hide the colour."""
+        see_lightness(self.encoder)
+
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return (B, 3, H, W) in 0..1, in colour."""
         return self.augment(images, generator=generator)
 
     def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Return the cross entropy with the soft bins, rare colours weighing more, and h."""
-        see_lightness(self.encoder)  # the first step comes before any after_step
         h = self.encoder(views)
         logits = self.decoder(h).flatten(2).transpose(1, 2).flatten(0, 1)  # (B S S, Q)
         ab = F.adaptive_avg_pool2d(rgb_to_lab(views)[:, 1:], SIDE)  # (B, 2, S, S)

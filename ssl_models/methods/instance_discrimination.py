@@ -53,9 +53,9 @@ class InstanceDiscrimination(Method):
         self.temperature, self.projection_dim = temperature, projection_dim
         self.projector = nn.Linear(encoder.dim, projection_dim)
 
-    def begin(self, n_images: int) -> None:
+    def begin(self, n_rows: int) -> None:
         """Make room for every image."""
-        self.bank = Bank(n_images, self.projection_dim)
+        self.bank = Bank(n_rows, self.projection_dim)
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return one view of each image (B, C, H, W) and which images they are (B,)."""

@@ -68,9 +68,9 @@ class PIRL(Method):
         self.patch_head = nn.Linear(encoder.dim, projection_dim)  # g, first on every patch
         self.patches_head = nn.Linear(GRID * GRID * projection_dim, projection_dim)  # then on all
 
-    def begin(self, n_images: int) -> None:
+    def begin(self, n_rows: int) -> None:
         """Make room for every image."""
-        self.bank = Bank(n_images, self.projection_dim)
+        self.bank = Bank(n_rows, self.projection_dim)
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return (B, C, H, W) images, (B, 9, C, h, w) patches and which images they are (B,)."""

@@ -64,13 +64,16 @@ class SplitBrain(Method):
         self.to_colour = Decoder(half, len(self.bins), doublings=1)
         self.to_lightness = Decoder(half, LIGHTNESS_BINS, doublings=1)
 
+    def begin(self, n_rows: int) -> None:
+        """Part the halves."""
+        split_lightness_and_colour(self.encoder)
+
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return (B, 3, H, W) in 0..1."""
         return self.augment(images, generator=generator)
 
     def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sum of both cross entropies and h."""
-        split_lightness_and_colour(self.encoder)  # the first step comes before any after_step
         h = self.encoder(views)
         from_lightness, from_colour = h.chunk(2, 1)  # (B, D / 2) each
         lab = F.adaptive_avg_pool2d(rgb_to_lab(views), SIDE)  # (B, 3, S, S)

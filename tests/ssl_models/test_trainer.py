@@ -146,7 +146,7 @@ def test_another_seed_gives_another_encoder(
 
 def test_each_epoch_sees_every_image_once(pixels: np.ndarray, tmp_path: Path) -> None:
     config = replace(CONFIG, batch_size=8, accumulate=2)
-    trainer = trainer_module._Trainer(pixels, config, tmp_path)
+    trainer = trainer_module.ImageTrainer(pixels, config, tmp_path)
     rows = [trainer._indices(step) for step in range(5)]  # 5 batches of 8
     assert rows[0].shape == (2, 4)
     assert sorted(np.concatenate(rows).ravel()) == list(range(40))
@@ -155,7 +155,7 @@ def test_each_epoch_sees_every_image_once(pixels: np.ndarray, tmp_path: Path) ->
 
 def test_accumulated_micro_batches_sum_to_one_step(pixels: np.ndarray, tmp_path: Path) -> None:
     config = replace(CONFIG, accumulate=2)
-    trainer = trainer_module._Trainer(pixels, config, tmp_path)
+    trainer = trainer_module.ImageTrainer(pixels, config, tmp_path)
     trainer.train_step()
     assert trainer.step == 1 and np.isfinite(trainer.last_loss)
 
@@ -254,7 +254,7 @@ def test_each_gradient_is_shortened_by_itself() -> None:
 
 def test_weight_decay_moves_along_a_cosine(pixels: np.ndarray, tmp_path: Path) -> None:
     config = replace(CONFIG, steps=4, weight_decay=0.04, weight_decay_end=0.4)
-    trainer = trainer_module._Trainer(pixels, config, tmp_path)
+    trainer = trainer_module.ImageTrainer(pixels, config, tmp_path)
     seen = []
     for _ in range(4):
         trainer.train_step()

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from weaklight.errors import DataError, TrainingError
-from weaklight.seeds import derive_seed, numpy_generator
+from weaklight.seeds import numpy_generator, seeded_torch
 
 __all__ = ["AttentionBagClassifier", "AttentionPooling"]
 
@@ -133,9 +133,7 @@ class AttentionBagClassifier:
         self.mean_ = stacked.mean(axis=0).astype(np.float32)
         spread = stacked.std(axis=0)
         self.scale_ = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
-        # torch's layers draw from the global generator only, so it is lent and put back
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(self.seed, "attention_bags"))
+        with seeded_torch(self.seed, "attention_bags"):
             self._train(bags, torch.as_tensor(labels, dtype=torch.float32))
         return self
 

@@ -57,9 +57,9 @@ def test_the_head_is_the_one_that_was_trained(
 
     from ssl_models import trainer as trainer_module
 
-    export = trainer_module._Trainer.export
+    export = trainer_module.ImageTrainer.export
     monkeypatch.setattr(
-        trainer_module._Trainer, "export", lambda t, out: (spy(t), export(t, out))[1]
+        trainer_module.ImageTrainer, "export", lambda t, out: (spy(t), export(t, out))[1]
     )
     pretrain(pixels, small(method), tmp_path / "out", tmp_path / "scratch")
     state = torch.get_rng_state()

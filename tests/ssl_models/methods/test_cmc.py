@@ -36,6 +36,7 @@ def trained(steps: int, **options: object) -> CMC:
     encoder = build_backbone("compact", channels=3, image_size=24, width=8)
     encoder.set_normalisation([0.5, 0.4, 0.3], [0.2, 0.25, 0.3])
     method = CMC(encoder, AugmentConfig(), projection_dim=8, **options)
+    method.begin(6)
     optimiser = torch.optim.AdamW(method.parameters(), 1e-2)
     generator = torch.Generator().manual_seed(0)
     for step in range(steps):

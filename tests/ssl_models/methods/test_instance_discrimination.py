@@ -20,12 +20,16 @@ def test_loss_by_hand() -> None:
 
 def test_bank_averages_and_stays_unit() -> None:
     bank = Bank(3, 2, momentum=0.5)
-    bank.entries.copy_(torch.tensor([[1.0, 0.0]] * 3))
-    bank.add(torch.tensor([2]), torch.tensor([[0.0, 1.0]]))
-    assert bank.entries[2].tolist() == [1.0, 0.0]  # not before the optimiser step
+    random = bank.entries.clone()
+    bank.add(torch.tensor([2]), torch.tensor([[1.0, 0.0]]))
+    assert torch.equal(bank.entries, random)  # not before the optimiser step
+    bank.turn()
+    assert bank.entries[2].tolist() == [1.0, 0.0]  # nothing of the random direction is left
+    bank.add(torch.tensor([2, 0]), torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
     bank.turn()
     half = math.sqrt(0.5)
-    torch.testing.assert_close(bank.entries, torch.tensor([[1.0, 0.0], [1.0, 0.0], [half, half]]))
+    expected = torch.stack([torch.tensor([0.0, 1.0]), random[1], torch.tensor([half, half])])
+    torch.testing.assert_close(bank.entries, expected)
 
 
 def test_positive_is_the_old_entry_of_the_very_image() -> None:
@@ -33,6 +37,7 @@ def test_positive_is_the_old_entry_of_the_very_image() -> None:
     encoder = build_backbone("compact", channels=1, image_size=24, width=8)
     method = InstanceDiscrimination(encoder, AugmentConfig(gray=0.0), projection_dim=8)
     method.begin(10)
+    method.bank.seen.fill_(True)
     before = method.bank.entries.clone()
     method.rows = torch.tensor([7, 2, 5, 0])
     images = torch.randint(0, 256, (4, 1, 24, 24), dtype=torch.uint8)

@@ -30,6 +30,7 @@ def test_both_losses_are_held_against_the_bank_which_the_image_alone_updates() -
     encoder = build_backbone("compact", channels=1, image_size=24, width=8)
     method = PIRL(encoder, AugmentConfig(gray=0.0), projection_dim=8, patch_weight=0.3)
     method.begin(6)
+    method.bank.seen.fill_(True)
     method.rows = torch.tensor([4, 1, 3])
     bank = method.bank.entries.clone()
     images = torch.randint(0, 256, (3, 1, 24, 24), dtype=torch.uint8)

@@ -20,6 +20,7 @@ def test_loss_by_hand() -> None:
     torch.manual_seed(0)
     encoder = build_backbone("compact", channels=3, image_size=24, width=8)
     method = SplitBrain(encoder, AugmentConfig.identity())
+    method.begin(3)
     images = torch.rand(3, 3, 24, 24) * torch.tensor([0.3, 0.7, 1.0]).view(3, 1, 1, 1)
     loss, h = method(images)
     lab = F.avg_pool2d(rgb_to_lab(images), 3)  # 24 px to 8
