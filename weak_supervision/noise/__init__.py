@@ -3,6 +3,9 @@
 Try it: ``RobustHead(strategy="elr").fit(features, labels).predict(features)``.
 """
 
+from weak_supervision.noise.data_issues import DataIssues, find_data_issues
+from weak_supervision.noise.detect import Detected, detect_issues
+from weak_supervision.noise.dynamics import Margins, area_under_margin
 from weak_supervision.noise.find import find_issues, out_of_fold_proba
 from weak_supervision.noise.robust_head import RobustHead
 from weak_supervision.noise.robust_training import TrainingConfig, train_robustly
@@ -11,10 +14,16 @@ from weak_supervision.noise.transition import LabelNoise, estimate_noise, noise_
 
 __all__ = [
     "STRATEGIES",
+    "DataIssues",
+    "Detected",
     "LabelNoise",
+    "Margins",
     "RobustHead",
     "TrainingConfig",
+    "area_under_margin",
+    "detect_issues",
     "estimate_noise",
+    "find_data_issues",
     "find_issues",
     "noise_by_gold",
     "out_of_fold_proba",

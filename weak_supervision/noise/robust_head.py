@@ -6,6 +6,7 @@ Try it: ``RobustHead(strategy="elr").fit(features, posterior).predict_proba(feat
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -86,6 +87,8 @@ class RobustHead:
         features: NDArray[np.floating],
         targets: NDArray[np.generic],
         weights: NDArray[np.floating] | None = None,
+        *,
+        on_epoch: Callable[[int, list[Tensor]], None] | None = None,
     ) -> Self:
         """Train.
 
@@ -97,6 +100,9 @@ class RobustHead:
             (n, K) floats, rows sum to 1, or (n,) class ids.
         weights
             (n,) floats, not negative; 1 where left out.
+        on_epoch
+            Called after each epoch with its number and each network's logits of the rows with
+            weight.
 
         Raises
         ------
@@ -146,6 +152,7 @@ class RobustHead:
             strategy=self.strategy,
             noise=noise,
             config=config,
+            on_epoch=on_epoch,
         )
         return self
 
