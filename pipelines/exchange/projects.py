@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from labeling_functions.functions import argument_name
+from labeling_functions.templates.toml import to_toml
 from pipelines.config import CONFIG_NAME
 from pipelines.exchange.folders import new_folder
 from weaklight.contracts import SPLITS, check_votes
@@ -95,7 +95,7 @@ def write_project(imported: Imported, folder: Path, *, title: str) -> dict[str, 
         (fresh / "lfs").mkdir()
         if imported.voters:
             text = _replaying(imported.voters)
-            (fresh / "lfs" / "votes.py").write_text(text, encoding="utf-8")
+            (fresh / "lfs" / "votes.toml").write_text(text, encoding="utf-8")
         else:
             text = _FIRST_LF.format(item=f"item.{media}" if media == "text" else "item.aspect")
             (fresh / "lfs" / "first.py").write_text(text, encoding="utf-8")
@@ -226,21 +226,13 @@ source = "{items}"
 
 
 def _replaying(voters: tuple[str, ...]) -> str:
-    """Return Python with one labelling function a column of votes."""
-    parts = [
-        '"""The votes that came with the data: one labelling function a column of the items."""\n',
-        "from labeling_functions import labeling_function\n",
+    """Return TOML with one labelling function a column of votes."""
+    tables = [
+        to_toml({"name": c.removeprefix(VOTE_PREFIX), "kind": "annotator", "column": c})
+        for c in voters
     ]
-    for j, column in enumerate(voters):
-        name = column.removeprefix(VOTE_PREFIX)
-        argument = argument_name(column)
-        parts.append(
-            f"\n@labeling_function(name={name!r}, columns=[{column!r}])\n"
-            f"def voter_{j}({argument}):\n"
-            f'    """The vote that came with the data."""\n'
-            f"    return {argument}\n"
-        )
-    return "\n".join(parts)
+    head = "# The votes that came with the data: one labelling function a column of the items.\n"
+    return "\n".join([head, *tables])
 
 
 _FIRST_LF = '''"""Labelling functions: plain functions that return a class name or nothing.
