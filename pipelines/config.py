@@ -16,6 +16,7 @@ from weaklight.contracts import ClassSet
 from weaklight.errors import ConfigError
 
 __all__ = [
+    "KINDS",
     "AggregateConfig",
     "BagsConfig",
     "CleanConfig",
@@ -23,6 +24,7 @@ __all__ = [
     "EmbedConfig",
     "EvaluateConfig",
     "ItemsConfig",
+    "Kind",
     "PretrainConfig",
     "ReportConfig",
     "ScheduleConfig",
@@ -34,6 +36,10 @@ __all__ = [
 
 CONFIG_NAME = "weaklight.toml"
 
+Kind = Literal["image", "text", "audio", "series"]
+# In the order in which a table is searched: text is the most likely to be metadata of the rest.
+KINDS: tuple[Kind, ...] = ("image", "audio", "series", "text")
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,7 +50,12 @@ class ItemsConfig(_Section):
 
     source: str
     item_id: str = "item_id"
-    image: str = "image"
+    # Which column holds the items; at most one is named. Where none is, a table's column of one of
+    # these names is taken, and a folder's files say it themselves (.png and so on, .wav, .txt).
+    image: str | None = None
+    text: str | None = None
+    audio: str | None = None
+    series: str | None = None
     split: str = "split"
     gold: str = "gold"
     bag_id: str = "bag_id"
@@ -52,13 +63,33 @@ class ItemsConfig(_Section):
     noisy_label: str = "noisy_label"
     # 0 takes the most frequent size of the source, at most 96 px: what a small encoder can use.
     image_size: int = Field(default=0, ge=0, le=512)
-    attributes: Literal["silhouette", "none"] = "silhouette"
+    # In hertz; audio of another rate is resampled. 0 takes the rate that all files must then share.
+    sample_rate: int = Field(default=0, ge=0)
+    # What LFs may read: "auto" measures what suits the kind of items; see docs.
+    attributes: Literal["auto", "silhouette", "none"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ItemsConfig:
+        named = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(named) > 1:
+            raise ValueError(
+                f"items are of one kind, but {' and '.join(named)} are named; name the column that "
+                "holds the items, the others stay metadata"
+            )
+        if self.attributes == "silhouette" and named not in ([], ["image"]):
+            raise ValueError(f"silhouettes are measured on images, not on {named[0]}; leave it out")
+        return self
 
 
 class PretrainConfig(_Section):
-    """``[pretrain]``: the SSL method and its budget; 0 or "auto" means chosen from the data."""
+    """``[pretrain]``: the SSL method and its budget; 0 or "auto" means chosen from the data.
 
-    method: str = "simclr"
+    ``method``: for images a name that ``weaklight methods`` lists; for text ``word2vec``,
+    ``tfidf_svd`` or ``sentence_transformers:MODEL``; for audio ``cpc`` or ``log_mel``; for series
+    ``summary``. ``backbone``, ``init`` and ``temperature`` are read for images alone.
+    """
+
+    method: str = "auto"
     backbone: str = "auto"
     # Weights to start from: a file (relative to the project), torchvision:NAME or timm:NAME.
     init: str | None = None

@@ -296,9 +296,11 @@ def _key(project: Project, spec: StageSpec, sources: Mapping[str, str]) -> _Keye
     store, config = project.store, project.config
     inputs: dict[str, str] = {}
     paths: dict[str, Path] = {}
-    for field, reference in spec.inputs.items():
+    for field, reference in {**spec.inputs, **spec.payload}.items():
         stage, output = reference.split(".")
         manifest = store.manifest(stage, sources[stage])
+        if field in spec.payload and output not in manifest.outputs:
+            continue
         inputs[field] = manifest.outputs[output].sha256
         paths[field] = store.folder(stage, sources[stage]) / manifest.outputs[output].file
     section: dict[str, Any] = {}

@@ -6,7 +6,7 @@ The planner reads this table to compute keys; a fully cached run imports no stag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from weaklight.errors import ConfigError
 
@@ -23,6 +23,8 @@ class StageSpec:
     version : raised whenever the same inputs would give other outputs
     function : ``module:function``, imported only when the stage runs
     inputs : field of the stage's inputs dataclass -> ``"stage.output"``
+    payload : the same for outputs that ingest writes for items of some kinds alone; such a field
+        is None where it did not
     section : the section of ``weaklight.toml`` that the stage takes, None for none
     uses_classes : whether the list of classes is part of the stage's key
     fingerprint : name of the function in :mod:`pipelines.fingerprints` that digests what the stage
@@ -36,15 +38,22 @@ class StageSpec:
     section: str | None = None
     uses_classes: bool = True
     fingerprint: str | None = None
+    payload: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def upstream(self) -> tuple[str, ...]:
         """The stages whose outputs this one reads, in order of first use."""
-        return tuple(dict.fromkeys(ref.split(".")[0] for ref in self.inputs.values()))
+        return tuple(
+            dict.fromkeys(
+                ref.split(".")[0] for ref in (*self.inputs.values(), *self.payload.values())
+            )
+        )
 
+
+_PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 1, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 2, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
         1,
@@ -56,8 +65,9 @@ STAGES: tuple[StageSpec, ...] = (
         "pretrain",
         1,
         "pipelines.stages.pretrain:pretrain",
-        {"items": "ingest.items", "pixels": "ingest.pixels"},
+        {"items": "ingest.items"},
         "pretrain",
+        payload=_PAYLOAD,
         fingerprint="starting_weights",
         uses_classes=False,
     ),
@@ -65,8 +75,9 @@ STAGES: tuple[StageSpec, ...] = (
         "embed",
         1,
         "pipelines.stages.embed:embed",
-        {"items": "ingest.items", "pixels": "ingest.pixels", "encoder": "pretrain.encoder"},
+        {"items": "ingest.items", "encoder": "pretrain.encoder"},
         "embed",
+        payload=_PAYLOAD,
         uses_classes=False,
     ),
     StageSpec(
@@ -142,7 +153,6 @@ STAGES: tuple[StageSpec, ...] = (
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
-            "pixels": "ingest.pixels",
             "gold_dev": "ingest.gold_dev",
             "gold_test": "ingest.gold_test",
             "features": "embed.features",
@@ -153,14 +163,14 @@ STAGES: tuple[StageSpec, ...] = (
             "probabilities": "train.probabilities",
         },
         "evaluate",
+        payload=_PAYLOAD,
     ),
     StageSpec(
         "report",
-        2,
+        3,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
-            "pixels": "ingest.pixels",
             "ingest_report": "ingest.report",
             "gold_dev": "ingest.gold_dev",
             "encoder": "pretrain.encoder",
@@ -174,6 +184,7 @@ STAGES: tuple[StageSpec, ...] = (
             "lf_table": "evaluate.lf_table",
         },
         "report",
+        payload=_PAYLOAD,
     ),
 )
 

@@ -6,8 +6,6 @@ are memory-mapped, so a page or a stage reads only the rows it asks for.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.store import write_atomically
+from pipelines.config import Kind
+from pipelines.shards import SHARD_ROWS, open_shard, write_shard
 
-__all__ = ["SHARD_ROWS", "Pixels", "load_pixels", "write_pixels"]
-
-SHARD_ROWS = 16_384
+__all__ = ["Pixels", "load_pixels", "write_pixels"]
 
 
 class Pixels:
@@ -32,6 +29,7 @@ class Pixels:
     ((3, 4, 4, 1), 1, (2, 4, 4, 1))
     """
 
+    kind: Kind = "image"
     dtype = np.dtype(np.uint8)
     ndim = 4
 
@@ -62,16 +60,10 @@ class Pixels:
 
 def write_pixels(images: NDArray[np.uint8], file: Path) -> None:
     """Write decoded images as shards and list them in ``file`` (``<artifact>/pixels.json``)."""
-    folder = _shard_folder(file)
     entries = []
     for start in range(0, len(images), SHARD_ROWS):
-        block = np.ascontiguousarray(images[start : start + SHARD_ROWS])
-        buffer = io.BytesIO()
-        np.save(buffer, block, allow_pickle=False)
-        data = buffer.getvalue()
-        sha256 = hashlib.sha256(data).hexdigest()
-        _write_once(folder / f"{sha256}.npy", data)
-        entries.append({"sha256": sha256, "rows": len(block)})
+        block = images[start : start + SHARD_ROWS]
+        entries.append({"sha256": write_shard(file, block), "rows": len(block)})
     text = json.dumps({"shape": list(images.shape), "shards": entries}, indent=1)
     file.write_text(text + "\n", encoding="utf-8")
 
@@ -79,21 +71,4 @@ def write_pixels(images: NDArray[np.uint8], file: Path) -> None:
 def load_pixels(file: Path) -> Pixels:
     """Open the images that ``pixels.json`` lists, memory-mapped."""
     listing = json.loads(file.read_text(encoding="utf-8"))
-    folder = _shard_folder(file)
-    return Pixels(
-        [
-            np.load(folder / f"{entry['sha256']}.npy", mmap_mode="r", allow_pickle=False)
-            for entry in listing["shards"]
-        ]
-    )
-
-
-def _shard_folder(file: Path) -> Path:
-    # <state>/artifacts/ingest/<digest>/pixels.json
-    return file.parents[3] / "shards"
-
-
-def _write_once(path: Path, data: bytes) -> None:
-    if path.is_file() and path.stat().st_size == len(data):
-        return
-    write_atomically(path, data)
+    return Pixels([open_shard(file, entry["sha256"]) for entry in listing["shards"]])

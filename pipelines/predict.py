@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipelines.decode import decode_image, fit_to
 from pipelines.project import Project
-from pipelines.readers import IMAGE_SUFFIXES
-from pipelines.stages.ingest import decode_image, fit_to
+from pipelines.readers import SUFFIXES
 from ssl_models.embed import embed, load_encoder
 from weak_supervision.classifiers import LinearHead
 from weaklight.errors import ArtifactError
@@ -85,7 +85,7 @@ def _expand(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES["image"])
         else:
             files.append(path)
     return files

@@ -1,8 +1,9 @@
-"""Readers of a source: a folder of images, CSV, JSONL, Parquet, or a torchvision data set by name.
+"""Readers of a source: a folder of files, CSV, JSONL, Parquet, or a torchvision data set by name.
 
-``[items] source`` names it. A folder may hold ``unlabeled/``, ``dev/<class>/`` and
-``test/<class>/``; any other layout is all unlabelled. ``torchvision:FashionMNIST`` reads the data
-set below ``<project>/data`` (and downloads it there where the network allows).
+``[items] source`` names it. A folder of images, WAV files or text files may hold ``unlabeled/``,
+``dev/<class>/`` and ``test/<class>/``; any other layout is all unlabelled.
+``torchvision:FashionMNIST`` reads the data set below ``<project>/data`` (and downloads it there
+where the network allows).
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.config import ItemsConfig
+from pipelines.config import KINDS, ItemsConfig, Kind
 from weaklight.contracts import SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["IMAGE_SUFFIXES", "Source", "find_source", "read_source"]
+__all__ = ["SUFFIXES", "Source", "find_source", "read_source"]
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+# What the files of a folder must end with to be its items.
+SUFFIXES: dict[Kind, frozenset[str]] = {
+    "image": frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}),
+    "audio": frozenset({".wav"}),
+    "text": frozenset({".txt"}),
+}
 _TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _TORCHVISION = "torchvision:"
 # How many training rows of a torchvision data set become the dev split; the rest lose their gold.
@@ -39,7 +45,7 @@ class Source:
 
 
 def find_source(root: Path, config: ItemsConfig) -> Source:
-    """Locate the source of a project without reading any image.
+    """Locate the source of a project without reading any item.
 
     Raises
     ------
@@ -52,8 +58,9 @@ def find_source(root: Path, config: ItemsConfig) -> Source:
         return Source("torchvision", config.source, base, tuple(files))
     path = root / config.source
     if path.is_dir():
-        images = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        return Source("folder", config.source, path, tuple(images))
+        ours = frozenset().union(*SUFFIXES.values())
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in ours)
+        return Source("folder", config.source, path, tuple(files))
     if not path.is_file():
         raise ConfigError(
             f"items.source: expected a folder or a file at {path}, but there is none; "
@@ -62,36 +69,51 @@ def find_source(root: Path, config: ItemsConfig) -> Source:
     kind = _TABLES.get(path.suffix.lower())
     if kind is None:
         raise ConfigError(
-            f"items.source: {path.name} is of no known kind; expected a folder of images, "
+            f"items.source: {path.name} is of no known kind; expected a folder, "
             f"one of {sorted(_TABLES)} or torchvision:NAME"
         )
-    images = ()
+    named: set[Path] = set()
     if kind != "parquet":
-        table = _read_table(path, kind)
-        column = table[config.image] if config.image in table else pd.Series([], dtype=object)
-        named = {path.parent / str(p) for p in column.dropna()}
-        images = tuple(sorted(p for p in named if p.is_file()))
-    return Source(kind, config.source, path.parent, (path, *images))
+        table = _read_table(path, kind, config)
+        item_kind, column = _payload(table, path, config)
+        if item_kind in ("image", "audio"):
+            named = {path.parent / str(p) for p in table[column].dropna()}
+    return Source(
+        kind, config.source, path.parent, (path, *sorted(p for p in named if p.is_file()))
+    )
 
 
-def read_source(root: Path, config: ItemsConfig, seed: int) -> pd.DataFrame:
+def read_source(root: Path, config: ItemsConfig, seed: int) -> tuple[Kind, pd.DataFrame]:
     """Read a source into one raw table, one row an item, nothing validated yet.
 
     Returns
     -------
-    A table with the columns ``item_id``, ``payload`` (bytes, or a Path still to be read, or None),
-    ``path`` (text or None), ``split``, ``gold`` (class name or None), ``bag_id``, ``bag_label``,
-    ``noisy_label`` and every other column of the source, in source order.
+    What the items are, and a table with the columns ``item_id``, ``payload`` (bytes, a Path still
+    to be read, a text, numbers, or None), ``path`` (text or None), ``split``, ``gold`` (class name
+    or None), ``bag_id``, ``bag_label``, ``noisy_label`` and every other column of the source, in
+    source order.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or a folder mixes kinds of items.
     """
     source = find_source(root, config)
     if source.kind == "folder":
         return _from_folder(source)
     if source.kind == "torchvision":
-        return _from_torchvision(source, seed)
+        return "image", _from_torchvision(source, seed)
     return _from_table(root / config.source, source.kind, config)
 
 
-def _from_folder(source: Source) -> pd.DataFrame:
+def _from_folder(source: Source) -> tuple[Kind, pd.DataFrame]:
+    counts = {k: sum(f.suffix.lower() in s for f in source.files) for k, s in SUFFIXES.items()}
+    found = [kind for kind, count in counts.items() if count]
+    if len(found) > 1:
+        raise DataError(
+            f"{source.base} must hold items of one kind, but holds {counts}; keep one kind, or "
+            "list the items in a table"
+        )
     rows: list[dict[str, Any]] = []
     for file in source.files:
         relative = file.relative_to(source.base)
@@ -107,33 +129,57 @@ def _from_folder(source: Source) -> pd.DataFrame:
                 "gold": relative.parts[1] if has_gold else None,
             }
         )
-    return _complete(pd.DataFrame(rows, columns=["item_id", "payload", "path", "split", "gold"]))
+    table = pd.DataFrame(rows, columns=["item_id", "payload", "path", "split", "gold"])
+    return found[0] if found else "image", _complete(table)
 
 
-def _from_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
-    table = _read_table(path, kind)
-    for needed in (config.item_id, config.image):
-        if needed not in table.columns:
-            role = "image" if needed == config.image else "item_id"
+def _payload(table: pd.DataFrame, path: Path, config: ItemsConfig) -> tuple[Kind, str]:
+    """Return what the items of a table are, and the column that holds them."""
+    for kind in KINDS:
+        named: str | None = getattr(config, kind)
+        if named is not None and named not in table.columns:
             raise DataError(
-                f"{path.name} needs a column {needed!r}, but has {list(table.columns)}; "
-                f'name yours under [items], such as {role} = "..."'
+                f"{path.name} needs a column {named!r}, but has {list(table.columns)}; correct "
+                f"{kind} under [items]"
             )
+        if named is not None:
+            return kind, named
+    for kind in KINDS:
+        if kind in table.columns:
+            return kind, kind
+    raise DataError(
+        f"{path.name} needs a column 'image', 'audio', 'series' or 'text', but has "
+        f'{list(table.columns)}; name yours under [items], such as text = "body"'
+    )
+
+
+def _from_table(path: Path, kind: str, config: ItemsConfig) -> tuple[Kind, pd.DataFrame]:
+    table = _read_table(path, kind, config)
+    item_kind, column = _payload(table, path, config)
+    if config.item_id not in table.columns:
+        raise DataError(
+            f"{path.name} needs a column {config.item_id!r}, but has {list(table.columns)}; "
+            'name yours under [items], such as item_id = "..."'
+        )
     renamed = {
         getattr(config, role): role
         for role in ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
         if getattr(config, role) in table.columns
     }
+    values = table.pop(column)
     table = table.rename(columns=renamed)
-    images = table.pop(config.image)
-    is_bytes = images.map(lambda v: isinstance(v, bytes))
-    is_text = images.map(lambda v: isinstance(v, str) and v != "")
+    if item_kind in ("text", "series"):
+        table["payload"] = values.astype(object).where(values.notna(), None)
+        table["path"] = None
+        return item_kind, _complete(table)
+    is_bytes = values.map(lambda v: isinstance(v, bytes))
+    is_text = values.map(lambda v: isinstance(v, str) and v != "")
     table["payload"] = [
         v if b else (path.parent / v if t else None)
-        for v, b, t in zip(images, is_bytes, is_text, strict=True)
+        for v, b, t in zip(values, is_bytes, is_text, strict=True)
     ]
-    table["path"] = [v if t else None for v, t in zip(images, is_text, strict=True)]
-    return _complete(table)
+    table["path"] = [v if t else None for v, t in zip(values, is_text, strict=True)]
+    return item_kind, _complete(table)
 
 
 def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:
@@ -174,16 +220,18 @@ def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:
     return _complete(pd.DataFrame(rows))
 
 
-def _read_table(path: Path, kind: str) -> pd.DataFrame:
+def _read_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
     try:
         if kind == "csv":
-            return pd.read_csv(path, dtype={"item_id": str})
+            # A text may be "NA" or "null"; pandas would take it for missing.
+            text = {config.text or "text": str}
+            return pd.read_csv(path, dtype={"item_id": str}, converters=text)
         if kind == "jsonl":
             return pd.read_json(path, lines=True, dtype={"item_id": str})
         return pd.read_parquet(path)
     except (ValueError, OSError) as error:
         raise DataError(
-            f"{path} cannot be read as {kind} ({error}); check that the file is whole"
+            f"{path} cannot be read as {kind} ({error}); check that the file is whole and in UTF-8"
         ) from None
 
 

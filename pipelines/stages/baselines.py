@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.config import EvaluateConfig
-from pipelines.pixels import load_pixels
+from pipelines.encoders import BASELINES, baseline_features
 from pipelines.stages.judged import Judged
 from ssl_models.knn import knn_predict_proba
 from weak_supervision.classifiers import LinearHead
@@ -39,7 +39,9 @@ class Rival:
     reason: str = ""
 
 
-def rivals(run: Judged, curve: Sequence[CrossoverPoint], config: EvaluateConfig) -> list[Rival]:
+def rivals(
+    run: Judged, curve: Sequence[CrossoverPoint], config: EvaluateConfig, seed: int
+) -> list[Rival]:
     """Return every baseline.
 
     Parameters
@@ -74,9 +76,11 @@ def rivals(run: Judged, curve: Sequence[CrossoverPoint], config: EvaluateConfig)
         )
         return np.asarray(proba.argmax(axis=1), dtype=np.int64)
 
-    def nearest_pixels() -> NDArray[np.int64]:
-        pixels = load_pixels(run.files.pixels)
-        return nearest(_flat(pixels[dev]), _flat(pixels[query]))
+    plain, plain_words = BASELINES[run.payload.kind]
+
+    def nearest_plain() -> NDArray[np.int64]:
+        learn = np.flatnonzero(run.in_split("unlabeled"))
+        return nearest(*baseline_features(run.payload, learn, dev, query, seed=seed))
 
     return [
         rival(
@@ -104,9 +108,9 @@ def rivals(run: Judged, curve: Sequence[CrossoverPoint], config: EvaluateConfig)
             no_dev,
         ),
         rival(
-            "knn_pixels",
-            f"{config.knn} nearest of {n_dev} hand labels, by raw pixels",
-            nearest_pixels,
+            f"knn_{plain}",
+            f"{config.knn} nearest of {n_dev} hand labels, by {plain_words}",
+            nearest_plain,
             no_dev,
         ),
     ]
@@ -166,7 +170,3 @@ def _head_labels(
 ) -> NDArray[np.int64]:
     head = LinearHead(l2=l2).fit(run.features[train], targets[train])
     return np.asarray(head.predict_proba(run.features[query]).argmax(axis=1), dtype=np.int64)
-
-
-def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return images.reshape(len(images), -1).astype(np.float32) / 255

@@ -13,12 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.config import EmbedConfig
+from pipelines.encoders import embedder
 from pipelines.item_cache import cached_rows
-from pipelines.pixels import load_pixels
+from pipelines.payload import Payload, load_payload
+from pipelines.pixels import Pixels
+from pipelines.signals import Signals
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import hash_path
-from ssl_models.embed import embed as embed_images
-from ssl_models.embed import load_encoder
 from weak_supervision.neighbors import build_graph
 from weaklight.errors import DataError
 from weaklight.seeds import derive_seed, numpy_generator
@@ -35,8 +36,9 @@ class EmbedInputs:
     """Upstream files of the stage."""
 
     items: Path
-    pixels: Path
     encoder: Path
+    pixels: Path | None = None
+    signals: Path | None = None
 
 
 def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
@@ -48,16 +50,15 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
         If no item has finite features.
     """
     items = pd.read_parquet(inputs.items, columns=["sha256"])
-    pixels = load_pixels(inputs.pixels)
-    shape = "x".join(map(str, pixels.shape[1:]))
-    cache = work.cache / "features" / f"{hash_path(inputs.encoder)[0][:24]}-{shape}"
-    encoder = None
+    payload = load_payload(inputs.items, inputs.pixels, inputs.signals)
+    cache = work.cache / "features" / f"{hash_path(inputs.encoder)[0][:24]}-{_form(payload)}"
+    encode = None
 
     def compute(rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        nonlocal encoder
-        if encoder is None:
-            encoder = load_encoder(inputs.encoder)
-        return embed_images(encoder, pixels[rows])
+        nonlocal encode
+        if encode is None:
+            encode = embedder(inputs.encoder, payload, work.project_root)
+        return encode(rows)
 
     features = cached_rows(
         cache,
@@ -90,6 +91,13 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
         metrics={"n": len(features), "d": features.shape[1], "n_missing": missing},
         notes=notes,
     )
+
+
+def _form(payload: Payload) -> str:
+    """Return what an item's features depend on beside its content and the encoder."""
+    if isinstance(payload, Pixels):
+        return "x".join(map(str, payload.shape[1:]))
+    return f"{payload.kind}-{payload.sample_rate}" if isinstance(payload, Signals) else "text"
 
 
 def lay_out(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from labeling_functions import analyse
 from pipelines.config import EvaluateConfig
+from pipelines.encoders import BASELINES
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
 from pipelines.stages.judged import GOLD_SPLITS, EvaluateInputs, Judged, Step, label_steps
@@ -59,7 +60,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
     work.progress(1, 4, "training on gold alone")
     curve = gold_only_curve(run, config, work.seed)
     work.progress(2, 4, "training the other baselines")
-    others = rivals(run, curve, config)
+    others = rivals(run, curve, config, work.seed)
     work.progress(3, 4, "analysing the labelling functions")
     _lf_table(run).to_parquet(work.out / "lf_table.parquet", index=False)
 
@@ -228,7 +229,7 @@ def _comparisons(
     reasons = {other.key: other.reason for other in others}
     pairs = [("classifier", "majority_vote"), ("classifier", "chosen")]
     pairs += [("classifier", o.key) for o in others if not o.key.startswith("knn")]
-    pairs.append(("knn_ssl", "knn_pixels"))
+    pairs.append(("knn_ssl", f"knn_{BASELINES[run.payload.kind][0]}"))
     compared = []
     for first, second in pairs:
         entry: dict[str, Any] = {

@@ -5,37 +5,31 @@ Try it: ``weaklight run --only ingest``.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from pipelines.attributes import measure
-from pipelines.config import ItemsConfig
+from pipelines.config import ItemsConfig, Kind
+from pipelines.decode import DECODERS, Decoded
 from pipelines.item_cache import cached_rows
+from pipelines.measured import measurer
 from pipelines.pixels import write_pixels
 from pipelines.readers import read_source
 from pipelines.reviews import ReviewStore
+from pipelines.signals import write_signals
 from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import SPLITS
 from weaklight.errors import DataError
 
-__all__ = ["IngestInputs", "decode_image", "ingest"]
+__all__ = ["IngestInputs", "ingest"]
 
 _RESERVED = ("item_id", "split", "sha256", "path", "bag_id", "noisy_label")
 _NOT_METADATA = ("payload", "gold", "bag_label")
 _EXAMPLES = 5
-# Above this an encoder for small data learns little more per pixel; set image_size to override.
-_LARGEST_AUTO_SIZE = 96
 
 
 @dataclass(frozen=True)
@@ -63,29 +57,34 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     Raises
     ------
     DataError
-        If no usable item remains, a split is unknown, or gold names an unknown class.
+        If no usable item remains, a split is unknown, gold names an unknown class, or the items do
+        not fit together: several sampling rates, several numbers of channels.
     """
-    raw = read_source(work.project_root, config, work.seed)
+    kind, raw = read_source(work.project_root, config, work.seed)
     n_read = len(raw)
     drops = _Drops()
     table = _drop_bad_ids(raw, drops)
     table["split"] = _splits(table["split"])
     table = _drawn_as_gold(table, work)
     gold = _gold_ids(table, work.classes)
-    table, pixels, sha256 = _decode(table, config.image_size, drops, work)
+    decoded = DECODERS[kind](table, config, drops.add, work.progress)
+    table = table.iloc[decoded.rows]
     gold = gold.loc[table.index]
     if table.empty:
         raise DataError(
             f"the source {config.source} gave {n_read} rows and none can be used: "
             f"{dict(drops.counts) or 'it is empty'}; check [items] in weaklight.toml"
         )
-    table = table.assign(sha256=sha256)
+    table = table.assign(sha256=decoded.sha256)
+    if kind == "text":
+        table["text"] = decoded.payload
     bag_labels, notes = _bags(table)
+    notes += decoded.notes
 
     order = [*_RESERVED, *(c for c in table.columns if c not in (*_RESERVED, *_NOT_METADATA))]
     _write_table(table[order], work.out / "items.parquet")
-    write_pixels(pixels, work.out / "pixels.json")
-    attributes = _attributes(table, pixels, sha256, config, work)
+    payload = _write_payload(kind, decoded, work)
+    attributes = _attributes(table, kind, decoded, config, work)
     _write_table(attributes, work.out / "attributes.parquet")
     golds = pd.DataFrame({"item_id": table["item_id"], "gold": gold})
     for name, splits in (("gold_dev", ("dev",)), ("gold_test", ("test",))):
@@ -100,19 +99,20 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     notes += [f"dropped {n} rows: {reason}" for reason, n in sorted(drops.counts.items())]
     report = {
         "source": config.source,
+        "kind": kind,
         "read": n_read,
         "kept": len(table),
         "dropped": dict(sorted(drops.counts.items())),
         "examples": dict(sorted(drops.examples.items())),
         "splits": counts,
-        "image": list(pixels.shape[1:]),
+        **decoded.facts,
         "notes": notes,
     }
     (work.out / "ingest.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return StageResult(
         outputs={
             "items": "items.parquet",
-            "pixels": "pixels.json",
+            **payload,
             "attributes": "attributes.parquet",
             "gold_dev": "gold_dev.parquet",
             "gold_test": "gold_test.parquet",
@@ -125,40 +125,11 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
             "n_dropped": n_read - len(table),
             **{f"n_{s}": n for s, n in counts.items()},
             "n_bags": len(bag_labels),
-            "image": list(pixels.shape[1:]),
+            "kind": kind,
+            **decoded.facts,
         },
         notes=tuple(notes),
     )
-
-
-def decode_image(payload: bytes) -> Image.Image:
-    """Decode image bytes whole, gray ("L") or colour ("RGB").
-
-    Raises
-    ------
-    OSError
-        If the bytes are no image or are cut short.
-    """
-    picture = Image.open(io.BytesIO(payload))
-    picture.load()
-    gray = picture.mode in ("L", "1", "I", "I;16", "F", "LA")
-    return picture.convert("L" if gray else "RGB")
-
-
-def fit_to(picture: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
-    """Return the picture as (H, W, C) uint8: resized to cover (width, height), centre-cropped."""
-    picture = picture.convert(mode)
-    if picture.size != size:
-        scale = max(size[0] / picture.width, size[1] / picture.height)
-        wide = (
-            max(size[0], round(picture.width * scale)),
-            max(size[1], round(picture.height * scale)),
-        )
-        picture = picture.resize(wide, Image.Resampling.LANCZOS)
-        left, top = (wide[0] - size[0]) // 2, (wide[1] - size[1]) // 2
-        picture = picture.crop((left, top, left + size[0], top + size[1]))
-    array = np.asarray(picture, dtype=np.uint8)
-    return array.reshape(size[1], size[0], -1)
 
 
 def _drop_bad_ids(raw: pd.DataFrame, drops: _Drops) -> pd.DataFrame:
@@ -207,51 +178,6 @@ def _gold_ids(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.Series:
     return ids.astype("int64")
 
 
-def _decode(
-    table: pd.DataFrame, image_size: int, drops: _Drops, work: Work
-) -> tuple[pd.DataFrame, NDArray[np.uint8], list[str]]:
-    def one(payload: Any) -> tuple[Image.Image | None, str, str]:
-        if payload is None:
-            return None, "", "no image"
-        try:
-            data = payload.read_bytes() if isinstance(payload, Path) else payload
-        except OSError:
-            return None, "", "image file missing or unreadable"
-        if not data:
-            return None, "", "image of zero bytes"
-        try:
-            return decode_image(data), hashlib.sha256(data).hexdigest(), ""
-        except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
-            return None, "", "image cannot be decoded"
-
-    pictures: list[Image.Image] = []
-    sha256: list[str] = []
-    keep: list[int] = []
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for i, (picture, digest, reason) in enumerate(pool.map(one, table["payload"])):
-            if picture is None:
-                drops.add(reason, str(table["item_id"].iloc[i]))
-            else:
-                pictures.append(picture)
-                sha256.append(digest)
-                keep.append(i)
-            if i % 1000 == 0:
-                work.progress(i, len(table), "reading images")
-    table = table.iloc[keep]
-    if not pictures:
-        return table, np.zeros((0, 1, 1, 1), np.uint8), []
-    size = (image_size, image_size) if image_size else _common_size(pictures)
-    mode = "RGB" if any(p.mode == "RGB" for p in pictures) else "L"
-    pixels = np.stack([fit_to(p, size, mode) for p in pictures])
-    return table, pixels, sha256
-
-
-def _common_size(pictures: list[Image.Image]) -> tuple[int, int]:
-    (width, height), _ = Counter(p.size for p in pictures).most_common(1)[0]
-    shrink = min(1.0, _LARGEST_AUTO_SIZE / max(width, height))
-    return max(1, round(width * shrink)), max(1, round(height * shrink))
-
-
 def _bags(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return one label per bag; a bag without a label, or with two, is dissolved and counted."""
     notes: list[str] = []
@@ -281,25 +207,32 @@ def _bags(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return pd.DataFrame(usable, columns=["bag_id", "bag_label"]).astype({"bag_id": str}), notes
 
 
+def _write_payload(kind: Kind, decoded: Decoded, work: Work) -> dict[str, str]:
+    """Write what does not fit into ``items.parquet``; return the output's name and file."""
+    if kind == "image":
+        write_pixels(decoded.payload, work.out / "pixels.json")
+        return {"pixels": "pixels.json"}
+    if kind == "text":
+        return {}
+    rate = decoded.facts.get("sample_rate", 0)
+    write_signals(decoded.payload, work.out / "signals.json", kind=kind, sample_rate=rate)
+    return {"signals": "signals.json"}
+
+
 def _attributes(
-    table: pd.DataFrame,
-    pixels: NDArray[np.uint8],
-    sha256: list[str],
-    config: ItemsConfig,
-    work: Work,
+    table: pd.DataFrame, kind: Kind, decoded: Decoded, config: ItemsConfig, work: Work
 ) -> pd.DataFrame:
     out = pd.DataFrame({"item_id": table["item_id"].to_numpy()})
     if config.attributes == "none":
         return out
-    names = list(measure(pixels[:1]).columns)
-    shape = "x".join(map(str, pixels.shape[1:]))
+    measure = measurer(kind, decoded)
     values = cached_rows(
-        work.cache / "attributes" / f"v1-{shape}-{len(names)}",
-        np.array(sha256),
-        lambda rows: measure(pixels[rows]).to_numpy(dtype=np.float32),
+        work.cache / "attributes" / measure.version,
+        np.array(decoded.sha256),
+        measure.rows,
         progress=lambda done, total: work.progress(done, total, "measuring attributes"),
     )
-    return out.assign(**{name: values[:, j] for j, name in enumerate(names)})
+    return out.assign(**{name: values[:, j] for j, name in enumerate(measure.names)})
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:

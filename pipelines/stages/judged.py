@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.payload import Payload, load_payload
 from pipelines.report.words import model_name
 from weak_supervision.label_models import hard_labels
 from weak_supervision.noise import find_issues
@@ -27,7 +28,6 @@ class EvaluateInputs:
     """Every upstream output that is judged, and the gold to judge it by."""
 
     items: Path
-    pixels: Path
     gold_dev: Path
     gold_test: Path
     features: Path
@@ -36,6 +36,8 @@ class EvaluateInputs:
     lfs: Path
     posteriors: Path
     probabilities: Path
+    pixels: Path | None = None
+    signals: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Judged:
     def keys(self) -> list[str]:
         """The n item ids."""
         return self.items["item_id"].tolist()
+
+    @cached_property
+    def payload(self) -> Payload:
+        """The n items themselves."""
+        return load_payload(self.files.items, self.files.pixels, self.files.signals)
 
     def in_split(self, split: str) -> NDArray[np.bool_]:
         """(n,) which items belong to a split."""

@@ -1,4 +1,4 @@
-"""Pretrain: learn an encoder from the unlabelled images of the pinned snapshot.
+"""Pretrain: learn an encoder from the unlabelled items of the pinned snapshot.
 
 Try it: ``weaklight pretrain``.
 """
@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipelines.config import PretrainConfig
-from pipelines.pixels import load_pixels
+from pipelines.encoders import choose_method, fit_encoder
+from pipelines.payload import load_payload
+from pipelines.pixels import Pixels
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import digest_json
 from ssl_models import LaunchSpec, TrainConfig, launch, suggest_settings
@@ -24,7 +27,7 @@ from weaklight.errors import DataError
 
 __all__ = ["PretrainInputs", "pretrain"]
 
-_MIN_IMAGES = 8
+_MIN_ITEMS = 8
 
 
 @dataclass(frozen=True)
@@ -32,32 +35,52 @@ class PretrainInputs:
     """Upstream files of the stage."""
 
     items: Path
-    pixels: Path
+    pixels: Path | None = None
+    signals: Path | None = None
 
 
 def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> StageResult:
-    """Train on the unlabelled items alone; dev and test images stay unseen.
+    """Train on the unlabelled items alone; dev and test items stay unseen.
 
-    Goes on from its checkpoint after a kill; several devices run under ``torchrun``.
+    Training of images and of CPC goes on from its checkpoint after a kill; several devices run
+    under ``torchrun``. What takes seconds starts again: word2vec, TF-IDF, scales.
 
     Raises
     ------
     DataError
-        If there are too few unlabelled images.
+        If there are too few unlabelled items.
+    ConfigError
+        If the method does not suit this kind of items.
     TrainingError
         If the loss stops being finite; the checkpoints stay for a look.
     """
     split = pd.read_parquet(inputs.items, columns=["split"])["split"]
     rows = np.flatnonzero(split == "unlabeled")
-    if len(rows) < _MIN_IMAGES:
+    payload = load_payload(inputs.items, inputs.pixels, inputs.signals)
+    if len(rows) < _MIN_ITEMS:
         raise DataError(
-            f"pretraining needs at least {_MIN_IMAGES} unlabelled images, but there are "
+            f"pretraining needs at least {_MIN_ITEMS} unlabelled items, but there are "
             f"{len(rows)}; check the split column of [items]"
         )
-    images = load_pixels(inputs.pixels)[rows]
-    settings, reasons = training_settings(config, images.shape, work.seed)
     out = work.out / "encoder"
     out.mkdir()
+    if isinstance(payload, Pixels):
+        summary, reasons = _train_on_images(payload[rows], config, work, out)
+        metrics = {"n_images": len(rows), **summary}
+    else:
+        summary, reasons = fit_encoder(payload, rows, config, work, out)
+        metrics = {"n_items": len(rows), **summary}
+    return StageResult(
+        outputs={"encoder": "encoder"},
+        metrics=metrics,
+        notes=(*reasons, str(summary["verdict"])),
+    )
+
+
+def _train_on_images(
+    images: NDArray[np.uint8], config: PretrainConfig, work: Work, out: Path
+) -> tuple[dict[str, Any], list[str]]:
+    settings, reasons = training_settings(config, images.shape, work.seed)
     # Another device or checkpoint interval starts afresh; the same settings go on.
     scratch = work.scratch / digest_json(settings.as_dict())
     scratch.mkdir(exist_ok=True)
@@ -73,11 +96,7 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> Stag
         json.dumps({"settings": _portable(settings), "reasons": reasons}, indent=1) + "\n",
         encoding="utf-8",
     )
-    return StageResult(
-        outputs={"encoder": "encoder"},
-        metrics={"n_images": len(rows), **summary},
-        notes=(*reasons, str(summary["verdict"])),
-    )
+    return summary, reasons
 
 
 def training_settings(
@@ -96,7 +115,7 @@ def training_settings(
     """
     n, height, width, channels = shape
     settings, reasons = suggest_settings(
-        n=n, size=min(height, width), channels=channels, method=config.method
+        n=n, size=min(height, width), channels=channels, method=choose_method(config, "image")[0]
     )
     stated: dict[str, Any] = {
         "init": config.init,

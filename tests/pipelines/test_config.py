@@ -10,7 +10,7 @@ GOOD = {"classes": ["a", "b", "c"], "items": {"source": "x.csv"}}
 
 def test_defaults_fill_every_section() -> None:
     config = parse_config(GOOD)
-    assert config.pretrain.method == "simclr"
+    assert config.pretrain.method == "auto"
     assert config.vote_sets == ()
 
 

@@ -1,0 +1,177 @@
+"""Which encoder suits which kind of items: choosing, training and using it.
+
+Images have their own long list of methods; see :mod:`pipelines.stages.pretrain`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.config import Kind, PretrainConfig
+from pipelines.payload import Payload, Texts
+from pipelines.pixels import Pixels
+from pipelines.signals import Signals
+from pipelines.stages.base import Progress, Work
+from ssl_models import METHODS
+from ssl_models.audio import AudioConfig, embed_audio, load_audio_encoder, pretrain_audio
+from ssl_models.checkpoints import write_json
+from ssl_models.embed import embed as embed_images
+from ssl_models.embed import load_encoder
+from ssl_models.statistics import STATISTICS, StatisticsEncoder
+from ssl_models.text import TEXT_ENCODERS, SentenceEncoder, TextEncoder, load_text_encoder, words
+from weaklight.errors import ConfigError
+
+__all__ = ["BASELINES", "baseline_features", "choose_method", "embedder", "fit_encoder"]
+
+# Fewer running words say too little about each word: then counting words does better.
+LEAST_WORDS = 20_000
+# The plain features of each kind, which an encoder must beat: (key, in words).
+BASELINES: dict[Kind, tuple[str, str]] = {
+    "image": ("pixels", "raw pixels"),
+    "text": ("tfidf", "TF-IDF"),
+    "audio": ("log_mel", "log-mel statistics"),
+    "series": ("summary", "summary statistics"),
+}
+
+
+def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple[str, list[str]]:
+    """Return the method and, where ``[pretrain]`` leaves it open, why it was chosen.
+
+    Parameters
+    ----------
+    n_words
+        Running words of the unlabelled texts.
+
+    Raises
+    ------
+    ConfigError
+        If the stated method is not one for this kind of items.
+    """
+    known = {
+        "image": sorted(METHODS),
+        "text": ["word2vec", "tfidf_svd", "sentence_transformers:MODEL"],
+        "audio": ["cpc", "log_mel"],
+        "series": ["summary"],
+    }[kind]
+    method = config.method
+    if method != "auto":
+        name, colon, model = method.partition(":")
+        if f"{name}:MODEL" in known if colon else name in known:
+            if not colon or model:
+                return method, []
+        raise ConfigError(
+            f"[pretrain] method must be one of {known} for {kind} items, but is {method!r}"
+        )
+    if kind == "image":
+        return "simclr", []
+    if kind == "audio":
+        return "log_mel", ["log_mel: strong on short clips, where CPC has not beaten it yet."]
+    if kind == "series":
+        return "summary", ["summary: level, shape and rhythm of each series."]
+    if n_words >= LEAST_WORDS:
+        return "word2vec", [f"word2vec: {n_words:,} running words are enough to learn words from."]
+    return "tfidf_svd", [
+        f"tfidf_svd: {n_words:,} running words; word2vec wants {LEAST_WORDS:,}.",
+    ]
+
+
+def fit_encoder(
+    items: Texts | Signals, rows: NDArray[np.intp], config: PretrainConfig, work: Work, out: Path
+) -> tuple[dict[str, Any], list[str]]:
+    """Train the encoder of texts, clips or series on these rows and write it to ``out``.
+
+    Returns
+    -------
+    Metrics with ``verdict``, one sentence on what was learnt; and the reasons for what was chosen.
+    """
+    examples: Sequence[Any] = items.take(rows)
+    n_words = sum(len(words(t)) for t in examples) if isinstance(items, Texts) else 0
+    method, reasons = choose_method(config, items.kind, n_words)
+    if method == "cpc":
+        return _train_cpc(examples, config, work, out), reasons
+    work.progress(0, 1, f"training {method}")
+    encoder = _new(method, items, work).fit(examples)
+    encoder.save(out)
+    verdict = encoder.describe()
+    write_json(out / "history.json", {"steps": [], "verdict": verdict})
+    return {"method": method, "verdict": verdict}, reasons
+
+
+def embedder(
+    folder: Path, items: Payload, root: Path
+) -> Callable[[NDArray[np.intp]], NDArray[np.float32]]:
+    """Return a function from rows of ``items`` to their (c, d) features.
+
+    Parameters
+    ----------
+    folder
+        The encoder, of any kind.
+    root
+        The project's folder.
+    """
+    if isinstance(items, Pixels):
+        of_images = load_encoder(folder)
+        return lambda rows: embed_images(of_images, items[rows])
+    backbone = json.loads((folder / "encoder.json").read_bytes())["backbone"]
+    if backbone == "waveform":
+        of_clips = load_audio_encoder(folder)
+        return lambda rows: embed_audio(of_clips, items.take(rows))
+    encoder: TextEncoder | StatisticsEncoder
+    if backbone in STATISTICS:
+        encoder = StatisticsEncoder.load(folder)
+    else:
+        encoder = load_text_encoder(folder, root)
+    return lambda rows: encoder.encode(items.take(rows))
+
+
+def baseline_features(
+    items: Payload, learn: NDArray[np.intp], *wanted: NDArray[np.intp], seed: int
+) -> list[NDArray[np.float32]]:
+    """Return the plain features of ``BASELINES`` for each set of rows.
+
+    Parameters
+    ----------
+    learn
+        Rows whose words or scales are learnt; images need none.
+    """
+    if isinstance(items, Pixels):
+        return [items[rows].reshape(len(rows), -1).astype(np.float32) / 255 for rows in wanted]
+    method = {"text": "tfidf_svd", "audio": "log_mel", "series": "summary"}[items.kind]
+    if isinstance(items, Texts):
+        encoder: Any = TEXT_ENCODERS[method](seed=seed)
+    else:
+        encoder = StatisticsEncoder(method, sample_rate=items.sample_rate)
+    encoder.fit(items.take(learn))
+    return [encoder.encode(items.take(rows)) for rows in wanted]
+
+
+def _new(method: str, items: Texts | Signals, work: Work) -> Any:
+    name, _, model = method.partition(":")
+    if isinstance(items, Signals):
+        return StatisticsEncoder(name, sample_rate=items.sample_rate)
+    if model:
+        return SentenceEncoder(model=model, root=work.project_root)
+    return TEXT_ENCODERS[name](seed=work.seed)
+
+
+def _train_cpc(
+    clips: Sequence[Any], config: PretrainConfig, work: Work, out: Path
+) -> dict[str, Any]:
+    stated: Mapping[str, Any] = {
+        "steps": config.steps or None,
+        "batch_size": config.batch_size or AudioConfig.batch_size,
+        "lr": config.learning_rate or AudioConfig.lr,
+        "device": config.device,
+        "checkpoint_every": config.checkpoint_every,
+        "seed": work.seed,
+    }
+    settings = replace(AudioConfig(), **stated)
+    progress: Progress = work.progress
+    return pretrain_audio(clips, settings, out, work.scratch, progress)
