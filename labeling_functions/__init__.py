@@ -4,23 +4,53 @@ Try it: ``apply_lfs(load_folder(Path("lfs")), items, classes=classes)``; the way
 to a table of votes is in ``docs/labeling_functions.md``.
 """
 
-from labeling_functions.analysis import analyse, drill, settle_most_conflicts
+from labeling_functions.analysis import analyse
 from labeling_functions.apply import ApplyResult, LFReport, apply_lfs
+from labeling_functions.checks import Finding, find_problems
+from labeling_functions.drill import conflicts_between, drill, settle_most_conflicts
 from labeling_functions.functions import LabelingFunction, labeling_function
 from labeling_functions.load import load_folder
-from labeling_functions.prototypes import prototype
+from labeling_functions.pairs import PairCounts, pair_counts
+from labeling_functions.templates import (
+    Condition,
+    annotator,
+    keywords,
+    lookup,
+    metadata,
+    model,
+    prototype,
+    regex,
+    rule,
+    threshold,
+    zero_shot,
+)
 from weaklight.contracts import ABSTAIN
 
 __all__ = [
     "ABSTAIN",
     "ApplyResult",
+    "Condition",
+    "Finding",
     "LFReport",
     "LabelingFunction",
+    "PairCounts",
     "analyse",
+    "annotator",
     "apply_lfs",
+    "conflicts_between",
     "drill",
+    "find_problems",
+    "keywords",
     "labeling_function",
     "load_folder",
+    "lookup",
+    "metadata",
+    "model",
+    "pair_counts",
     "prototype",
+    "regex",
+    "rule",
     "settle_most_conflicts",
+    "threshold",
+    "zero_shot",
 ]

@@ -9,7 +9,7 @@ Try it::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.dataset as ds
 from numpy.typing import ArrayLike, NDArray
 
-from labeling_functions.ballot import Ballot, Problem, RowVotes
-from labeling_functions.cache import VoteCache, row_keys
+from labeling_functions.ballot import Ballot, Problem
 from labeling_functions.functions import LabelingFunction, RowFunction
-from labeling_functions.prototypes import PrototypeFunction
-from labeling_functions.worker import decode_table, encode_table
+from labeling_functions.shards import Items, open_items
+from labeling_functions.stream import Column, VoteStream, run_here
+from labeling_functions.templates import EncodeText, FeatureTemplate, Model
 from labeling_functions.workers import Outcome, Overstayed, Task, WorkerDied, run_tasks
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import DataError, LabelingError
@@ -63,32 +64,26 @@ class LFReport:
 
 @dataclass(frozen=True)
 class ApplyResult:
-    """Votes (n, m) int16 and a report per LF, in the order of the LFs."""
+    """Votes (n, m) int16 and a report per LF, in the order of the LFs.
+
+    ``soft_votes`` holds, by LF name, the (n, K) float32 probabilities of ``model`` templates with
+    ``soft = true``; a row of NaN abstains.
+    """
 
     votes: Votes
     reports: list[LFReport]
-
-
-@dataclass
-class _Column:
-    """The state of one LF while votes come in."""
-
-    lf: LabelingFunction
-    rows: RowVotes
-    cache: VoteCache | None = None
-    keys: NDArray[np.uint64] | None = None
-    overstayed_shards: int = 0
-    overstayed_rows: int = 0
+    soft_votes: dict[str, NDArray[np.float32]]
 
 
 def apply_lfs(
     lfs: Sequence[LabelingFunction],
-    table: pd.DataFrame,
+    table: pd.DataFrame | Path | ds.Dataset | Items,
     *,
     classes: Sequence[str],
     class_sets: Sequence[ClassSet] = (),
     features: NDArray[np.floating] | None = None,
-    item_keys: ArrayLike | None = None,
+    encode_text: EncodeText | None = None,
+    item_keys: ArrayLike | str | None = None,
     cache_dir: Path | None = None,
     time_limit_s: float = 30.0,
     workers: int = 2,
@@ -102,26 +97,33 @@ def apply_lfs(
     lfs
         From ``load_folder``: the workers load the same files.
     table
-        n rows with ``item_id`` (unique text) and the columns that LFs read. Every column reaches
-        the LFs, so it must hold no gold.
+        n rows with ``item_id`` (unique text) and the columns that LFs read: a frame, a Parquet
+        file or folder, an Arrow dataset, or ``ParquetItems`` side by side. Of files, only the
+        declared columns are read, a shard at a time. Every column may reach the LFs, so it must
+        hold no gold.
     features : (n, d) float, in the table's row order
-        For prototypes only; they abstain without.
-    item_keys : (n,) str
+        For prototypes and zero-shot LFs only; they abstain without.
+    encode_text
+        For zero-shot LFs: maps k texts to (k, d) float in the space of ``features``.
+    item_keys : (n,) str, or the name of a column
         Content digest of each item, part of the key under which its votes are cached, with the
         values of the columns that the LF reads; the item's id by default.
     cache_dir
-        Where votes are kept; None keeps none. Prototypes are always computed, being cheaper than
-        a look-up.
+        Where votes are kept; None keeps none. Templates that cost less than a look-up are always
+        computed.
     time_limit_s
         Longest run of one LF on one shard. An LF that overstays abstains there and is not cached;
         after ``MAX_OVERSTAYS`` such shards it is not tried again in this call.
     workers
-        Number of child processes. 0 runs the LFs in this process, with no time limit: for
-        notebooks, tests and LFs that were not loaded from a folder.
+        Number of child processes for LFs that are code, and for regular expressions on the texts
+        that only ``re`` can judge; none is started where there are none. 0 runs all LFs in this
+        process, with no time limit: for notebooks, tests and LFs that were not loaded from a
+        folder.
     shard_rows
-        Rows per task; memory beyond the table is bounded by it.
+        Rows per task. Memory beyond votes and table is bounded by it.
     progress
-        Called from this thread as ``progress(done, total, message)``.
+        Called from this thread as ``progress(done, total, message)``, once for each LF and shard
+        that is not cached.
 
     Returns
     -------
@@ -138,49 +140,42 @@ def apply_lfs(
         If the cache cannot be written.
     """
     ballot = Ballot(tuple(classes), tuple(class_sets))
-    n = len(table)
-    keys = _check_inputs(lfs, table, features, item_keys, workers)
-    columns = [_Column(lf, RowVotes.abstaining(n)) for lf in lfs]
-    tasks: list[Task] = []
-    keys_by_columns: dict[tuple[str, ...] | None, NDArray[np.uint64]] = {}
-    for index, column in enumerate(columns):
-        lf = column.lf
-        if isinstance(lf, PrototypeFunction):
-            column.rows = lf.run(table["item_id"].tolist(), features, ballot)
-            continue
-        is_missing = np.ones(n, bool)
-        if cache_dir is not None and lf.digest:
-            if lf.columns not in keys_by_columns:
-                keys_by_columns[lf.columns] = row_keys(table, lf.columns, keys)
-            column.keys = keys_by_columns[lf.columns]
-            column.cache = VoteCache(Path(cache_dir), lf, ballot, table)
-            column.rows, is_known = column.cache.look_up(column.keys)
-            is_missing = ~is_known
-        for start in range(0, n, shard_rows):
-            rows = start + np.flatnonzero(is_missing[start : start + shard_rows])
-            if len(rows):
-                tasks.append(Task(index, start // shard_rows, rows.astype(np.int64)))
-    tasks.sort(key=lambda task: task.shard)  # stable: a shard's LFs stay in order
-    with closing(_run(tasks, columns, table, ballot, time_limit_s, workers)) as outcomes:
-        for done, (task, outcome) in enumerate(outcomes, start=1):
-            column = columns[task.lf_index]
-            _take(column, task, outcome)
-            if progress is not None:
-                progress(done, len(tasks), column.lf.name)
-    votes = np.full((n, len(lfs)), ABSTAIN, np.int16)
-    for index, column in enumerate(columns):
-        votes[:, index] = column.rows.votes
-    return ApplyResult(votes, [_report(column, time_limit_s) for column in columns])
+    items = open_items(table)
+    _check_lfs(lfs, workers)
+    _check_items(items, features, item_keys)
+    votes = np.full((items.n_rows, len(lfs)), ABSTAIN, np.int16, order="F")
+    columns = [Column.over(lf, votes[:, index]) for index, lf in enumerate(lfs)]
+    for column in columns:
+        if isinstance(column.lf, FeatureTemplate):
+            ids = items.values("item_id").tolist()
+            voted = column.lf.run(ids, features, ballot, encode_text=encode_text)
+            column.rows.put(slice(None), voted)
+        if isinstance(column.lf, Model) and column.lf.soft:
+            column.soft = np.full((items.n_rows, len(classes)), np.nan, np.float32)
+    stream = VoteStream(columns, items, ballot, item_keys, cache_dir, shard_rows, progress)
+    if workers == 0:
+        outcomes = run_here(stream.tasks(), lfs, ballot)
+    else:
+        outcomes = run_tasks(
+            stream.tasks(),
+            lfs,
+            ballot,
+            time_limit_s=time_limit_s,
+            workers=workers,
+            should_skip=lambda task: columns[task.lf_index].overstayed_shards >= MAX_OVERSTAYS,
+        )
+    with closing(outcomes):
+        for task, outcome in outcomes:
+            _take(columns[task.lf_index], task, outcome)
+            stream.count(columns[task.lf_index].lf.name)
+    return ApplyResult(
+        votes=np.ascontiguousarray(votes),
+        reports=[_report(column, time_limit_s) for column in columns],
+        soft_votes={c.lf.name: c.soft for c in columns if c.soft is not None},
+    )
 
 
-def _check_inputs(
-    lfs: Sequence[LabelingFunction],
-    table: pd.DataFrame,
-    features: NDArray[np.floating] | None,
-    item_keys: ArrayLike | None,
-    workers: int,
-) -> NDArray[np.str_]:
-    """Return the items' keys, or say what does not fit."""
+def _check_lfs(lfs: Sequence[LabelingFunction], workers: int) -> None:
     repeated = [name for name, count in Counter(lf.name for lf in lfs).items() if count > 1]
     if repeated or any(not lf.name for lf in lfs):
         raise LabelingError(
@@ -188,81 +183,45 @@ def _check_inputs(
             f"{'came more than once' if repeated else 'has none'}; give name="
         )
     homeless = [
-        lf.name for lf in lfs if lf.origin is None and not isinstance(lf, PrototypeFunction)
+        lf.name
+        for lf in lfs
+        if lf.origin is None and isinstance(lf, RowFunction) and not lf.is_direct
     ]
     if workers > 0 and homeless:
         raise LabelingError(
             f"workers load LFs from their files, but {', '.join(homeless)} came from none; "
             "save them in lfs/ and use load_folder, or pass workers=0 (no time limit)"
         )
-    if "item_id" not in table or not table.columns.is_unique or not table["item_id"].is_unique:
+
+
+def _check_items(
+    items: Items, features: NDArray[np.floating] | None, item_keys: ArrayLike | str | None
+) -> None:
+    names = items.columns
+    if (
+        "item_id" not in names
+        or len(set(names)) < len(names)
+        or not items.values("item_id").is_unique
+    ):
         raise DataError(
             "the items need a column item_id of unique values, and no column twice, but came with "
-            f"{', '.join(map(str, table.columns))}; ingest writes such a table"
+            f"{', '.join(names)}; ingest writes such a table"
         )
-    if features is not None and (features.ndim != 2 or len(features) != len(table)):
+    if features is not None and (features.ndim != 2 or len(features) != items.n_rows):
         raise DataError(
-            f"features must have shape ({len(table)}, d), one row per item, but came with "
+            f"features must have shape ({items.n_rows}, d), one row per item, but came with "
             f"{features.shape}; embed the same items"
         )
-    keys = np.asarray(table["item_id"] if item_keys is None else item_keys).astype(str)
-    if keys.shape != (len(table),):
+    if item_keys is None or isinstance(item_keys, str):
+        return
+    if np.shape(item_keys) != (items.n_rows,):
         raise DataError(
-            f"item_keys must hold {len(table)} texts, one per item, but came with shape "
-            f"{keys.shape}; pass one digest per row"
+            f"item_keys must hold {items.n_rows} texts, one per item, but came with shape "
+            f"{np.shape(item_keys)}; pass one digest per row"
         )
-    return keys
 
 
-def _run(
-    tasks: list[Task],
-    columns: list[_Column],
-    table: pd.DataFrame,
-    ballot: Ballot,
-    time_limit_s: float,
-    workers: int,
-) -> Generator[tuple[Task, Outcome], None, None]:
-    """Return an iterator over (task, outcome), from child processes or from this one."""
-    needed: dict[int, NDArray[np.int64]] = {}
-    for task in tasks:
-        needed[task.shard] = np.union1d(needed.get(task.shard, task.rows), task.rows)
-
-    def shard_table(shard: int) -> pd.DataFrame:
-        rows = needed[shard]
-        return table.iloc[rows].set_axis(rows, axis="index")
-
-    if workers == 0:
-        return _run_here(tasks, columns, shard_table, ballot)
-    return run_tasks(
-        tasks,
-        [column.lf for column in columns],
-        shard_table,
-        ballot,
-        time_limit_s=time_limit_s,
-        workers=workers,
-        should_skip=lambda task: columns[task.lf_index].overstayed_shards >= MAX_OVERSTAYS,
-    )
-
-
-def _run_here(
-    tasks: list[Task],
-    columns: list[_Column],
-    shard_table: Callable[[int], pd.DataFrame],
-    ballot: Ballot,
-) -> Generator[tuple[Task, Outcome], None, None]:
-    current = -1
-    for task in tasks:
-        if task.shard != current:
-            rows = shard_table(task.shard)
-            # through Arrow and back, so that LFs see the same types as in a worker
-            current, positions, shard = task.shard, rows.index, decode_table(encode_table(rows))
-        lf = columns[task.lf_index].lf
-        assert isinstance(lf, RowFunction)
-        part = shard.iloc[np.searchsorted(positions, task.rows)].reset_index(drop=True)
-        yield task, lf.run(part, ballot)
-
-
-def _take(column: _Column, task: Task, outcome: Outcome) -> None:
+def _take(column: Column, task: Task, outcome: Outcome) -> None:
     """Enter what came back from a task; cache it unless it depends on the clock or the shard."""
     if isinstance(outcome, Overstayed):
         column.overstayed_shards += 1
@@ -272,11 +231,11 @@ def _take(column: _Column, task: Task, outcome: Outcome) -> None:
         column.rows.fail(task.rows, problem)
     else:
         column.rows.put(task.rows, outcome)
-        if column.cache is not None and column.keys is not None and outcome.is_row_wise:
-            column.cache.store(column.keys[task.rows], outcome)
+        if column.cache is not None and task.keys is not None and outcome.is_row_wise:
+            column.cache.store(task.keys, outcome)
 
 
-def _report(column: _Column, time_limit_s: float) -> LFReport:
+def _report(column: Column, time_limit_s: float) -> LFReport:
     lf, rows = column.lf, column.rows
     first_traceback = None
     counts: list[tuple[Problem, int]] = []

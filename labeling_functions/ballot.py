@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -80,6 +80,18 @@ class Ballot:
             return self.read(vote) if answer else ABSTAIN
         return self.read(answer)
 
+    def read_all(self, answers: pd.Series[Any], vote: str | int | None = None) -> RowVotes:
+        """Choose for each row, reading each distinct answer once; unknown ones abstain."""
+        out = RowVotes.abstaining(len(answers))
+        codes, distinct = pd.factorize(answers, use_na_sentinel=True)
+        for code, answer in enumerate(distinct):
+            rows = np.flatnonzero(codes == code)
+            try:
+                out.votes[rows] = self.choose(answer, vote)
+            except UnknownVoteError as unknown:
+                out.fail(rows, Problem("unknown", str(unknown)))
+        return out
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -130,7 +142,8 @@ class RowVotes:
     def put(self, rows: NDArray[np.integer] | slice, part: RowVotes) -> None:
         """Copy the votes and problems of ``part`` to ``rows`` of this one."""
         self.votes[rows] = part.votes
-        self.trouble[rows] = 0
+        if self.problems:
+            self.trouble[rows] = 0
         positions = np.arange(len(self.votes))[rows]
         for place, problem in enumerate(part.problems):
             hit = part.trouble == place + 1

@@ -1,9 +1,10 @@
-"""Votes that need not be cast again: per LF, per item, in immutable files.
+"""Votes that need not be cast again: per LF and shard, found again by item, in immutable files.
 
-``<folder>/<lf key>/<digest>.votes`` maps row keys to votes and to what went wrong: the number of
-rows (8 bytes), their keys (16 bytes each), and the npz bytes of a ``RowVotes``. A file is written
-aside, flushed and renamed, so a kill leaves it whole or absent; a damaged file is ignored and its
-rows are voted on again.
+``<folder>/<lf key>/<digest of the keys>.votes`` maps row keys to votes and to what went wrong: the
+number of rows (8 bytes), their keys (16 bytes each), and the npz bytes of a ``RowVotes``. A shard
+that did not change is found by its name; one that did, row by row among all stored keys. A file is
+written aside and renamed, so a kill leaves it whole or absent. A file that a power cut damaged
+fails its checksum; it is ignored and its rows are voted on again.
 
 Try it: run ``apply_lfs(..., cache_dir=Path("cache"))`` twice; the second call starts no worker.
 """
@@ -16,12 +17,13 @@ import logging
 import os
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from labeling_functions.ballot import Ballot, RowVotes
 from labeling_functions.functions import LabelingFunction
@@ -29,16 +31,15 @@ from weaklight.errors import StorageError
 
 __all__ = ["VoteCache", "row_keys"]
 
-MAX_CHUNKS = 32  # beyond it an LF's files are merged into one
+SMALL_CHUNK_ROWS = 4096
+MAX_SMALL_CHUNKS = 32  # beyond it an LF's small files are merged into one
 STALE_S = 3600.0  # a temporary file this old belongs to a killed run
 
 _logger = logging.getLogger(__name__)
 RowKeys = NDArray[np.uint64]
 
 
-def row_keys(
-    table: pd.DataFrame, columns: Sequence[str] | None, item_keys: NDArray[np.str_]
-) -> RowKeys:
+def row_keys(table: pd.DataFrame, columns: Sequence[str] | None, item_keys: ArrayLike) -> RowKeys:
     """Return a 128-bit key per row from the item's key and the values that an LF reads.
 
     Parameters
@@ -79,43 +80,43 @@ class VoteCache:
         Folder of all LFs' votes.
     lf
         Its digest and the ballot name the folder, with the names and types of its columns.
+    dtypes
+        Type of each column that the items have.
     """
 
     def __init__(
-        self, root: Path, lf: LabelingFunction, ballot: Ballot, table: pd.DataFrame
+        self, root: Path, lf: LabelingFunction, ballot: Ballot, dtypes: Mapping[str, str]
     ) -> None:
-        read = table if lf.columns is None else table.reindex(columns=list(lf.columns))
+        names = dtypes if lf.columns is None else lf.columns
         identity = {
             "lf": lf.digest,
             "classes": ballot.classes,
             "class_sets": [(s.name, s.members) for s in ballot.class_sets],
-            "columns": [(str(name), str(dtype)) for name, dtype in read.dtypes.items()],
+            "columns": [(name, dtypes.get(name, "object")) for name in names],
         }
         key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
         self.folder = Path(root) / key
+        self._sweep()
 
     def look_up(self, keys: RowKeys) -> tuple[RowVotes, NDArray[np.bool_]]:
         """Return the known votes of the rows, and which rows are known.
 
-        O((n + c) log c) for n rows and c cached votes.
+        O(n) where the same n rows were stored together; else O((n + c) log c) for c cached votes,
+        of which the first such call reads all.
         """
+        together = self._read(self._path(keys))
+        if together is not None and np.array_equal(together[0], keys):
+            return together[1], np.ones(len(keys), bool)
         known = RowVotes.abstaining(len(keys))
-        chunks = self._read_all()
-        is_known = np.zeros(len(keys), bool)
-        if not chunks or not len(keys):
-            return known, is_known
-        stored_keys, stored = _merge(chunks)
-        order = np.argsort(stored_keys[:, 0], kind="stable")
+        stored_keys, stored, order = self._stored
+        if not len(stored_keys):
+            return known, np.zeros(len(keys), bool)
         place = np.searchsorted(stored_keys[:, 0], keys[:, 0], sorter=order)
         rows = order[np.minimum(place, len(order) - 1)]
         is_known = (stored_keys[rows] == keys).all(axis=1)
         hits = rows[is_known]
         part = RowVotes(stored.votes[hits], stored.trouble[hits], stored.problems)
         known.put(np.flatnonzero(is_known), part)
-        if len(chunks) > MAX_CHUNKS:
-            self.store(stored_keys, stored)
-            for path, *_ in chunks:
-                path.unlink(missing_ok=True)
         return known, is_known
 
     def store(self, keys: RowKeys, votes: RowVotes) -> None:
@@ -127,53 +128,60 @@ class VoteCache:
             If the disk is full or cannot be written.
         """
         try:
-            self._write(keys, votes)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self._path(keys)
+            temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+            temporary.write_bytes(
+                len(keys).to_bytes(8, "little") + keys.tobytes() + votes.to_bytes()
+            )
+            os.replace(temporary, path)
         except OSError as error:
             raise StorageError(
                 f"votes must be cached in {self.folder}, but writing failed ({error}); "
                 "free some space or make the folder writable, then run again"
             ) from error
 
-    def _write(self, keys: RowKeys, votes: RowVotes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        data = keys.tobytes() + votes.to_bytes()
-        name = hashlib.sha256(data).hexdigest()[:24]
-        temporary = self.folder / f".{name}.{os.getpid()}.tmp"
-        with open(temporary, "wb") as file:
-            file.write(len(keys).to_bytes(8, "little") + data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.folder / f"{name}.votes")
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    def _path(self, keys: RowKeys) -> Path:
+        return self.folder / f"{hashlib.sha256(keys.tobytes()).hexdigest()[:24]}.votes"
 
-    def _read_all(self) -> list[tuple[Path, RowKeys, RowVotes]]:
-        chunks = []
-        for path in sorted(self.folder.glob("*.votes")):
-            try:
-                data = path.read_bytes()
-                start = 8 + 16 * int.from_bytes(data[:8], "little")
-                keys = np.frombuffer(data[8:start], np.uint64).reshape(-1, 2)
-                chunk = RowVotes.from_bytes(data[start:])
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                _logger.warning("ignoring the damaged vote cache file %s (%s)", path, error)
-                continue
-            if len(keys) == len(chunk.votes):
-                chunks.append((path, keys, chunk))
+    @cached_property
+    def _stored(self) -> tuple[RowKeys, RowVotes, NDArray[np.intp]]:
+        """All stored rows and the order that sorts their keys; small files become one."""
+        paths = sorted(self.folder.glob("*.votes"))
+        chunks = [(path, *chunk) for path in paths if (chunk := self._read(path)) is not None]
+        small = [chunk for chunk in chunks if len(chunk[1]) < SMALL_CHUNK_ROWS]
+        if len(small) > MAX_SMALL_CHUNKS:
+            self.store(*_merge(small))
+            for path, *_ in small:
+                path.unlink(missing_ok=True)
+        keys, votes = _merge(chunks)
+        return keys, votes, np.argsort(keys[:, 0], kind="stable")
+
+    def _read(self, path: Path) -> tuple[RowKeys, RowVotes] | None:
+        try:
+            data = path.read_bytes()
+            start = 8 + 16 * int.from_bytes(data[:8], "little")
+            keys = np.frombuffer(data[8:start], np.uint64).reshape(-1, 2)
+            votes = RowVotes.from_bytes(data[start:])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            _logger.warning("ignoring the damaged vote cache file %s (%s)", path, error)
+            return None
+        return (keys, votes) if len(keys) == len(votes.votes) else None
+
+    def _sweep(self) -> None:
+        """Remove what killed runs left half written."""
         for path in self.folder.glob(".*.tmp"):
             try:
                 if time.time() - path.stat().st_mtime > STALE_S:
                     path.unlink()
             except OSError:  # another process took it
                 continue
-        return chunks
 
 
 def _merge(chunks: list[tuple[Path, RowKeys, RowVotes]]) -> tuple[RowKeys, RowVotes]:
-    keys = np.concatenate([keys for _, keys, _ in chunks])
+    keys = np.concatenate([np.empty((0, 2), np.uint64), *(keys for _, keys, _ in chunks)])
     merged = RowVotes.abstaining(len(keys))
     start = 0
     for _, chunk_keys, chunk in chunks:

@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,13 @@ class LabelingFunction:
 
 @dataclass(frozen=True, kw_only=True)
 class RowFunction(LabelingFunction, ABC):
-    """An LF whose vote on a row depends on that row of the table alone."""
+    """An LF whose vote on a row depends on that row of the table alone.
+
+    A direct one costs less than a look-up in the cache and cannot hang: it runs in the caller's
+    process, every time. Any other runs in a child process with a time limit, and is cached.
+    """
+
+    is_direct: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, table: pd.DataFrame, ballot: Ballot) -> RowVotes:
@@ -174,14 +180,7 @@ class ColumnFunction(_Written):
             out.fail(slice(None), Problem("length", text))
             out.is_row_wise = False
             return out
-        codes, distinct = pd.factorize(pd.Series(answers), use_na_sentinel=True)
-        for code, answer in enumerate(distinct):
-            rows = np.flatnonzero(codes == code)
-            try:
-                out.votes[rows] = ballot.choose(answer, self.vote)
-            except UnknownVoteError as unknown:
-                out.fail(rows, Problem("unknown", str(unknown)))
-        return out
+        return ballot.read_all(pd.Series(answers), self.vote)
 
 
 def argument_name(column: str) -> str:

@@ -1,8 +1,9 @@
 """Loading a project's ``lfs/`` folder: every LF in every file, by path, with its digest.
 
-The files become submodules of a private package that exists only in memory: ``sys.path`` is never
-touched, no ``__pycache__`` is written, and a file may import a sibling with
-``from ._helpers import LIMIT``. Files whose name starts with ``_`` hold helpers, not LFs.
+``*.toml`` files declare templates. ``*.py`` files become submodules of a private package that
+exists only in memory: ``sys.path`` is never touched, no ``__pycache__`` is written, and a file may
+import a sibling with ``from ._helpers import LIMIT``. Files whose name starts with ``_`` hold
+helpers, not LFs.
 
 Try it: ``[lf.name for lf in load_folder(Path("examples/fashion/lfs"))]``.
 """
@@ -24,8 +25,8 @@ from types import ModuleType
 from typing import Any
 
 from labeling_functions.functions import LabelingFunction, Origin, SnorkelFunction, first_sentence
-from labeling_functions.prototypes import PrototypeFunction
 from labeling_functions.syntax import FolderSyntax, ModuleSyntax
+from labeling_functions.templates import Template, toml
 from weaklight.errors import LabelingError
 
 __all__ = ["load_folder"]
@@ -44,14 +45,14 @@ def load_folder(folder: Path) -> list[LabelingFunction]:
 
     Returns
     -------
-    LFs with ``digest`` and ``origin`` set; empty if the folder holds none. A prototype without a
+    LFs with ``digest`` and ``origin`` set; empty if the folder holds none. A template without a
     name gets the name of its variable.
 
     Raises
     ------
     LabelingError
-        If the folder is missing, a file is not Python or raises while it is loaded (the message
-        names file and line), or two LFs have one name.
+        If the folder is missing, a file is not Python or TOML or raises while it is loaded (the
+        message names file and line), or two LFs have one name.
 
     Notes
     -----
@@ -70,10 +71,12 @@ def load_folder(folder: Path) -> list[LabelingFunction]:
         try:
             loaded: list[LabelingFunction] = []
             seen: set[int] = set()
-            for stem, module_syntax in syntax.modules.items():
-                if not stem.startswith("_"):
-                    module = _import(package, stem, module_syntax)
-                    loaded += _collect(module, stem, syntax, seen)
+            for path in sorted([*folder.glob("*.py"), *folder.glob("*.toml")]):
+                if path.suffix == ".toml" and not path.name.startswith((".", "_")):
+                    loaded += toml.read(path)
+                elif path.stem in syntax.modules and not path.stem.startswith("_"):
+                    module = _import(package, path.stem, syntax.modules[path.stem])
+                    loaded += _collect(module, path.stem, syntax, seen)
         except BaseException:
             _forget(package)
             raise
@@ -158,8 +161,8 @@ def _collect(
         if lf is None or variable in file.imported or id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(lf, PrototypeFunction):
-            lf = dataclasses.replace(lf, name=lf.name or variable)
+        if isinstance(lf, Template):
+            lf = dataclasses.replace(lf, name=lf.name or variable).beside(syntax.folder)
             digest = lf.own_digest()
         else:
             digest = syntax.digest(stem, variable, lf.options())

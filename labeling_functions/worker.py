@@ -25,8 +25,9 @@ import pyarrow as pa
 from labeling_functions.ballot import Ballot
 from labeling_functions.functions import LabelingFunction, RowFunction
 from labeling_functions.load import load_folder
+from labeling_functions.shards import to_arrow
 from weaklight.contracts import ClassSet
-from weaklight.errors import DataError, LabelingError
+from weaklight.errors import LabelingError
 
 __all__ = ["decode_table", "encode_table", "serve"]
 
@@ -34,20 +35,8 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def encode_table(table: pd.DataFrame) -> bytes:
-    """Return the table as an Arrow stream.
-
-    Raises
-    ------
-    DataError
-        If a column holds values that Arrow cannot represent, such as mixed types.
-    """
-    try:
-        arrow = pa.Table.from_pandas(table, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise DataError(
-            f"each column of the items must hold one kind of value, but {error}; "
-            "convert that column first, for example with .astype(str)"
-        ) from error
+    """Return the table as an Arrow stream."""
+    arrow = to_arrow(table)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, arrow.schema) as writer:
         writer.write_table(arrow)

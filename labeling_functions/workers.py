@@ -17,8 +17,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from weaklight.errors import LabelingError
 __all__ = ["Overstayed", "Task", "WorkerDied", "run_tasks"]
 
 START_LIMIT_S = 120.0  # imports and the LF files, on a busy machine
+AHEAD = 4  # tasks per worker that are ready before it asks
 POLL_S = 0.2  # how soon a worker notices that nobody wants its answer
 _BOOT = (
     "import sys; sys.path[:] = {path!r}; from labeling_functions.worker import serve; serve({fd})"
@@ -41,12 +43,34 @@ _BOOT = (
 
 
 @dataclass(frozen=True)
+class Part:
+    """The rows of one shard that some LF must see; it lives as long as a task needs it."""
+
+    shard: int
+    frame: pd.DataFrame
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The rows as the workers read them."""
+        return encode_table(self.frame)
+
+
+@dataclass(frozen=True)
 class Task:
-    """One LF on some rows of one shard."""
+    """One LF on some rows of one part.
+
+    Attributes
+    ----------
+    inside : positions in the part's frame, ascending
+    rows : the same rows' positions in the whole table
+    keys : the rows' keys in the cache, where the LF is cached
+    """
 
     lf_index: int
-    shard: int
-    rows: NDArray[np.int64]  # positions in the whole table, ascending
+    part: Part
+    inside: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    keys: NDArray[np.uint64] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,9 +89,8 @@ Outcome = RowVotes | Overstayed | WorkerDied
 
 
 def run_tasks(
-    tasks: Sequence[Task],
+    tasks: Iterable[Task],
     lfs: Sequence[LabelingFunction],
-    shards: Callable[[int], pd.DataFrame],
     ballot: Ballot,
     *,
     time_limit_s: float,
@@ -79,10 +102,8 @@ def run_tasks(
     Parameters
     ----------
     tasks
-        In the order in which they start; those of one shard together, so that a worker gets the
-        shard once.
-    shards
-        Returns the rows of a shard that some task needs, given its number.
+        In the order in which they start; those of one part together, so that a worker gets the
+        part once. They are asked for in this thread, a few ahead of the workers.
     should_skip
         Asked before a task starts; a skipped task counts as overstayed.
 
@@ -91,43 +112,46 @@ def run_tasks(
     LabelingError
         If the workers cannot load the LFs, or the files changed since they were loaded.
     """
-    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[Task, Outcome] | BaseException] = queue.SimpleQueue()
-    for task in tasks:
-        waiting.put(task)
     stop = threading.Event()
 
     def work() -> None:
         worker = Worker(lfs, ballot, stop)
         try:
-            while not stop.is_set():
-                try:
-                    task = waiting.get_nowait()
-                except queue.Empty:
-                    break
+            while not stop.is_set() and (task := waiting.get()) is not None:
                 if should_skip(task):
                     done.put((task, Overstayed()))
                     continue
-                done.put((task, worker.run(task, shards, time_limit_s)))
+                done.put((task, worker.run(task, time_limit_s)))
         except BaseException as error:  # handed to the caller's thread
             done.put(error)
         finally:
             worker.close()
 
-    threads = [
-        threading.Thread(target=work, name=f"lf-worker-{i}", daemon=True)
-        for i in range(min(workers, len(tasks)))
-    ]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
+    coming = iter(tasks)
+    n_open = 0
     try:
-        for _ in tasks:
+        while True:
+            while n_open < AHEAD * workers and (task := next(coming, None)) is not None:
+                waiting.put(task)
+                n_open += 1
+                if len(threads) < workers:
+                    name = f"lf-worker-{len(threads)}"
+                    threads.append(threading.Thread(target=work, name=name, daemon=True))
+                    threads[-1].start()
+            if not n_open:
+                return
             result = done.get()
             if isinstance(result, BaseException):
                 raise result
+            n_open -= 1
             yield result
     finally:
         stop.set()
+        for _ in threads:
+            waiting.put(None)
         for thread in threads:
             thread.join()
 
@@ -150,25 +174,20 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._shard = -1
-        self._shard_rows: NDArray[np.int64] = np.empty(0, np.int64)
 
-    def run(
-        self, task: Task, shards: Callable[[int], pd.DataFrame], time_limit_s: float
-    ) -> Outcome:
+    def run(self, task: Task, time_limit_s: float) -> Outcome:
         """Run one task; the limit counts from the moment the LF itself starts."""
         try:
             connection = self._connection or self._start()
             lf = self._lfs[task.lf_index]
             assert lf.origin is not None
             request = {"folder": str(lf.origin.folder), "name": lf.name, "digest": lf.digest}
-            fresh = self._shard != task.shard
+            fresh = self._shard != task.part.shard
             connection.send_bytes(json.dumps({**request, "table_follows": fresh}).encode())
             if fresh:
-                table = shards(task.shard)
-                self._shard, self._shard_rows = task.shard, table.index.to_numpy()
-                connection.send_bytes(encode_table(table))
-            inside = np.searchsorted(self._shard_rows, task.rows).astype(np.int64)
-            connection.send_bytes(inside.tobytes())
+                self._shard = task.part.shard
+                connection.send_bytes(task.part.encoded)
+            connection.send_bytes(task.inside.tobytes())
             if self._receive(START_LIMIT_S) == b"changed":
                 raise LabelingError(
                     f"{lf.origin.folder / lf.origin.file} changed while its LFs were running; "

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from labeling_functions import apply_lfs, load_folder
+from labeling_functions.shards import ParquetItems
+from labeling_functions.templates import FeatureTemplate
 from pipelines.config import VoteConfig
 from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import ABSTAIN
@@ -49,16 +52,13 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
             f"expected labelling functions in {folder}, but found none; "
             "`weaklight init` writes a first one"
         )
-    table = lf_view(inputs.items, inputs.attributes)
-    features = np.load(inputs.features, allow_pickle=False)
-    features[~np.load(inputs.present, allow_pickle=False)] = np.nan
     result = apply_lfs(
         lfs,
-        table,
+        ParquetItems(inputs.items, inputs.attributes, hidden=_HIDDEN),
         classes=work.classes,
         class_sets=work.class_sets,
-        features=features,
-        item_keys=pd.read_parquet(inputs.items, columns=["sha256"])["sha256"],
+        features=_features(inputs) if any(isinstance(lf, FeatureTemplate) for lf in lfs) else None,
+        item_keys="sha256",
         cache_dir=work.cache / "votes",
         time_limit_s=config.time_limit_s,
         workers=config.workers,
@@ -80,6 +80,12 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
         },
         notes=tuple(notes),
     )
+
+
+def _features(inputs: VoteInputs) -> NDArray[np.float32]:
+    features: NDArray[np.float32] = np.load(inputs.features, allow_pickle=False)
+    features[~np.load(inputs.present, allow_pickle=False)] = np.nan
+    return features
 
 
 def lf_view(items: Path, attributes: Path) -> pd.DataFrame:

@@ -1,0 +1,229 @@
+"""One pass over the items: votes that cost nothing are cast on the way, the others become tasks.
+
+Try it: ``apply_lfs``; there is no other way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from labeling_functions.ballot import Ballot, RowVotes, UnknownVoteError
+from labeling_functions.cache import VoteCache, row_keys
+from labeling_functions.functions import LabelingFunction, RowFunction
+from labeling_functions.shards import Items, Shard
+from labeling_functions.templates import Model, TextTemplate
+from labeling_functions.templates.groups import TextGroup, as_texts
+from labeling_functions.workers import Outcome, Part, Task
+from weaklight.contracts import Votes
+
+__all__ = ["Column", "VoteStream", "run_here"]
+
+
+@dataclass
+class Column:
+    """The state of one LF while votes come in."""
+
+    lf: LabelingFunction
+    rows: RowVotes
+    cache: VoteCache | None = None
+    soft: NDArray[np.float32] | None = None
+    overstayed_shards: int = 0
+    overstayed_rows: int = 0
+
+    @classmethod
+    def over(cls, lf: LabelingFunction, votes: Votes) -> Column:
+        """Return the state that writes into ``votes`` (n,)."""
+        return cls(lf, RowVotes(votes, np.zeros(len(votes), np.int16)))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Text templates of one column: the places of their columns, and what scans for them."""
+
+    column: str
+    places: list[int]
+    text_group: TextGroup
+    values: list[int]
+
+
+class VoteStream:
+    """Reads the items once, shard by shard.
+
+    Parameters
+    ----------
+    columns
+        One per LF; direct votes and cached ones are entered here.
+    item_keys
+        As in ``apply_lfs``.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        items: Items,
+        ballot: Ballot,
+        item_keys: ArrayLike | str | None,
+        cache_dir: Path | None,
+        shard_rows: int,
+        progress: Callable[[int, int, str], None] | None,
+    ) -> None:
+        self._columns = columns
+        self._items = items
+        self._ballot = ballot
+        self._key_column = item_keys if isinstance(item_keys, str) else "item_id"
+        self._keys = None if item_keys is None or isinstance(item_keys, str) else item_keys
+        self._shard_rows = shard_rows
+        self._progress = progress
+        self._row_lfs = [i for i, c in enumerate(columns) if isinstance(c.lf, RowFunction)]
+        self._groups = _groups(columns, self._row_lfs, ballot)
+        self._n_done = 0
+        for place in self._row_lfs:
+            lf = columns[place].lf
+            if cache_dir is not None and lf.digest and not _is_direct(lf):
+                columns[place].cache = VoteCache(Path(cache_dir), lf, ballot, items.dtypes)
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield what is left to run once direct and cached votes are entered."""
+        if not self._row_lfs:
+            return
+        for shard in self._items.shards(self._columns_to_read(), self._shard_rows):
+            waiting = self._vote_directly(shard)
+            yield from self._as_tasks(shard, self._look_up(shard, waiting))
+
+    def count(self, name: str) -> None:
+        """Tell that one LF is done on one shard."""
+        self._n_done += 1
+        if self._progress is not None:
+            n_shards = -(-self._items.n_rows // self._shard_rows)
+            self._progress(self._n_done, n_shards * len(self._row_lfs), name)
+
+    def _columns_to_read(self) -> list[str]:
+        """Return what some LF reads: all where one does not say."""
+        declared = [self._columns[place].lf.columns for place in self._row_lfs]
+        known = self._items.columns
+        wanted = set(known) if None in declared else {c for names in declared for c in names or ()}
+        needs_keys = any(column.cache is not None for column in self._columns)
+        names = [name for name in known if name in wanted]
+        extra = [self._key_column] if needs_keys and self._keys is None else []
+        return list(dict.fromkeys([*names, *extra])) or ["item_id"]
+
+    def _vote_directly(self, shard: Shard) -> dict[int, NDArray[np.int64]]:
+        """Cast the votes that cost nothing; return the rows left over, by LF."""
+        everything = np.arange(shard.n_rows)
+        waiting = dict.fromkeys(self._row_lfs, everything)
+        for group in self._groups:
+            texts = None
+            if group.column in shard.arrow.column_names:
+                texts = as_texts(shard.arrow.column(group.column))
+            if texts is None:  # the LF itself says what is wrong with the column
+                continue
+            is_hit, is_open = group.text_group.vote(texts)
+            for slot, place in enumerate(group.places):
+                rows = shard.start + np.flatnonzero(is_hit[:, slot])
+                self._columns[place].rows.votes[rows] = group.values[slot]
+                waiting[place] = np.flatnonzero(is_open[:, slot])
+        for place, inside in waiting.items():
+            column = self._columns[place]
+            if _is_direct(column.lf):
+                if len(inside):
+                    self._run(column, shard, inside)
+                if column.soft is not None and isinstance(column.lf, Model):
+                    span = slice(shard.start, shard.start + shard.n_rows)
+                    column.soft[span] = column.lf.soft_votes(shard.frame, self._ballot)
+                waiting[place] = everything[:0]
+        return {place: inside for place, inside in waiting.items() if len(inside)}
+
+    def _run(self, column: Column, shard: Shard, inside: NDArray[np.int64]) -> None:
+        assert isinstance(column.lf, RowFunction)
+        frame = shard.frame
+        part = frame if len(inside) == len(frame) else frame.iloc[inside].reset_index(drop=True)
+        column.rows.put(shard.start + inside, column.lf.run(part, self._ballot))
+
+    def _look_up(
+        self, shard: Shard, waiting: dict[int, NDArray[np.int64]]
+    ) -> dict[int, tuple[NDArray[np.int64], NDArray[np.uint64] | None]]:
+        """Enter what is cached; return the rows that are not, with their keys, by LF."""
+        keys_by_columns: dict[tuple[str, ...] | None, NDArray[np.uint64]] = {}
+        left: dict[int, tuple[NDArray[np.int64], NDArray[np.uint64] | None]] = {}
+        for place, inside in waiting.items():
+            column = self._columns[place]
+            keys = None
+            if column.cache is not None:
+                names = column.lf.columns
+                if names not in keys_by_columns:
+                    keys_by_columns[names] = self._row_keys(shard, names)
+                keys = keys_by_columns[names][inside]
+                known, is_known = column.cache.look_up(keys)
+                hits = np.flatnonzero(is_known)
+                part = RowVotes(known.votes[hits], known.trouble[hits], known.problems)
+                column.rows.put(shard.start + inside[hits], part)
+                inside, keys = inside[~is_known], keys[~is_known]
+            if len(inside):
+                left[place] = inside, keys
+        return left
+
+    def _row_keys(self, shard: Shard, names: tuple[str, ...] | None) -> NDArray[np.uint64]:
+        if self._keys is None:
+            keys = shard.frame[self._key_column]
+        else:
+            keys = pd.Series(np.asarray(self._keys)[shard.start : shard.start + shard.n_rows])
+        visible = [name for name in self._items.columns if names is None or name in names]
+        return row_keys(shard.frame.reindex(columns=visible), names, keys.astype(str))
+
+    def _as_tasks(
+        self,
+        shard: Shard,
+        left: dict[int, tuple[NDArray[np.int64], NDArray[np.uint64] | None]],
+    ) -> Iterator[Task]:
+        if not left:
+            return
+        needed = np.zeros(shard.n_rows, bool)
+        for inside, _ in left.values():
+            needed[inside] = True
+        visible = [name for name in shard.frame.columns if name in self._items.columns]
+        part = Part(shard.number, shard.frame.loc[needed, visible].reset_index(drop=True))
+        place_in_part = np.cumsum(needed) - 1
+        for place, (inside, keys) in left.items():
+            yield Task(place, part, place_in_part[inside], shard.start + inside, keys)
+
+
+def run_here(
+    tasks: Iterable[Task], lfs: Sequence[LabelingFunction], ballot: Ballot
+) -> Generator[tuple[Task, Outcome], None, None]:
+    """Yield each task with its outcome, run in this process."""
+    for task in tasks:
+        lf, frame = lfs[task.lf_index], task.part.frame
+        assert isinstance(lf, RowFunction)
+        yield task, lf.run(frame.iloc[task.inside].reset_index(drop=True), ballot)
+
+
+def _is_direct(lf: LabelingFunction) -> bool:
+    return isinstance(lf, RowFunction) and lf.is_direct
+
+
+def _groups(columns: Sequence[Column], places: Sequence[int], ballot: Ballot) -> list[_Group]:
+    """Put text templates of one column together; one whose vote is unknown must say so itself."""
+    members: dict[tuple[str, bool], list[tuple[int, TextTemplate, int]]] = {}
+    for place in places:
+        lf = columns[place].lf
+        if isinstance(lf, TextTemplate):
+            try:
+                value = ballot.read(lf.vote)
+            except UnknownVoteError:
+                continue
+            members.setdefault((lf.column, lf.is_literal), []).append((place, lf, value))
+    return [
+        _Group(
+            column,
+            [place for place, *_ in group],
+            TextGroup([lf for _, lf, _ in group]),
+            [value for *_, value in group],
+        )
+        for (column, _), group in members.items()
+    ]

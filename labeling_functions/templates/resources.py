@@ -1,0 +1,66 @@
+"""Files beside the LFs that templates read: word lists and tables of names.
+
+Try it: ``read_lines(Path("brands.txt"))``.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+from typing import Any, TypeVar
+
+from weaklight.errors import LabelingError
+
+__all__ = ["existing", "read_lines", "read_rows"]
+
+_Template = TypeVar("_Template", bound=Any)
+
+
+def existing(lf: _Template, folder: Path) -> _Template:
+    """Return ``lf`` with its ``file`` taken relative to ``folder``.
+
+    Raises
+    ------
+    LabelingError
+        If there is no such file.
+    """
+    if lf.file is None:
+        return lf
+    path = folder / lf.file
+    if not path.is_file():
+        lf.refuse("file", f"must lie beside the LF, but {path} is missing; put it there")
+    return dataclasses.replace(lf, file=path)  # type: ignore[no-any-return]
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines that are neither empty nor comments, stripped."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelingError(f"{path} must be a text file in UTF-8, but {error}") from error
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def read_rows(path: Path, n_columns: int) -> list[tuple[str, ...]]:
+    """Return the rows of a comma- or tab-separated list (``.tsv``) without a header.
+
+    Raises
+    ------
+    LabelingError
+        If a row has another number of cells.
+    """
+    lines = read_lines(path)
+    if n_columns == 1:
+        return [(line,) for line in lines]
+    delimiter = "\t" if path.suffix == ".tsv" else ","
+    rows = [tuple(cell.strip() for cell in row) for row in csv.reader(lines, delimiter=delimiter)]
+    separator = "a tab" if delimiter == "\t" else "commas"
+    for number, row in enumerate(rows, start=1):
+        if len(row) != n_columns:
+            raise LabelingError(
+                f"{path}: each row must hold {n_columns} cells, but row {number} holds {len(row)} "
+                f"({', '.join(row)}); separate them with {separator}"
+            )
+    return rows
