@@ -11,10 +11,14 @@ from weak_supervision.label_models.base import (
     covered,
     hard_labels,
 )
+from weak_supervision.label_models.crowd import Glad, Mace
+from weak_supervision.label_models.crowdlab import Crowdlab
 from weak_supervision.label_models.dawid_skene import DawidSkene
 from weak_supervision.label_models.majority_vote import MajorityVote
 from weak_supervision.label_models.one_coin import OneCoin
+from weak_supervision.label_models.one_per_class import OnePerClass
 from weak_supervision.label_models.snorkel_model import SnorkelModel
+from weak_supervision.label_models.triplets import Triplets
 from weak_supervision.label_models.weighted_vote import WeightedVote
 
 __all__ = [
@@ -23,18 +27,34 @@ __all__ = [
     "TIE_RULE",
     "BaseLabelModel",
     "ClassBalance",
+    "Crowdlab",
     "DawidSkene",
+    "Glad",
     "LabelModel",
+    "Mace",
     "MajorityVote",
     "OneCoin",
+    "OnePerClass",
     "SnorkelModel",
+    "Triplets",
     "WeightedVote",
     "covered",
     "hard_labels",
 ]
 
 MODELS: dict[str, type[BaseLabelModel]] = {
-    model.name: model for model in (MajorityVote, WeightedVote, SnorkelModel, DawidSkene, OneCoin)
+    model.name: model
+    for model in (
+        MajorityVote,
+        WeightedVote,
+        SnorkelModel,
+        DawidSkene,
+        OneCoin,
+        Triplets,
+        Mace,
+        Glad,
+        Crowdlab,
+    )
 }
 
 # What the automatic choice compares: each one more is one more chance to be misled by luck.
