@@ -6,12 +6,15 @@ Try it: ``build_backbone("compact", channels=1, image_size=28, width=32).dim``.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ssl_models.distributed import GlobalBatchNorm
 from weaklight.errors import ConfigError
@@ -20,8 +23,12 @@ __all__ = [
     "BACKBONES",
     "FIXED_WIDTHS",
     "Backbone",
+    "ConvNet",
+    "PatchBody",
     "build_backbone",
     "conv_block",
+    "patch_body",
+    "per_pixel",
     "register_backbone",
 ]
 
@@ -104,6 +111,120 @@ class Backbone(nn.Module):
         return (features - self.feature_mean) / self.feature_scale
 
 
+class PatchBody(nn.Module, ABC):
+    """A body that also says what it sees at each patch of an image, and takes patches away.
+
+    Attributes
+    ----------
+    patch
+        Side of a patch in pixels. An image has as many rows and columns of them as cover it.
+    patch_dim
+        Length of a patch token; the class vector may be longer.
+    mask_dim
+        Length of the learnt token that stands for a masked patch.
+    n_branches
+        How many branches stochastic depth can skip.
+    """
+
+    patch: int
+    patch_dim: int
+    mask_dim: int
+    n_branches: int = 0
+
+    @abstractmethod
+    def tokens(
+        self,
+        images: Tensor,
+        *,
+        masked: Tensor | None = None,
+        mask_token: Tensor | None = None,
+        draws: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return class vectors (B, dim) and patch tokens (B, N, patch_dim), row by row.
+
+        Parameters
+        ----------
+        images
+            (B, C, H, W), normalised.
+        masked, mask_token
+            (B, N) bool and (mask_dim,): this stands for masked patches, whose pixels change
+            nothing.
+        draws
+            (B, n_branches) uniforms in [0, 1) that decide which rows skip which branch; None
+            skips nothing.
+        """
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Return rows and columns of patches in an image."""
+        return -(-height // self.patch), -(-width // self.patch)
+
+
+def patch_body(encoder: Backbone, method: str) -> PatchBody:
+    """Return the encoder's body, which knows patches.
+
+    Raises
+    ------
+    ConfigError
+        If it is a network that does not: one of timm's.
+    """
+    if not isinstance(encoder.body, PatchBody):
+        raise ConfigError(
+            f"{method} needs patch tokens, but the backbone is a {type(encoder.body).__name__}; "
+            f"set backbone to one of {sorted(BACKBONES)}"
+        )
+    return encoder.body
+
+
+class ConvNet(PatchBody, nn.Sequential):
+    """Layers that end in a feature map and the two, pooling and flattening, that make it a vector.
+
+    The places of the map are the patches. Masked ones are painted in one learnt colour before the
+    first convolution: wherever the filters reach, nothing of their pixels comes through, and what
+    lies around them still does. (SparK, arXiv:2301.03580, and ConvNeXt V2, arXiv:2301.00808, skip
+    masked places in every layer instead and leave it to a decoder to fill them in.)
+
+    Parameters
+    ----------
+    layers
+        By name; the last two pool and flatten.
+    channels, patch_dim
+        Of the images and of the map.
+    patch
+        Pixels a place of the map: the product of the strides.
+    """
+
+    def __init__(
+        self, layers: OrderedDict[str, nn.Module], *, channels: int, patch_dim: int, patch: int
+    ) -> None:
+        super().__init__(layers)
+        self.mask_dim, self.patch_dim, self.patch = channels, patch_dim, patch
+
+    def tokens(
+        self,
+        images: Tensor,
+        *,
+        masked: Tensor | None = None,
+        mask_token: Tensor | None = None,
+        draws: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the pooled map (B, dim) and its places (B, N, patch_dim)."""
+        if masked is not None:
+            assert mask_token is not None
+            hidden = per_pixel(masked, self.patch, images.shape[-2], images.shape[-1])
+            images = torch.where(hidden, mask_token.view(-1, 1, 1).to(images.dtype), images)
+        *convolutions, pool, flatten = self.children()
+        feature_map = images
+        for layer in convolutions:
+            feature_map = layer(feature_map)  # (B, P, h, w)
+        return flatten(pool(feature_map)), feature_map.flatten(2).transpose(1, 2)
+
+
+def per_pixel(masked: Tensor, patch: int, height: int, width: int) -> Tensor:
+    """Return a mask of patches (B, N), row by row, as one of pixels (B, 1, height, width)."""
+    square = masked.view(-1, 1, -(-height // patch), -(-width // patch)).float()
+    return F.interpolate(square, scale_factor=patch)[..., :height, :width] > 0
+
+
 def build_backbone(name: str, *, channels: int, image_size: int, width: int) -> Backbone:
     """Return a new backbone; its weights come from torch's global generator.
 
@@ -162,9 +283,13 @@ def compact(channels: int, image_size: int, width: int) -> Body:
     """
     halvings = max(1, int(math.log2(image_size / 3.5)))  # 28 -> 3, 64 -> 4, 224 -> 6
     widths = [width * min(4, 2 ** max(0, i - halvings + 3)) for i in range(halvings)]
-    layers = [conv_block(n_in, n_out, 2) for n_in, n_out in pairwise([channels, *widths])]
-    layers.append(conv_block(widths[-1], widths[-1]))
-    return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(2), nn.Flatten()), 4 * widths[-1]
+    layers: list[nn.Module] = [
+        conv_block(n_in, n_out, 2) for n_in, n_out in pairwise([channels, *widths])
+    ]
+    layers += [conv_block(widths[-1], widths[-1]), nn.AdaptiveMaxPool2d(2), nn.Flatten()]
+    named = OrderedDict((str(number), layer) for number, layer in enumerate(layers))
+    net = ConvNet(named, channels=channels, patch_dim=widths[-1], patch=2**halvings)
+    return net, 4 * widths[-1]
 
 
 def _resnet(name: str, channels: int, image_size: int, width: int) -> Body:
@@ -187,8 +312,10 @@ def _resnet(name: str, channels: int, image_size: int, width: int) -> Body:
     elif channels != 3:
         net.conv1 = nn.Conv2d(channels, 64, 7, 2, padding=3, bias=False)
     dim = net.fc.in_features  # 512; 2,048 of resnet50
-    net.fc = nn.Identity()
-    return net, dim
+    net.fc = nn.Flatten()  # its children, one after the other, are then its forward pass
+    layers = OrderedDict(net.named_children())
+    patch = 8 if image_size < SMALL_SIDE else 32
+    return ConvNet(layers, channels=channels, patch_dim=dim, patch=patch), dim
 
 
 for _name in FIXED_WIDTHS:

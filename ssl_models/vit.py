@@ -13,13 +13,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_models.backbones import SMALL_SIDE, Backbone, Body, conv_block, register_backbone
+from ssl_models.backbones import (
+    SMALL_SIDE,
+    Backbone,
+    Body,
+    PatchBody,
+    conv_block,
+    per_pixel,
+    register_backbone,
+)
 from weaklight.errors import ConfigError
 
 __all__ = ["VisionTransformer", "resized_positions", "transformer_of"]
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(PatchBody):
     """Dosovitskiy et al. 2021, arXiv:2010.11929, with the parts that DINOv2 added.
 
     Parameters
@@ -74,6 +82,8 @@ class VisionTransformer(nn.Module):
                 f"0..1, but came patch {patch}, dim {dim}, heads {heads}, drop_path {drop_path}"
             )
         self.patch, self.dim, self.depth, self.registers = patch, dim, depth, registers
+        self.patch_dim = self.mask_dim = dim
+        self.n_branches = 2 * depth
         side = -(-image_size // patch)
         self.stem = stem
         self.project: nn.Module = (
@@ -106,16 +116,7 @@ class VisionTransformer(nn.Module):
         mask_token: Tensor | None = None,
         draws: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return the class token (B, D) and the patch tokens (B, N, D), row by row of the image.
-
-        Parameters
-        ----------
-        masked, mask_token
-            (B, N) bool and (D,): masked patches enter as this token.
-        draws
-            (B, 2 * depth) uniforms in [0, 1) that decide which rows skip which branch; None skips
-            nothing.
-        """
+        """Return the class token (B, D) and the patch tokens (B, N, D), row by row of the image."""
         return self.encode(self.embed(images, masked, mask_token), draws)
 
     def embed(
@@ -124,9 +125,8 @@ class VisionTransformer(nn.Module):
         """Return patches with their positions, (B, N, D)."""
         pixels = self.padded(images)
         if masked is not None and self.stem == "conv":
-            hidden = masked.view(-1, 1, *self.grid(*images.shape[-2:])).float()
             # 0 is the mean colour of normalised images.
-            pixels = pixels * (1 - F.interpolate(hidden, scale_factor=self.patch))
+            pixels = pixels * ~per_pixel(masked, self.patch, *pixels.shape[-2:])
         grid = self.project(pixels)  # (B, D, h, w)
         height, width = grid.shape[-2:]
         x = grid.flatten(2).transpose(1, 2)  # (B, N, D)
@@ -162,10 +162,6 @@ class VisionTransformer(nn.Module):
         if (height, width) == (side, side):
             return self.position
         return resized_positions(self.position.float(), height, width)
-
-    def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Return rows and columns of patches in an image."""
-        return -(-height // self.patch), -(-width // self.patch)
 
     def padded(self, images: Tensor) -> Tensor:
         """Return the images, continued by their border to whole patches."""

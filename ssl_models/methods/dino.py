@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_models.augment import AugmentConfig
-from ssl_models.backbones import Backbone
+from ssl_models.backbones import Backbone, PatchBody
 from ssl_models.distributed import GlobalBatchNorm, mean_over_processes, shared_rows
 from ssl_models.ema import cosine_momentum, follow, frozen_copy
 from ssl_models.methods.base import Method, register_method
 from ssl_models.monitor import measure_assignments
 from ssl_models.multicrop import MultiCrop
-from ssl_models.vit import VisionTransformer
 from weaklight.errors import ConfigError
 
 __all__ = ["DINO", "Center", "DINOHead", "DINOViews", "distillation_loss"]
@@ -40,7 +39,7 @@ class DINOViews(NamedTuple):
 
     large: Tensor  # (2B, C, H, W)
     small: Tensor  # (L B, C, h, w)
-    draws: Tensor  # (2B + L B, 2 * depth)
+    draws: Tensor  # (2B + L B, branches)
 
 
 class DINOHead(nn.Module):
@@ -205,8 +204,7 @@ class DINO(Method):
     def views(self, images: Tensor, generator: torch.Generator) -> DINOViews:
         """Return the crops and the draws of stochastic depth."""
         large, small = self.crop(images, generator)
-        body = self.encoder.body
-        columns = 2 * body.depth if isinstance(body, VisionTransformer) else 0
+        columns = getattr(self.encoder.body, "n_branches", 0)
         per_view = [
             shared_rows(len(images), columns, generator)
             for _ in range((len(large) + len(small)) // len(images))
@@ -235,7 +233,7 @@ class DINO(Method):
     def student(self, images: Tensor, draws: Tensor) -> Tensor:
         """Return (B, D) features of normalised images."""
         body = self.encoder.body
-        if isinstance(body, VisionTransformer):
+        if isinstance(body, PatchBody):
             return body.tokens(images, draws=draws)[0]
         return body(images)  # type: ignore[no-any-return]
 

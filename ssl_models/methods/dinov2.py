@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ssl_models.augment import AugmentConfig
 from ssl_models.backbones import Backbone
-from ssl_models.ema import frozen_copy
 from ssl_models.koleo import koleo
 from ssl_models.methods.base import register_method
-from ssl_models.methods.dino import DINOHead
 from ssl_models.methods.ibot import IBOT
 from ssl_models.sinkhorn import sinkhorn_knopp
 
@@ -23,12 +23,12 @@ class DINOv2(IBOT):
 
     Parameters
     ----------
-    encoder
-        A vision transformer.
-    augment, out_dim, teacher_temperature, momentum, n_small, mask_ratio, mask_crops
-        As for :class:`~ssl_models.methods.ibot.IBOT`. The authors' 131,072 prototypes and momentum
-        0.994 belong to batches of 3072; Sinkhorn-Knopp cannot use many more prototypes than a
-        batch has large crops, so 1024 here.
+    encoder, augment, **options
+        As for :class:`~ssl_models.methods.ibot.IBOT`. The authors' momentum 0.994 belongs to
+        batches of 3072.
+    out_dim
+        Sinkhorn-Knopp cannot use many more prototypes than a batch has large crops: 1024 instead
+        of the authors' 131,072.
     koleo_weight
         The authors' 0.1.
     """
@@ -36,6 +36,7 @@ class DINOv2(IBOT):
     principle = "iBOT with evenly used prototypes and embeddings that keep their distance"
     cost = "iBOT's, a second head, and the similarities within a batch"
     when = "like iBOT, where its prototypes collapse or neighbours must be told apart"
+    shares_head = False  # ibot.separate_head of the authors
 
     def __init__(
         self,
@@ -43,40 +44,11 @@ class DINOv2(IBOT):
         augment: AugmentConfig,
         *,
         out_dim: int = 1024,
-        teacher_temperature: tuple[float, float] = (0.04, 0.07),
-        momentum: float = 0.99,
-        n_small: int = 4,
-        mask_ratio: tuple[float, float] = (0.1, 0.5),
-        mask_crops: float = 0.5,
         koleo_weight: float = 0.1,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            encoder,
-            augment,
-            out_dim=out_dim,
-            teacher_temperature=teacher_temperature,
-            momentum=momentum,
-            n_small=n_small,
-            mask_ratio=mask_ratio,
-            mask_crops=mask_crops,
-        )
+        super().__init__(encoder, augment, out_dim=out_dim, **options)
         self.koleo_weight = koleo_weight
-        self.own_patch_head = DINOHead(encoder.dim, out_dim)  # ibot.separate_head of the authors
-        self.teacher_own_patch_head = frozen_copy(self.own_patch_head)
-
-    @property
-    def patch_head(self) -> nn.Module:
-        """The student's head for patches."""
-        return self.own_patch_head
-
-    @property
-    def teacher_patch_head(self) -> nn.Module:
-        """The teacher's head for patches."""
-        return self.teacher_own_patch_head
-
-    def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
-        """Return each teacher part with the student part that it follows."""
-        return [*super().pairs(), (self.teacher_own_patch_head, self.own_patch_head)]
 
     def class_targets(self, logits: Tensor) -> Tensor:
         """Return the teacher's assignments of class tokens, (2B, K)."""

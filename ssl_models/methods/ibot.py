@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ssl_models.augment import AugmentConfig
-from ssl_models.backbones import Backbone
+from ssl_models.backbones import Backbone, PatchBody, patch_body
 from ssl_models.distributed import shared_rows
+from ssl_models.ema import frozen_copy
 from ssl_models.masks import N_DRAWS, block_masks
 from ssl_models.methods.base import register_method
-from ssl_models.methods.dino import DINO, TRANSFORMER_SETTINGS, Center, DINOViews, distillation_loss
-from ssl_models.vit import VisionTransformer, transformer_of
+from ssl_models.methods.dino import DINO, Center, DINOHead, DINOViews, distillation_loss
 
 __all__ = ["IBOT", "IBOTViews", "patch_loss"]
 
@@ -29,13 +29,14 @@ class IBOTViews(NamedTuple):
 class IBOT(DINO):
     """Zhou et al. 2022, "Image BERT pre-training with online tokenizer", arXiv:2111.07832.
 
-    Classes and patches share a head, as in the authors' published runs, and have a center each.
+    Classes and patches have a center each and share a head, as in the authors' published runs,
+    where both have one length; patch tokens of the compact network are shorter and get their own.
 
     Parameters
     ----------
     encoder
-        A vision transformer.
-    augment, out_dim, teacher_temperature, momentum, n_small
+        A transformer of ours or a convolutional network (the authors' section 4 has Swin too).
+    augment, **options
         As for :class:`~ssl_models.methods.dino.DINO`.
     mask_ratio
         Share of the patches of a masked crop, drawn evenly: the authors' 0.3 +- 0.2.
@@ -44,38 +45,32 @@ class IBOT(DINO):
     """
 
     principle = "DINO, and say what the teacher sees where the student's patches are masked"
-    cost = "DINO's, and the head on every masked patch; needs a vision transformer"
+    cost = "DINO's, and the head on every masked patch"
     when = "features of places and not only of whole images: matching, segmentation"
-    settings = TRANSFORMER_SETTINGS
+    shares_head: ClassVar[bool] = True
 
     def __init__(
         self,
         encoder: Backbone,
         augment: AugmentConfig,
         *,
-        out_dim: int = 2048,
-        teacher_temperature: tuple[float, float] = (0.04, 0.07),
-        momentum: float = 0.99,
-        n_small: int = 4,
         mask_ratio: tuple[float, float] = (0.1, 0.5),
         mask_crops: float = 0.5,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            encoder,
-            augment,
-            out_dim=out_dim,
-            teacher_temperature=teacher_temperature,
-            momentum=momentum,
-            n_small=n_small,
-        )
+        super().__init__(encoder, augment, **options)
         self.mask_ratio, self.mask_crops = mask_ratio, mask_crops
-        self.mask_token = nn.Parameter(torch.zeros(transformer_of(encoder, "ibot").dim))
+        body, out_dim = patch_body(encoder, "ibot"), len(self.head.prototypes)
+        self.mask_token = nn.Parameter(torch.zeros(body.mask_dim))
         self.patch_center = Center(out_dim)
+        shared = self.shares_head and body.patch_dim == encoder.dim
+        own = None if shared else DINOHead(body.patch_dim, out_dim)
+        self.own_patch_head, self.teacher_own_patch_head = own, own and frozen_copy(own)
 
     def views(self, images: Tensor, generator: torch.Generator) -> Any:
         """Return the crops and the masks of the large ones."""
         crops = super().views(images, generator)
-        rows, columns = transformer_of(self.encoder, "ibot").grid(*images.shape[-2:])
+        rows, columns = patch_body(self.encoder, "ibot").grid(*images.shape[-2:])
         uniforms = torch.cat(
             [shared_rows(len(images), 2 + N_DRAWS, generator) for _ in range(2)]
         ).to(images.device)
@@ -91,11 +86,11 @@ class IBOT(DINO):
         (large, small, draws), masked = views
         large, small = map(self.encoder.normalised, (large, small))
         n = len(large) // 2
-        student, teacher = transformer_of(self.encoder, "ibot"), self.teacher_body
-        assert isinstance(teacher, VisionTransformer)
+        student, teacher = patch_body(self.encoder, "ibot"), self.teacher_body
+        assert isinstance(teacher, PatchBody)
         features, patches = student.tokens(
             large, masked=masked, mask_token=self.mask_token, draws=draws[: 2 * n]
-        )  # (2B, D), (2B, N, D)
+        )  # (2B, D), (2B, N, P)
         everything = features
         if len(small):
             everything = torch.cat([features, self.student(small, draws[2 * n :])])
@@ -113,12 +108,17 @@ class IBOT(DINO):
     @property
     def patch_head(self) -> nn.Module:
         """The student's head for patches."""
-        return self.head
+        return self.own_patch_head or self.head
 
     @property
     def teacher_patch_head(self) -> nn.Module:
         """The teacher's head for patches."""
-        return self.teacher_head
+        return self.teacher_own_patch_head or self.teacher_head
+
+    def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Return each teacher part with the student part that it follows."""
+        own = [(self.teacher_patch_head, self.patch_head)] if self.own_patch_head else []
+        return super().pairs() + own
 
     def class_targets(self, logits: Tensor) -> Tensor:
         """Return the teacher's probabilities for class tokens, (2B, K)."""

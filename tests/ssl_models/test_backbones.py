@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ssl_models import BACKBONES, build_backbone
-from ssl_models.backbones import FIXED_WIDTHS
+from ssl_models.backbones import FIXED_WIDTHS, PatchBody, patch_body, per_pixel
 from ssl_models.distributed import GlobalBatchNorm
 from weaklight.errors import ConfigError
 
@@ -18,6 +18,61 @@ def test_shapes(name: str, channels: int, side: int) -> None:
     backbone = build_backbone(name, channels=channels, image_size=side, width=width)
     out = backbone(torch.rand(2, channels, side, side))
     assert out.shape == (2, backbone.dim)
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize(("side", "height", "width"), [(32, 32, 32), (32, 16, 16), (28, 28, 23)])
+def test_tokens_are_the_class_vector_and_a_grid_of_patches(
+    name: str, side: int, height: int, width: int
+) -> None:
+    encoder = build_backbone(name, channels=3, image_size=side, width=FIXED_WIDTHS.get(name, 8))
+    body = patch_body(encoder.eval(), "a test")
+    images = torch.rand(2, 3, height, width)
+    vector, patches = body.tokens(images)
+    rows, columns = body.grid(height, width)
+    assert patches.shape == (2, rows * columns, body.patch_dim)
+    assert rows == -(-height // body.patch) and columns == -(-width // body.patch)
+    assert vector.shape == (2, encoder.dim) and torch.equal(vector, body(images))
+
+
+def test_compact_pools_its_patch_tokens() -> None:
+    """The largest value of each quarter of the 4 x 4 places, a channel at a time."""
+    body = build_backbone("compact", channels=3, image_size=32, width=8).body.eval()
+    vector, patches = body.tokens(torch.rand(2, 3, 32, 32))
+    quarters = patches.view(2, 2, 2, 2, 2, 32).amax((2, 4))  # (B, rows, columns, P)
+    assert torch.equal(vector, quarters.permute(0, 3, 1, 2).flatten(1))
+
+
+def test_a_mask_of_pixels_by_hand() -> None:
+    """2 x 2 patches of 4 px; the image ends within the right and the lower ones."""
+    masked = torch.tensor([[False, True, False, False], [False, False, True, True]])
+    pixels = per_pixel(masked, 4, 6, 7)
+    expected = torch.zeros(2, 1, 6, 7, dtype=torch.bool)
+    expected[0, :, :4, 4:] = True
+    expected[1, :, 4:] = True
+    assert torch.equal(pixels, expected)
+
+
+@pytest.mark.parametrize("name", ["compact", "resnet18", "vit_tiny", "vit_compact"])
+def test_nothing_of_a_masked_patch_comes_through(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = build_backbone(name, channels=3, image_size=32, width=FIXED_WIDTHS.get(name, 8))
+    body = encoder.body.eval()
+    assert isinstance(body, PatchBody)
+    rows, columns = body.grid(32, 32)
+    masked = torch.zeros(2, rows * columns, dtype=torch.bool)
+    masked[0, columns + 1] = True  # second row, second column of the first image
+    changed = torch.rand(2, 3, 32, 32)
+    images, place = changed.clone(), slice(body.patch, 2 * body.patch)
+    changed[0, :, place, place] += 3
+    tokens = torch.zeros(body.mask_dim), torch.ones(body.mask_dim)
+    seen = [body.tokens(x, masked=masked, mask_token=t) for t in tokens for x in (images, changed)]
+    for before, after in (seen[:2], seen[2:]):
+        assert torch.equal(before[0], after[0]) and torch.equal(before[1], after[1])
+    plain = body.tokens(images)
+    assert not torch.allclose(plain[1][0], body.tokens(changed)[1][0])
+    assert not torch.allclose(seen[0][1][0], seen[2][1][0])  # the mask token stands there
+    torch.testing.assert_close(seen[0][1][1], plain[1][1])  # the other image has no mask
 
 
 def test_small_images_get_a_stem_without_pooling() -> None:

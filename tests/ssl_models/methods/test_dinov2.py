@@ -7,8 +7,10 @@ import torch
 
 from ssl_models import AugmentConfig, build_backbone
 from ssl_models.koleo import koleo
+from ssl_models.methods import build_method
 from ssl_models.methods.dinov2 import DINOv2
 from ssl_models.sinkhorn import sinkhorn_knopp
+from weaklight.errors import ConfigError
 
 
 def normal(*shape: int) -> torch.Tensor:
@@ -75,6 +77,17 @@ def test_heads_are_untied_and_every_teacher_part_follows() -> None:
     learnt = [name for name, p in v2.named_parameters() if p.requires_grad]
     assert all(p.grad is not None for p in v2.parameters() if p.requires_grad)
     assert not any("teacher" in name for name in learnt)
+
+
+def test_options_of_its_parents_are_its_own_and_others_are_errors() -> None:
+    encoder = build_backbone("compact", channels=3, image_size=24, width=4)
+    options = {"mask_crops": 0.25, "momentum": 0.9, "koleo_weight": 0.2}
+    v2 = build_method("dinov2", encoder, AugmentConfig(), options)
+    assert isinstance(v2, DINOv2)
+    assert (v2.mask_crops, v2.momentum, v2.koleo_weight) == (0.25, 0.9, 0.2)
+    assert len(v2.head.prototypes) == 1024
+    with pytest.raises(ConfigError, match=r"takes \[.*'teacher_warmup'\], but \['options'\] came"):
+        build_method("dinov2", encoder, AugmentConfig(), {"options": 1})
 
 
 def test_koleo_never_meets_two_views_of_one_image() -> None:

@@ -12,7 +12,10 @@ import torch
 from ssl_models import AugmentConfig, TrainConfig, build_backbone, pretrain
 from ssl_models.methods import build_method
 
-CASES = [("dino", "compact"), ("dino", "vit_tiny"), ("ibot", "vit_tiny"), ("dinov2", "vit_tiny")]
+CASES = [
+    *((name, "vit_tiny") for name in ("dino", "ibot", "dinov2")),
+    *((name, "compact") for name in ("dino", "ibot", "dinov2")),
+]
 OPTIONS = {"out_dim": 64, "n_small": 1}
 AUGMENT = AugmentConfig(gray=0.0, jitter=0.0)
 

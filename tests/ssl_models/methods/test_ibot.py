@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from ssl_models import AugmentConfig, build_backbone
+from ssl_models.backbones import Backbone, per_pixel
 from ssl_models.masks import N_DRAWS, block_masks
-from ssl_models.methods.ibot import IBOT, patch_loss
+from ssl_models.methods.dino import DINOViews
+from ssl_models.methods.ibot import IBOT, IBOTViews, patch_loss
 from weaklight.errors import ConfigError
 
 
@@ -52,12 +54,23 @@ def test_masks_favour_no_side() -> None:
         torch.testing.assert_close(share, turned, atol=0.04, rtol=0)
 
 
-def test_half_the_large_crops_are_masked_and_no_small_one() -> None:
+@pytest.fixture(params=["vit_tiny", "compact"])
+def method(request: pytest.FixtureRequest) -> IBOT:
     torch.manual_seed(0)
+    encoder = build_backbone(request.param, channels=1, image_size=24, width=4)
+    return IBOT(encoder, AugmentConfig(), out_dim=16, n_small=1)
+
+
+def images(n: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (n, 1, 24, 24), dtype=torch.uint8, generator=generator)
+
+
+def test_half_the_large_crops_are_masked_and_no_small_one() -> None:
     encoder = build_backbone("vit_tiny", channels=1, image_size=24, width=4)
-    method = IBOT(encoder, AugmentConfig(), out_dim=16, n_small=1)
-    images = torch.zeros(200, 1, 24, 24, dtype=torch.uint8)
-    views = method.views(images, torch.Generator().manual_seed(0))
+    views = IBOT(encoder, AugmentConfig(), out_dim=16, n_small=1).views(
+        images(200), torch.Generator().manual_seed(0)
+    )
     share = views.masked.float().mean(1)
     assert views.masked.shape == (400, 36)
     assert 0.4 < float((share > 0).float().mean()) < 0.6
@@ -65,13 +78,9 @@ def test_half_the_large_crops_are_masked_and_no_small_one() -> None:
     assert 0.27 < float(share[share > 0].mean()) < 0.33
 
 
-def test_classes_and_patches_have_a_center_each() -> None:
-    torch.manual_seed(0)
-    encoder = build_backbone("vit_tiny", channels=1, image_size=24, width=4)
-    method = IBOT(encoder, AugmentConfig(), out_dim=16, n_small=1)
-    images = torch.randint(0, 256, (8, 1, 24, 24), dtype=torch.uint8)
-    loss, h = method(method.views(images, torch.Generator().manual_seed(0)))
-    assert h.shape == (16, encoder.dim) and torch.isfinite(loss)
+def test_classes_and_patches_have_a_center_each(method: IBOT) -> None:
+    loss, h = method(method.views(images(8), torch.Generator().manual_seed(0)))
+    assert h.shape == (16, method.encoder.dim) and torch.isfinite(loss)
     loss.backward()
     method.after_step(1, 10)
     assert method.center.value.any() and method.patch_center.value.any()
@@ -79,7 +88,44 @@ def test_classes_and_patches_have_a_center_each() -> None:
     assert method.mask_token.grad is not None and method.mask_token.grad.any()
 
 
-def test_needs_a_transformer() -> None:
-    encoder = build_backbone("compact", channels=1, image_size=24, width=8)
-    with pytest.raises(ConfigError, match="vit_tiny"):
-        IBOT(encoder, AugmentConfig())
+def test_only_masked_patches_meet_the_patch_head(method: IBOT) -> None:
+    """In the order of the mask: what the student says of each is compared with the same place."""
+    met: list[torch.Tensor] = []
+    views = method.views(images(4), torch.Generator().manual_seed(0))
+    for head in (method.patch_head, method.teacher_patch_head):
+        head.register_forward_pre_hook(lambda _, rows: met.append(rows[0]))
+    with torch.no_grad():
+        method.eval()(views)
+        pixels = method.encoder.normalised(views.crops.large)
+        masks = {"masked": views.masked, "mask_token": method.mask_token}
+        hidden = method.encoder.body.tokens(pixels, **masks, draws=views.crops.draws[:8])[1]
+        plain = method.teacher_body.tokens(pixels)[1]
+    student, teacher = (rows for rows in met if len(rows) == int(views.masked.sum()))
+    torch.testing.assert_close(student, hidden[views.masked])
+    torch.testing.assert_close(teacher, plain[views.masked])
+
+
+def test_what_is_masked_reaches_no_student(method: IBOT) -> None:
+    """The teacher sees it: its targets move, and the student's features do not."""
+    (large, small, draws), masked = method.views(images(4), torch.Generator().manual_seed(0))
+    side = method.encoder.body.patch
+    changed = torch.where(per_pixel(masked, side, 24, 24), 1 - large, large)
+    method.eval()
+    with torch.no_grad():
+        loss, features = method(IBOTViews(DINOViews(large, small, draws), masked))
+        other_loss, other = method(IBOTViews(DINOViews(changed, small, draws), masked))
+    assert torch.equal(features, other) and not torch.equal(loss, other_loss)
+
+
+def test_a_head_is_shared_where_both_have_one_length(method: IBOT) -> None:
+    same = method.encoder.body.patch_dim == method.encoder.dim
+    assert (method.patch_head is method.head) == same
+    assert len(method.pairs()) == (2 if same else 3)
+    assert {id(p) for _, student in method.pairs() for p in student.parameters()} == {
+        id(p) for p in method.parameters() if p.requires_grad
+    } - {id(method.mask_token)}
+
+
+def test_needs_patch_tokens() -> None:
+    with pytest.raises(ConfigError, match="compact"):
+        IBOT(Backbone(torch.nn.Flatten(), 576, 1), AugmentConfig())
