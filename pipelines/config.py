@@ -152,8 +152,22 @@ class BagsConfig(_Section):
 class AggregateConfig(_Section):
     """``[aggregate]``: which label model; "auto" chooses without gold and says why."""
 
-    model: Literal["auto", "majority_vote", "snorkel", "dawid_skene"] = "auto"
+    # the names in weak_supervision.label_models.MODELS, which a test compares
+    model: Literal[
+        "auto",
+        "majority_vote",
+        "weighted_vote",
+        "snorkel",
+        "dawid_skene",
+        "one_coin",
+        "triplets",
+        "mace",
+        "glad",
+        "crowdlab",
+    ] = "auto"
     features: Literal["auto", "on", "off"] = "auto"
+    # "auto": each label model's own way; else "uniform", "estimated" or a share for each class
+    class_balance: Literal["auto", "uniform", "estimated"] | tuple[float, ...] = "auto"
 
 
 class CleanConfig(_Section):
@@ -217,6 +231,18 @@ class Config(_Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+
+    @model_validator(mode="after")
+    def _balance_fits(self) -> Config:
+        balance = self.aggregate.class_balance
+        if not isinstance(balance, str) and (
+            len(balance) != len(self.classes) or min(balance) < 0 or sum(balance) <= 0
+        ):
+            raise ValueError(
+                f"aggregate.class_balance must be a word or a share for each of "
+                f"{len(self.classes)} classes, none negative, but is {list(balance)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> Config:
