@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.pixels import Pixels
+from pipelines.payload import Payload
 from pipelines.report.images import data_uri, thumbnail
+from pipelines.report.shown import shown
 from ssl_models import Backbone, load_encoder
 from ssl_models.pictures import (
     as_rgb,
@@ -53,15 +54,15 @@ class Unlabelled:
 
     Attributes
     ----------
-    pixels
-        (n, H, W, C) uint8 of all items.
+    payload
+        All n items.
     names, labels
         Id and name of the weak label of all n items.
     rows
         The unlabelled ones that have a weak label, in random order.
     """
 
-    pixels: Pixels
+    payload: Payload
     names: Sequence[str]
     labels: Sequence[str]
     rows: NDArray[np.integer]
@@ -69,7 +70,7 @@ class Unlabelled:
     @classmethod
     def shuffled(
         cls,
-        pixels: Pixels,
+        payload: Payload,
         names: Sequence[str],
         labels: Sequence[str],
         may_show: NDArray[np.bool_],
@@ -77,7 +78,7 @@ class Unlabelled:
     ) -> Unlabelled:
         """Return the items where ``may_show`` (n,) is True, in an order that the seed gives."""
         rows = numpy_generator(seed, "report", "features").permutation(np.flatnonzero(may_show))
-        return cls(pixels, names, labels, rows)
+        return cls(payload, names, labels, rows)
 
     def by_label(self) -> dict[str, list[int]]:
         """Return each label's rows, labels by their first row."""
@@ -93,18 +94,18 @@ def nearest_pictures(items: Unlabelled, graph: NeighborGraph) -> list[list[Shown
 
     def picture(row: int, *lines: tuple[str, str]) -> Shown:
         return {
-            "src": data_uri(thumbnail(items.pixels[row], SMALL)),
+            **shown(items.payload, row, SMALL),
             "title": items.names[row],
             "lines": [("weak", items.labels[row]), *lines],
         }
 
-    shown = []
+    rows_of_pictures = []
     for query in [rows[0] for rows in items.by_label().values()][:N_QUERIES]:
         near = [(int(row), cosine) for row, cosine in zip(*graph.neighbors(query), strict=True)]
         found = [(row, cosine) for row, cosine in near if row in allowed][:N_NEAREST]
         nearest = [picture(row, ("cosine", f"{cosine:.2f}")) for row, cosine in found]
-        shown.append([picture(query), *nearest])
-    return shown
+        rows_of_pictures.append([picture(query), *nearest])
+    return rows_of_pictures
 
 
 def patch_pictures(items: Unlabelled, folder: Path) -> tuple[list[Shown], list[Shown]]:
@@ -123,22 +124,22 @@ def patch_pictures(items: Unlabelled, folder: Path) -> tuple[list[Shown], list[S
 
 
 def _attention(items: Unlabelled, encoder: Backbone, rows: list[int]) -> list[Shown]:
-    images, patch = items.pixels[rows], transformer_of(encoder, "an attention map").patch
+    images, patch = items.payload[rows], transformer_of(encoder, "an attention map").patch
     size = images.shape[1:3]
     maps = attention_maps(encoder, images, device="cpu")  # a GPU would give other bytes
     heats, masks = to_pixels(maps, patch, *size), to_pixels(keep_mass(maps), patch, *size)
-    shown = []
+    pictures = []
     for row, image, heads, kept in zip(rows, images, heats, masks, strict=True):
         panels = [as_rgb(image), *map(heat_overlay, [image] * len(heads), heads, kept)]
         sheet = contact_sheet([_fitted(panel) for panel in panels], columns=len(panels))
-        shown.append(
+        pictures.append(
             {"src": data_uri(sheet), "title": items.names[row], "label": items.labels[row]}
         )
-    return shown
+    return pictures
 
 
 def _group(items: Unlabelled, encoder: Backbone, rows: list[int]) -> Shown:
-    images, patch = items.pixels[rows], transformer_of(encoder, "a picture of patches").patch
+    images, patch = items.payload[rows], transformer_of(encoder, "a picture of patches").patch
     size = images.shape[1:3]
     tokens = patch_tokens(encoder, images, device="cpu")
     parts = patch_pca(tokens)

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from pipelines.config import ReportConfig
-from pipelines.pixels import load_pixels
+from pipelines.payload import Payload, load_payload
 from pipelines.report import headline_sentence, percent, render, what_was_done
 from pipelines.report.features import Unlabelled, nearest_pictures, patch_pictures
-from pipelines.report.images import data_uri, thumbnail
+from pipelines.report.shown import shown
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import hash_path
 from weak_supervision.neighbors import NeighborGraph
@@ -41,7 +41,6 @@ class ReportInputs:
     """Everything that the page shows; gold of test is not among it."""
 
     items: Path
-    pixels: Path
     ingest_report: Path
     gold_dev: Path
     encoder: Path
@@ -53,6 +52,8 @@ class ReportInputs:
     probabilities: Path
     evaluation: Path
     lf_table: Path
+    pixels: Path | None = None
+    signals: Path | None = None
 
 
 def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> StageResult:
@@ -62,11 +63,12 @@ def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> StageResul
     work.progress(0, 2, "collecting the numbers")
     facts = _facts(inputs, config, work, weak, issues)
     work.progress(1, 2, "drawing the page")
+    payload = load_payload(inputs.items, inputs.pixels, inputs.signals)
     page = render(
         facts,
         {
-            **_label_pictures(inputs, config, work, weak, issues),
-            **_feature_pictures(inputs, work, weak, facts["encoder"]["backbone"]),
+            **_label_pictures(inputs, payload, config, work, weak, issues),
+            **_feature_pictures(inputs, payload, work, weak, facts["encoder"]["backbone"]),
         },
     )
     text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
@@ -121,7 +123,11 @@ def _facts(
         "provenance": {
             "weaklight": __version__,
             "seed": work.seed,
-            "inputs": {f.name: hash_path(getattr(inputs, f.name))[0] for f in fields(inputs)},
+            "inputs": {
+                f.name: hash_path(getattr(inputs, f.name))[0]
+                for f in fields(inputs)
+                if getattr(inputs, f.name) is not None
+            },
         },
     }
     return {
@@ -148,13 +154,13 @@ def _lf_rows(path: Path) -> list[dict[str, Any]]:
 
 def _label_pictures(
     inputs: ReportInputs,
+    payload: Payload,
     config: ReportConfig,
     work: Work,
     weak: pd.DataFrame,
     issues: pd.DataFrame,
 ) -> dict[str, list[dict[str, Any]]]:
     """Return dev items with a right and with a wrong weak label, and the most doubted labels."""
-    pixels = load_pixels(inputs.pixels)
     said = np.load(inputs.probabilities).argmax(axis=1)
     row_of = {item: row for row, item in enumerate(weak["item_id"])}
     gold = pd.read_parquet(inputs.gold_dev)
@@ -167,7 +173,7 @@ def _label_pictures(
     def describe(row: int) -> dict[str, Any]:
         label, confidence = int(weak["label"].iloc[row]), float(weak["confidence"].iloc[row])
         return {
-            "src": data_uri(thumbnail(pixels[row], MAX_PICTURE_SIDE)),
+            **shown(payload, row, MAX_PICTURE_SIDE),
             "title": str(weak["item_id"].iloc[row]),
             "lines": [
                 ("weak", f"{work.classes[label]}, {percent(confidence, 0)}"),
@@ -176,17 +182,17 @@ def _label_pictures(
             ],
         }
 
-    shown: dict[str, list[dict[str, Any]]] = {}
+    pictures: dict[str, list[dict[str, Any]]] = {}
     for name, chosen, count in (
         ("right", rows[is_right], config.pictures // 2),
         ("wrong", rows[~is_right], config.pictures - config.pictures // 2),
     ):
         order = numpy_generator(work.seed, "report", name).permutation(len(chosen))[:count]
-        shown[name] = [describe(int(row)) for row in np.sort(chosen[order])]
+        pictures[name] = [describe(int(row)) for row in np.sort(chosen[order])]
     doubted = issues.head(min(N_DOUBTED, config.pictures))
-    shown["doubted"] = [
+    pictures["doubted"] = [
         {
-            "src": data_uri(thumbnail(pixels[row_of[item]], MAX_PICTURE_SIDE)),
+            **shown(payload, row_of[item], MAX_PICTURE_SIDE),
             "title": str(item),
             "lines": [("weak", work.classes[label]), ("suggested", work.classes[suggested])],
         }
@@ -194,16 +200,16 @@ def _label_pictures(
             doubted["item_id"], doubted["label"], doubted["suggested"], strict=True
         )
     ]
-    return shown
+    return pictures
 
 
 def _feature_pictures(
-    inputs: ReportInputs, work: Work, weak: pd.DataFrame, backbone: str
+    inputs: ReportInputs, payload: Payload, work: Work, weak: pd.DataFrame, backbone: str
 ) -> dict[str, list[Any]]:
     """Return nearest unlabelled items and, for a vision transformer, pictures of patches."""
     split = pd.read_parquet(inputs.items, columns=["split"])["split"]
     items = Unlabelled.shuffled(
-        load_pixels(inputs.pixels),
+        payload,
         weak["item_id"].tolist(),
         [work.classes[label] for label in weak["label"]],
         ((split == "unlabeled") & weak["covered"]).to_numpy(bool),

@@ -134,6 +134,7 @@ def write_run(
         "ingest.json",
         {
             "source": "items.parquet",
+            "kind": "image",
             "read": n + 3,
             "kept": n,
             "dropped": {"image cannot be decoded": 3},

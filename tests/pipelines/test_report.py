@@ -56,7 +56,7 @@ def run_stage(
     """Run a stage into ``root/<its name>``."""
     out = root / stage.__name__
     out.mkdir()
-    paths = {f.name: files[f.name] for f in fields(inputs)}
+    paths = {f.name: files[f.name] for f in fields(inputs) if f.name in files}
     work = Work(out, root / "scratch", root / "cache", root, 0, CLASSES)
     result: StageResult = stage(inputs(**paths), config, work)
     assert all((out / file).exists() for file in result.outputs.values())
