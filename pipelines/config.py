@@ -146,6 +146,11 @@ class BagsConfig(_Section):
     """``[bags]``: what a positive bag label means, and how bags vote."""
 
     positive: str | None = None
+    # attention finds most; noisy_or and top_k respect the standard assumption (docs/bags.md)
+    method: Literal[
+        "attention", "auto", "dsmil", "embedding", "mi_svm", "noisy_or", "set_kernel", "top_k",
+        "transformer",
+    ] = "attention"  # fmt: skip
     folds: int = Field(default=5, ge=2, le=20)
 
 

@@ -45,17 +45,21 @@ def bags(inputs: BagsInputs, config: BagsConfig, work: Work) -> StageResult:
     present = np.load(inputs.present, allow_pickle=False)
     votes = np.full(len(items), ABSTAIN, dtype=np.int16)
     scores = np.full(len(items), np.nan, dtype=np.float32)
-    summary: dict[str, Any] = {"n_bags": len(labels), "positive": config.positive}
+    summary: dict[str, Any] = {
+        "n_bags": len(labels),
+        "positive": config.positive,
+        "method": config.method,
+    }
     reason = _nothing_to_learn(labels, config)
     if reason is None:
         order = {bag: i for i, bag in enumerate(labels["bag_id"])}
         bag_index = np.array([order.get(b, -1) for b in items["bag_id"]], dtype=np.int64)
         bag_index[~present] = -1
         y = labels["bag_label"].to_numpy(dtype=np.int64)
-        work.progress(0, 1, "attention-based multiple-instance learning")
+        work.progress(0, 1, f"multiple-instance learning ({config.method})")
         features = np.load(inputs.features, allow_pickle=False)
         scores, bag_proba = cross_fit_instances(
-            features, bag_index, y, folds=config.folds, seed=work.seed
+            features, bag_index, y, folds=config.folds, seed=work.seed, method=config.method
         )
         positive, negative = _vote_values(config, work)
         votes = bag_votes(scores, bag_index, y, positive_vote=positive, negative_vote=negative)

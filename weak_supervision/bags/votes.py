@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from weak_supervision.bags.attention import AttentionBagClassifier
+from weak_supervision.bags.auto import BAG_CLASSIFIERS
 from weak_supervision.folds import deal_folds
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
@@ -26,6 +26,7 @@ def cross_fit_instances(
     *,
     folds: int = 5,
     seed: int = 0,
+    method: str = "attention",
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return instance and bag probabilities from models that never saw the bag.
 
@@ -39,6 +40,8 @@ def cross_fit_instances(
         (n_bags,) integers: 1 holds a positive, 0 holds none, -1 unknown.
     folds, seed
         Bags are dealt out by label; bags of unknown label are scored by the mean of all folds.
+    method
+        Name of one of `BAG_CLASSIFIERS`.
 
     Returns
     -------
@@ -78,16 +81,16 @@ def cross_fit_instances(
     n_models = np.where(known, 1, folds)
     for held in range(folds):
         training = np.flatnonzero(known & (fold != held))
-        model = AttentionBagClassifier(seed=derive_seed(seed, "bags", held)).fit(
+        model = BAG_CLASSIFIERS[method](derive_seed(seed, "bags", held)).fit(
             [features[members[bag]] for bag in training], bag_labels[training]
         )
         judged = np.flatnonzero(filled & (~known | (fold == held)))
         if not len(judged):
             continue
         bags = [features[members[bag]] for bag in judged]
-        bag_proba[judged] += model.predict_proba(bags)
+        bag_proba[judged] += model.predict_proba(bags)[:, 1]
         for bag, proba in zip(judged, model.predict_instances(bags), strict=True):
-            scores[members[bag]] += proba
+            scores[members[bag]] += proba[:, 1]
     bag_proba = np.where(filled, bag_proba / n_models, np.nan)
     scores = np.where(usable, scores / n_models[np.maximum(bag_index, 0)], np.nan)
     return scores.astype(np.float32), bag_proba.astype(np.float32)
