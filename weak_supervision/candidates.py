@@ -1,6 +1,6 @@
-"""Every label model, with and without spreading, and how each fares when LFs are left out.
+"""Every way of turning votes into labels, and how each fares when LFs are left out.
 
-Try it: ``Material(n_classes=3, human=np.full(n, -1)).candidates(votes)["snorkel"].labels``.
+Try it: ``Material(n_classes=3, human=np.full(n, -1)).label_models(votes)["snorkel"].labels``.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from weak_supervision.classifiers.discriminant import CrossFitted
 from weak_supervision.evidence import agreement_above_chance
-from weak_supervision.label_models import MODELS, covered, hard_labels
+from weak_supervision.joint_model import JointModel
+from weak_supervision.label_models import CANDIDATES, MODELS, covered, hard_labels
 from weak_supervision.neighbors import ALPHA, NeighborGraph, reached, spread
-from weak_supervision.noise.find import out_of_fold_proba
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
 
-__all__ = ["WITH_FEATURES", "Candidate", "Material", "Trial"]
+__all__ = ["FILLED", "JOINT", "SPREAD", "Candidate", "Evidence", "Material", "Trial"]
 
-WITH_FEATURES = "+features"
+SPREAD = "+features"  # labels of a model, spread over the neighbor graph
+FILLED = "+filled"  # labels of a model, and the joint model's where no LF votes
+JOINT = "joint"
 FOLDS = 2  # of the classifier that judges label models; all are judged by the same one
 MIN_ROWS_PER_FOLD = 20
 
@@ -34,7 +37,7 @@ class Candidate:
     is_covered
         (n,) bool: rows about which it knows anything.
     note
-        What the label model had to leave out.
+        What it had to leave out.
     """
 
     posterior: NDArray[np.float32]
@@ -57,97 +60,179 @@ class Material:
         K and the sets that votes from K on speak of.
     human
         (n,) class ids of people's labels, -1 elsewhere. They replace the posterior of their rows
-        and never move while labels spread.
+        and never move.
     graph
         Neighbors of the n items; without it nothing is spread.
+    features
+        (n, d) floats; without them there is no joint model.
+    seed
+        Of folds.
+    models
+        Names of the label models.
     """
 
     n_classes: int
     human: NDArray[np.integer]
     class_sets: tuple[ClassSet, ...] = ()
     graph: NeighborGraph | None = None
+    features: NDArray[np.floating] | None = None
+    seed: int = 0
+    models: tuple[str, ...] = CANDIDATES
 
-    def candidates(self, votes: Votes) -> dict[str, Candidate]:
-        """Return every candidate by name, ``"majority_vote"`` first."""
+    def label_models(self, votes: Votes) -> dict[str, Candidate]:
+        """Return every label model's labels by name, ``"majority_vote"`` first."""
         found = {}
         is_human = self.human != ABSTAIN
         known = covered(votes) | is_human
-        for name, model_class in MODELS.items():
-            model = model_class().fit(votes, n_classes=self.n_classes, class_sets=self.class_sets)
+        for name in self.models:
+            model = MODELS[name]().fit(votes, n_classes=self.n_classes, class_sets=self.class_sets)
             posterior = model.predict_proba(votes)
             posterior[is_human] = np.eye(self.n_classes, dtype=np.float32)[self.human[is_human]]
             found[name] = Candidate(posterior, known, model.note_)
-            if self.graph is not None:
-                clamp = np.where(is_human, 1.0, 1.0 - ALPHA)
-                found[name + WITH_FEATURES] = Candidate(
-                    spread(posterior, known, self.graph, clamp=clamp),
-                    reached(known, self.graph),
-                    model.note_,
-                )
         return found
 
+    def with_features(self, votes: Votes, models: dict[str, Candidate]) -> dict[str, Candidate]:
+        """Return what features make of the votes and of the labels of ``models``."""
+        found = {}
+        is_human = self.human != ABSTAIN
+        joint = None if self.features is None else self._joint(votes, self.features)
+        for name, model in models.items():
+            if self.graph is not None:
+                clamp = np.where(is_human, 1.0, 1.0 - ALPHA)
+                found[name + SPREAD] = Candidate(
+                    spread(model.posterior, model.is_covered, self.graph, clamp=clamp),
+                    reached(model.is_covered, self.graph),
+                    model.note,
+                )
+            if joint is not None:
+                filled = np.where(model.is_covered[:, None], model.posterior, joint.posterior)
+                found[name + FILLED] = Candidate(
+                    filled, model.is_covered | joint.is_covered, model.note
+                )
+        if joint is not None:
+            found[JOINT] = joint
+        return found
 
-class Trial:
-    """Collects, group by group, how candidates fare without some of the LFs.
+    def _joint(self, votes: Votes, features: NDArray[np.floating]) -> Candidate:
+        model = JointModel(seed=self.seed).fit(
+            votes,
+            features,
+            n_classes=self.n_classes,
+            class_sets=self.class_sets,
+            human=self.human,
+        )
+        known = covered(votes) | (self.human != ABSTAIN)
+        if model.is_taught_:
+            known = known | np.isfinite(features).all(axis=1)
+        return Candidate(model.posterior_, known, model.note_)
+
+
+@dataclass
+class Evidence:
+    """How a candidate fares against left-out votes, one (n,) array a group of LFs, NaN unknown.
 
     Attributes
     ----------
-    direct, taught, kept
-        Name to one (n,) array a group: agreement of the labels, agreement of a classifier taught
-        by them (label models only, where features allow), and which labels stay as they were.
+    voted, silent
+        Agreement of its labels with what the left-out LFs say, above chance: where other LFs vote
+        too, and where none does.
+    taught
+        Agreement of a classifier taught by its labels.
+    kept
+        1 where its label is the same as with all LFs, 0 where it is another.
     """
 
-    def __init__(
-        self, found: dict[str, Candidate], features: NDArray[np.floating] | None, seed: int
-    ) -> None:
-        self._full = {name: candidate.labels for name, candidate in found.items()}
-        self._features = features
-        self._seed = seed
-        self.direct: dict[str, list[NDArray[np.float64]]] = {name: [] for name in found}
-        self.kept: dict[str, list[NDArray[np.float64]]] = {name: [] for name in found}
-        self.taught: dict[str, list[NDArray[np.float64]]] = {
-            name: [] for name in found if not name.endswith(WITH_FEATURES)
-        }
+    voted: list[NDArray[np.float64]]
+    silent: list[NDArray[np.float64]]
+    taught: list[NDArray[np.float64]]
+    kept: list[NDArray[np.float64]]
 
-    def leave_out(self, group: NDArray[np.intp], votes: Votes, material: Material) -> None:
-        """Fit all candidates without the LFs of ``group`` and compare with what those say."""
-        voice = np.vstack(
+
+class Trial:
+    """Leaves groups of LFs out in turn and compares what candidates say with what those say.
+
+    Parameters
+    ----------
+    votes
+        (n, m) int16.
+    groups
+        Columns of LFs to leave out together.
+    material
+        Of the same items.
+    """
+
+    def __init__(self, votes: Votes, groups: list[NDArray[np.intp]], material: Material) -> None:
+        self._votes, self._groups, self._material = votes, groups, material
+        self._models: list[dict[str, Candidate]] = []  # one dict a group
+        self._voice = np.vstack(
             [
                 expand_votes(material.n_classes, material.class_sets),
                 np.zeros(material.n_classes),  # last, for ABSTAIN = -1
             ]
         )
-        said = voice[votes[:, group]].sum(axis=1)  # (n, K)
-        said /= np.maximum(said.sum(axis=1, keepdims=True), 1e-12)
-        said[material.human != ABSTAIN] = 0.0
-        others = votes.copy()
-        others[:, group] = ABSTAIN
-        for name, candidate in material.candidates(others).items():
-            self.direct[name].append(
-                agreement_above_chance(candidate.posterior, said, candidate.is_covered)
-            )
-            before, after = self._full[name], candidate.labels
-            both = (before != ABSTAIN) & (after != ABSTAIN)
-            self.kept[name].append(np.where(both, before == after, np.nan))
-            if name in self.taught and self._features is not None:
-                self._teach(name, candidate, self._features, said)
 
-    def _teach(
-        self,
-        name: str,
-        candidate: Candidate,
-        features: NDArray[np.floating],
-        said: NDArray[np.float64],
-    ) -> None:
-        usable = candidate.is_covered & np.isfinite(features).all(axis=1)
+    def label_models(self, full: dict[str, Candidate]) -> dict[str, Evidence]:
+        """Return the evidence on every label model; ``full`` holds them fitted on all LFs."""
+        found = {name: Evidence([], [], [], []) for name in full}
+        self._models = []
+        for group in self._groups:
+            others, said = self._leave_out(group)
+            models = self._material.label_models(others)
+            self._models.append(models)
+            teacher = self._teacher(covered(others))
+            for name, candidate in models.items():
+                _compare(found[name], candidate, full[name], said, covered(others))
+                if teacher is not None:
+                    taught = teacher.logits(candidate.posterior)
+                    found[name].taught.append(agreement_above_chance(taught, said))
+        return found
+
+    def with_features(self, full: dict[str, Candidate], model: str) -> dict[str, Evidence]:
+        """Return the evidence on what features make of one label model, after `label_models`."""
+        found = {name: Evidence([], [], [], []) for name in full}
+        for group, models in zip(self._groups, self._models, strict=True):
+            others, said = self._leave_out(group)
+            for name, candidate in self._material.with_features(
+                others, {model: models[model]}
+            ).items():
+                if name in full:
+                    _compare(found[name], candidate, full[name], said, covered(others))
+        return found
+
+    def _leave_out(self, group: NDArray[np.intp]) -> tuple[Votes, NDArray[np.float64]]:
+        """Return the others' votes and what the group says, (n, K), rows sum to 1 or to 0."""
+        said = self._voice[self._votes[:, group]].sum(axis=1)
+        said /= np.maximum(said.sum(axis=1, keepdims=True), 1e-12)
+        said[self._material.human != ABSTAIN] = 0.0
+        others = self._votes.copy()
+        others[:, group] = ABSTAIN
+        return others, said
+
+    def _teacher(self, voted: NDArray[np.bool_]) -> CrossFitted | None:
+        features = self._material.features
+        if features is None:
+            return None
+        usable = voted & np.isfinite(features).all(axis=1)
         if usable.sum() < FOLDS * MIN_ROWS_PER_FOLD:
-            return
-        predicted = out_of_fold_proba(
-            features,
-            candidate.posterior,
-            usable.astype(np.float32),
-            folds=FOLDS,
-            seed=self._seed,
-            max_iter=50,
+            return None
+        return CrossFitted(
+            features, usable.astype(np.float64), usable, folds=FOLDS, seed=self._material.seed
         )
-        self.taught[name].append(agreement_above_chance(predicted, said))
+
+
+def _compare(
+    evidence: Evidence,
+    candidate: Candidate,
+    full: Candidate,
+    said: NDArray[np.float64],
+    voted: NDArray[np.bool_],
+) -> None:
+    for rows, parts in ((voted, evidence.voted), (~voted, evidence.silent)):
+        agreement = np.full(len(said), np.nan)
+        agreement[rows] = agreement_above_chance(
+            candidate.posterior[rows], said[rows], candidate.is_covered[rows]
+        )
+        parts.append(agreement)
+    before, after = full.labels, candidate.labels
+    both = (before != ABSTAIN) & (after != ABSTAIN)
+    evidence.kept.append(np.where(both, before == after, np.nan))

@@ -6,32 +6,25 @@ Try it: ``print(choose(votes, n_classes=3, features=features).reason)``.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from weak_supervision.candidates import WITH_FEATURES, Material, Trial
-from weak_supervision.evidence import (
-    bootstrap_bound,
-    group_lfs,
-    mean_over_groups,
-    neighbor_agreement,
-    unanimous,
-)
+from weak_supervision.candidates import FILLED, JOINT, SPREAD, Candidate, Material, Trial
+from weak_supervision.evidence import bootstrap_means, group_lfs, neighbor_agreement, unanimous
+from weak_supervision.judging import BASELINE, LEVEL, Judge, Row, mean_of
+from weak_supervision.label_models import CANDIDATES, covered, hard_labels
 from weak_supervision.neighbors import NeighborGraph, build_graph, cut_statistic
 from weaklight.contracts import ABSTAIN, ClassSet, check_votes
 from weaklight.errors import DataError
+from weaklight.intervals import wilson
+from weaklight.seeds import numpy_generator
 
-__all__ = ["BASELINE", "Choice", "choose"]
+__all__ = ["BASELINE", "Choice", "check_with_gold", "choose"]
 
-BASELINE = "majority_vote"
-# Stricter than the usual 95 %: three comparisons are made, and a bootstrap over items knows
-# nothing of how the result would change with other LFs.
-LEVEL = 0.99
+MAX_JUDGED_ITEMS = 10_000  # evidence on a draw of so many: its bounds are a point wide or less
 logger = logging.getLogger(__name__)
-
-Row = dict[str, float | str | None]
 
 
 @dataclass(frozen=True)
@@ -41,35 +34,46 @@ class Choice:
     Attributes
     ----------
     chosen
-        Name of the candidate, for instance ``"dawid_skene+features"``.
+        Name of the candidate: a label model (``"dawid_skene"``), its labels spread over the
+        neighbor graph (``"dawid_skene+features"``), its labels with the features' answer where no
+        LF votes (``"dawid_skene+filled"``), or votes and features together (``"joint"``).
+    label_model
+        Name of the label model in it, before features came in.
     reason
         One paragraph in plain words, with the numbers.
     candidates
         One flat dict a candidate, ready for JSON. ``name``; ``agreement``: of its labels with the
         votes of left-out LFs, above chance; ``taught_agreement``: the same of a classifier taught
         by them; ``gain``, ``gain_low``: the deciding difference to the candidate named
-        ``against``, and its lower bound; ``neighbor_agreement``, ``cut_statistic``, ``stability``
-        (labels that stay when LFs are left out), ``coverage``, ``note``. ``None`` where not
-        measured. None of it is accuracy: without gold the word is agreement.
+        ``against``, and its lower bound; ``gain_voted_low``: the lower bound where other LFs vote
+        too; ``neighbor_agreement``, ``cut_statistic``, ``stability`` (labels that stay when LFs
+        are left out), ``coverage``, ``note``. ``None`` where not measured. None of it is accuracy:
+        without gold the word is agreement.
     overruled_unanimous
         (u,) rows where two or more LFs vote, all for one class, and the chosen label differs.
     posteriors
         Name to (n, K) float32 of every candidate.
-    is_covered
-        (n,) bool: rows about which the chosen candidate knows anything.
+    knows
+        Name to (n,) bool: rows about which the candidate knows anything.
     """
 
     chosen: str
+    label_model: str
     reason: str
     candidates: list[Row]
     overruled_unanimous: NDArray[np.intp]
     posteriors: dict[str, NDArray[np.float32]] = field(repr=False)
-    is_covered: NDArray[np.bool_] = field(repr=False)
+    knows: dict[str, NDArray[np.bool_]] = field(repr=False)
 
     @property
     def posterior(self) -> NDArray[np.float32]:
         """The chosen posterior (n, K) float32."""
         return self.posteriors[self.chosen]
+
+    @property
+    def is_covered(self) -> NDArray[np.bool_]:
+        """(n,) bool: rows about which the chosen candidate knows anything."""
+        return self.knows[self.chosen]
 
 
 def choose(
@@ -80,19 +84,24 @@ def choose(
     features: NDArray[np.floating] | None = None,
     graph: NeighborGraph | None = None,
     human: NDArray[np.integer] | None = None,
+    model: str | None = None,
     seed: int = 0,
 ) -> Choice:
-    """Choose a label model, then whether to spread its labels over the features.
+    """Choose a label model, then what features make of it.
 
     Groups of alike LFs are left out in turn and every candidate is fitted on the other LFs.
 
     1. Label model: its labels teach a classifier on the features, whose out-of-fold predictions
        are compared with what the left-out LFs say. (The labels themselves would be rewarded for
        errors that LFs share item by item. Without features there is nothing else to compare.)
-    2. Features: spread and unspread labels of that model are compared with the left-out votes
-       directly. Shared errors speak for the unspread ones here, so the comparison is cautious.
+    2. Features: that model's labels, the same spread over the neighbor graph, the same filled in
+       where no LF votes, and the joint model's are compared with the left-out votes directly.
+       Items that other LFs vote on and items that none votes on are judged apart and weighed as
+       they occur, because leaving LFs out makes silence look commoner than it is. Shared errors
+       speak for the unspread labels here, so the comparison is cautious.
 
-    The simpler side stays, unless the lower bootstrap bound of the other's gain lies above zero.
+    The simpler side stays, unless the lower bootstrap bound of the other's gain lies above zero;
+    what changes the labels of items that LFs vote on has to be surely better on those as well.
 
     Parameters
     ----------
@@ -105,8 +114,11 @@ def choose(
     human
         (n,) class ids of people's labels, -1 elsewhere. They outrank every vote, and are no
         evidence about a candidate, because reviewers do not draw items at random.
+    model
+        Name of a label model that a person insists on: only what features make of it is chosen,
+        and the joint model, which needs none, is left out.
     seed
-        Of folds and bootstrap.
+        Of folds, bootstrap and, above 10,000 items, of the items that are judged.
 
     Returns
     -------
@@ -119,12 +131,104 @@ def choose(
 
     Notes
     -----
-    Time: up to 6 fits of each label model and 30 small logistic regressions; n = 10,000, m = 20,
-    K = 10 and d = 256 take about 15 s on one core. Blind to errors that LFs of different groups
-    share and that the features follow too.
+    Time: every label model once on all items and up to 5 times on 10,000 of them; the joint model
+    likewise. Blind to errors that LFs of different groups share and that the features follow too.
     """
     checked = check_votes(votes, n_classes, len(class_sets))
-    n_items = len(checked)
+    people = _checked_human(human, len(checked), n_classes)
+    if features is not None and len(features) != len(checked):
+        raise DataError(
+            f"features must have a row for each of {len(checked)} items, but have {len(features)}; "
+            "run embed on the same items"
+        )
+    if graph is None and features is not None:
+        graph = build_graph(features)
+    models = CANDIDATES if model is None else tuple(dict.fromkeys([*CANDIDATES, model]))
+    material = Material(n_classes, people, class_sets, graph, features, seed, models)
+    judged = _draw(len(checked), seed)
+    small = material if len(judged) == len(checked) else _restrict(material, judged)
+    groups = group_lfs(checked[judged])
+    trial = Trial(checked[judged], groups if len(groups) > 1 else [], small)
+    voted = covered(checked) & (people == ABSTAIN)
+    judge = Judge(float(voted.sum() / max((people == ABSTAIN).sum(), 1)), len(judged), seed)
+
+    found = material.label_models(checked)
+    evidence = trial.label_models(_restrict_all(found, judged))
+    rows = {name: judge.label_model(name, evidence) for name in found}
+    best, reason = _decide_model(rows, len(groups), is_taught=judge.can_teach(evidence))
+    if model is not None and model != best:
+        reason = f"The settings ask for {model}; left alone, the tool decides thus. {reason}"
+        best = model
+
+    featured = material.with_features(
+        checked, {name: found[name] for name in dict.fromkeys([BASELINE, best])}
+    )
+    rivals = {
+        name: candidate
+        for name, candidate in featured.items()
+        if name.partition("+")[0] == best or (name == JOINT and model is None)
+    }
+    evidence |= trial.with_features(_restrict_all(rivals, judged), best)
+    rows |= {name: judge.with_features(name, best, evidence) for name in rivals}
+    found |= featured
+    chosen, why = _decide_features(rows, best, list(rivals))
+    for name, candidate in _restrict_all(found, judged).items():
+        if name in rows:
+            rows[name] |= _describe(candidate, small.graph)
+
+    agreed = unanimous(checked, n_classes)
+    overruled = np.flatnonzero(
+        (agreed != ABSTAIN) & (agreed != found[chosen].labels) & (people == ABSTAIN)
+    )
+    reason += why + (
+        f" It contradicts {len(overruled)} unanimous votes of two or more LFs, which are listed."
+        if len(overruled)
+        else " It contradicts no unanimous vote of two or more LFs."
+    )
+    logger.info("%s", reason)
+    return Choice(
+        chosen,
+        best,
+        reason,
+        list(rows.values()),
+        overruled,
+        {name: candidate.posterior for name, candidate in found.items()},
+        {name: candidate.is_covered for name, candidate in found.items()},
+    )
+
+
+def check_with_gold(choice: Choice, gold: NDArray[np.integer]) -> str:
+    """Say in a sentence or two whether gold agrees with a choice that was made without it.
+
+    Parameters
+    ----------
+    gold
+        (n,) class ids of items that were drawn at random, -1 elsewhere. Dev gold, never test.
+    """
+    rows = np.flatnonzero(gold != ABSTAIN)
+    if not len(rows):
+        return "There is no gold to check the choice with."
+    right = {
+        name: hard_labels(choice.posteriors[name])[rows] == gold[rows] for name in choice.posteriors
+    }
+    best = max(right, key=lambda name: (right[name].mean(), name == choice.chosen))
+    low, high = wilson(int(right[choice.chosen].sum()), len(rows))
+    sentence = (
+        f"On {len(rows)} items with gold {choice.chosen} is right on "
+        f"{right[choice.chosen].mean():.3f} ({low:.3f} to {high:.3f}), {BASELINE} on "
+        f"{right[BASELINE].mean():.3f}"
+    )
+    if best == choice.chosen:
+        return sentence + ": no candidate is better, so the choice was right."
+    gain = right[best].astype(float) - right[choice.chosen]
+    surely = float(np.quantile(bootstrap_means(gain), 1.0 - LEVEL)) > 0
+    verdict = "so the choice was wrong" if surely else "which may be chance"
+    return sentence + f" and {best} on {right[best].mean():.3f}, {verdict}."
+
+
+def _checked_human(
+    human: NDArray[np.integer] | None, n_items: int, n_classes: int
+) -> NDArray[np.integer]:
     people = np.full(n_items, ABSTAIN) if human is None else np.asarray(human)
     if people.shape != (n_items,) or not ABSTAIN <= people.min(initial=0) <= people.max(
         initial=0
@@ -134,100 +238,95 @@ def choose(
             f"but came with shape {people.shape}, from {people.min(initial=0)} to "
             f"{people.max(initial=0)}; map class names to ids first"
         )
-    if features is not None and len(features) != n_items:
-        raise DataError(
-            f"features must have a row for each of {n_items} items, but have {len(features)}; "
-            "run embed on the same items"
-        )
-    if graph is None and features is not None:
-        graph = build_graph(features)
-    material = Material(n_classes, people, class_sets, graph)
-    found = material.candidates(checked)
-    groups = group_lfs(checked)
-    trial = Trial(found, features, seed)
-    for group in groups if len(groups) > 1 else []:
-        trial.leave_out(group, checked, material)
+    return people
 
-    is_taught = bool(trial.taught[BASELINE])  # enough covered items with features to teach with
-    judged = trial.taught if is_taught else trial.direct
-    rows = []
-    for name, candidate in found.items():
-        model = name.removesuffix(WITH_FEATURES)
-        measure, against = (trial.direct, model) if name != model else (judged, BASELINE)
-        gain = mean_over_groups(measure[name], n_items) - mean_over_groups(
-            measure[against], n_items
-        )
-        low = bootstrap_bound(gain, level=LEVEL, seed=seed)
-        labels = candidate.labels
-        row: Row = {
-            "name": name,
-            "agreement": _mean(trial.direct[name], n_items),
-            "taught_agreement": _mean(trial.taught.get(name, []), n_items),
-            "against": against,
-            "gain": _mean([gain], n_items),
-            "gain_low": low if np.isfinite(low) else None,
-            "stability": _mean(trial.kept[name], n_items),
-            "neighbor_agreement": None if graph is None else neighbor_agreement(labels, graph),
-            "cut_statistic": (
-                None if graph is None else _mean([cut_statistic(labels, graph)], n_items)
-            ),
-            "coverage": float(candidate.is_covered.mean()) if n_items else 0.0,
-            "note": candidate.note,
-        }
-        rows.append(row)
 
-    by_name = {str(row["name"]): row for row in rows}
-    chosen, reason = _decide(by_name, len(groups), is_taught)
-    agreed = unanimous(checked, n_classes)
-    overruled = np.flatnonzero(
-        (agreed != ABSTAIN) & (agreed != found[chosen].labels) & (people == ABSTAIN)
-    )
-    reason += (
-        f" It contradicts {len(overruled)} unanimous votes of two or more LFs, which are listed."
-        if len(overruled)
-        else " It contradicts no unanimous vote of two or more LFs."
-    )
-    logger.info("%s", reason)
-    return Choice(
-        chosen,
-        reason,
-        rows,
-        overruled,
-        {name: candidate.posterior for name, candidate in found.items()},
-        found[chosen].is_covered,
+def _draw(n_items: int, seed: int) -> NDArray[np.intp]:
+    """Return the rows that are judged, in order."""
+    if n_items <= MAX_JUDGED_ITEMS:
+        return np.arange(n_items)
+    generator = numpy_generator(seed, "judged items")
+    return np.sort(generator.choice(n_items, MAX_JUDGED_ITEMS, replace=False))
+
+
+def _restrict(material: Material, rows: NDArray[np.intp]) -> Material:
+    """Return the material of some items, with a graph of their own."""
+    features = None if material.features is None else material.features[rows]
+    return replace(
+        material,
+        human=material.human[rows],
+        graph=None if features is None else build_graph(features),
+        features=features,
     )
 
 
-def _decide(rows: dict[str, Row], n_groups: int, is_taught: bool) -> tuple[str, str]:
-    """Return the chosen name and the reason in plain words."""
-    if rows[BASELINE]["agreement"] is None or rows[BASELINE]["gain"] is None:
+def _restrict_all(found: dict[str, Candidate], rows: NDArray[np.intp]) -> dict[str, Candidate]:
+    return {
+        name: Candidate(c.posterior[rows], c.is_covered[rows], c.note) for name, c in found.items()
+    }
+
+
+def _describe(candidate: Candidate, graph: NeighborGraph | None) -> Row:
+    """Return what is shown beside the evidence and decides nothing."""
+    labels = candidate.labels
+    return {
+        "neighbor_agreement": None if graph is None else neighbor_agreement(labels, graph),
+        "cut_statistic": None if graph is None else mean_of(cut_statistic(labels, graph)),
+        "coverage": float(candidate.is_covered.mean()) if len(labels) else 0.0,
+        "note": candidate.note,
+    }
+
+
+def _decide_model(rows: dict[str, Row], n_groups: int, *, is_taught: bool) -> tuple[str, str]:
+    """Return the chosen label model and the reason in plain words."""
+    if rows[BASELINE]["gain"] is None:
         return BASELINE, (
             f"{BASELINE} stays, because there is nothing to compare by: the LFs form {n_groups} "
             "group(s) of alike LFs, and judging without gold takes LFs that can be left out while "
             "others still cover items."
         )
     measure = "taught_agreement" if is_taught else "agreement"
-    rivals = [row for name, row in rows.items() if name != BASELINE and WITH_FEATURES not in name]
+    rivals = [row for name, row in rows.items() if name != BASELINE]
     best = max(rivals, key=lambda row: _number(row["gain_low"]))
     model = str(best["name"]) if _number(best["gain_low"]) > 0 else BASELINE
     how = "a classifier taught by the others' labels" if is_taught else "the others' labels"
-    reason = (
+    return model, (
         f"The LFs were left out in {n_groups} groups of alike LFs, and {how} had to predict what "
         f"they say. Above chance, majority vote agrees with them on "
         f"{_number(rows[BASELINE][measure]):.3f} and {best['name']}, the best challenger, on "
         f"{_number(best[measure]):.3f}: {_gain(best)}. "
         f"So {model} {'stays' if model == BASELINE else 'was chosen'}."
     )
-    spread_row = rows.get(model + WITH_FEATURES)
-    if spread_row is None:
-        return model, reason + " There are no features to spread the labels over."
-    helps = _number(spread_row["gain_low"]) > 0
-    reason += (
-        f" Spreading its labels over the features changes the agreement of the labels themselves "
-        f"from {_number(rows[model]['agreement']):.3f} to {_number(spread_row['agreement']):.3f}: "
-        f"{_gain(spread_row)}. So the features are {'used' if helps else 'left out'}."
+
+
+def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tuple[str, str]:
+    """Return the chosen candidate and the reason in plain words."""
+    if not rivals:
+        return model, " There are no features to repair its labels with."
+    if all(rows[name]["gain"] is None for name in rivals):
+        return model, " Whether features repair its labels cannot be judged, so they are left out."
+    sure = [name for name in rivals if _is_better(rows[name])]
+    best = max(sure or rivals, key=lambda name: _number(rows[name]["gain"]))
+    what = {
+        SPREAD: "Spreading its labels over the features",
+        FILLED: "Asking the features where no LF votes",
+        JOINT: "Letting votes and features teach each other",
+    }[JOINT if best == JOINT else "+" + best.partition("+")[2]]
+    reason = (
+        f" {what} changes the agreement of the labels themselves from "
+        f"{_number(rows[best]['agreement_before']):.3f} to {_number(rows[best]['agreement']):.3f}: "
+        f"{_gain(rows[best])}"
     )
-    return (model + WITH_FEATURES if helps else model), reason
+    if not sure and _number(rows[best]["gain_low"]) > 0:
+        reason += ", but not on the items that LFs vote on"
+    return (best if sure else model), (
+        f"{reason}. So the features are {'used' if sure else 'left out'}."
+    )
+
+
+def _is_better(row: Row) -> bool:
+    keeps_votes = str(row["name"]).endswith(FILLED)
+    return _number(row["gain_low"]) > 0 and (keeps_votes or _number(row["gain_voted_low"]) > 0)
 
 
 def _gain(row: Row) -> str:
@@ -240,9 +339,3 @@ def _gain(row: Row) -> str:
 
 def _number(value: float | str | None) -> float:
     return float(value) if isinstance(value, int | float) else -np.inf
-
-
-def _mean(parts: list[NDArray[np.float64]], n_items: int) -> float | None:
-    values = mean_over_groups(parts, n_items)
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else None

@@ -17,7 +17,7 @@ from weaklight.seeds import numpy_generator
 
 __all__ = [
     "agreement_above_chance",
-    "bootstrap_bound",
+    "bootstrap_means",
     "group_lfs",
     "mean_over_groups",
     "neighbor_agreement",
@@ -114,33 +114,34 @@ def agreement_above_chance(
     return np.where(said.sum(axis=1) > 0, lift, np.nan)
 
 
-def bootstrap_bound(
-    difference: NDArray[np.floating], *, level: float, seed: int = 0, draws: int = 1000
-) -> float:
-    """Return the lower bootstrap bound of the mean of ``difference`` over its finite rows.
+def bootstrap_means(
+    difference: NDArray[np.floating], *, seed: int = 0, draws: int = 1000
+) -> NDArray[np.float64]:
+    """Return the means of bootstrap draws from the finite rows of ``difference``.
 
     Parameters
     ----------
     difference
         (n,) floats; NaN rows are left out.
-    level
-        One-sided confidence: 0.99 puts the bound at the first percentile of the means.
 
     Returns
     -------
-    The bound, ``-inf`` without a finite row.
+    (draws,) float64, NaN without a finite row. Their first percentile is a lower bound of the mean
+    with 99 % confidence.
 
     References
     ----------
     Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13 (percentile interval).
     """
-    values, counts = np.unique(difference[np.isfinite(difference)], return_counts=True)
+    finite = np.asarray(difference, dtype=np.float64)
+    values, counts = np.unique(finite[np.isfinite(finite)], return_counts=True)
     total = int(counts.sum())
     if not total:
-        return -np.inf
+        return np.full(draws, np.nan)
     # drawing how often each distinct value occurs equals drawing rows, and is faster
     drawn = numpy_generator(seed, "bootstrap").multinomial(total, counts / total, size=draws)
-    return float(np.quantile(drawn @ values / total, 1.0 - level))
+    means: NDArray[np.float64] = drawn @ values / total
+    return means
 
 
 def mean_over_groups(parts: list[NDArray[np.float64]], n_items: int) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ _CHOICE_COLUMNS = {
     "against": "Judged against",
     "gain": "Gain over that one",
     "gain_low": "Its lower bound",
+    "gain_voted_low": "The same where functions vote",
     "neighbor_agreement": "Neighbours share the label",
     "stability": "Label stays with a group of functions left out",
     "coverage": "Covered",
@@ -130,7 +131,7 @@ def _staircase(facts: Mapping[str, Any]) -> list[charts.StepPoint]:
     if base != "majority_vote":
         path.append((base, words.model_name(base)))
     if features:
-        path.append(("chosen", "Spread over the features"))
+        path.append(("chosen", "With the features"))
     path.append(("classifier", "Classifier"))
     return [
         charts.StepPoint(

@@ -18,8 +18,20 @@ __all__ = [
 MIN_ROWS = 20  # as weak_supervision.evaluation.MIN_ROWS: below this a number would mislead
 _MODELS = {
     "majority_vote": "majority vote",
+    "weighted_vote": "weighted vote",
     "snorkel": "Snorkel's label model",
     "dawid_skene": "Dawid-Skene",
+    "one_coin": "one-coin Dawid-Skene",
+    "triplets": "triplets",
+    "mace": "MACE",
+    "glad": "GLAD",
+    "crowdlab": "CROWDLAB",
+    "joint": "votes and features together",
+}
+_FEATURES = {
+    "": "",
+    "features": ", spread over the features",
+    "filled": ", with the features where no function votes",
 }
 _RIVALS = {
     "majority_vote": "majority vote",
@@ -55,7 +67,7 @@ def model_name(key: str, *, start: bool = False) -> str:
     base, _, features = key.partition("+")
     name = _MODELS.get(base, base)
     name = name[:1].upper() + name[1:] if start else name
-    return f"{name}, spread over the features" if features else name
+    return name + _FEATURES[features]
 
 
 def comparison_words(compared: Numbers) -> str:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pipelines.config import AggregateConfig
 from pipelines.stages.bags import read_votes
 from pipelines.stages.base import StageResult, Work
-from weak_supervision.candidates import WITH_FEATURES
+from weak_supervision.candidates import SPREAD
 from weak_supervision.choice import Choice, choose
-from weak_supervision.label_models import covered, hard_labels
-from weak_supervision.neighbors import NeighborGraph, reached
+from weak_supervision.label_models import hard_labels
+from weak_supervision.neighbors import NeighborGraph
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
 
@@ -66,15 +66,11 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         features=features,
         graph=graph,
         human=human,
+        model=None if config.model == "auto" else config.model,
         seed=work.seed,
     )
     chosen, reason = _decide(choice, config)
-    said = covered(votes) | (human != ABSTAIN)
-    spread_to = reached(said, graph)
-    knows = {
-        name: spread_to if name.endswith(WITH_FEATURES) else said for name in choice.posteriors
-    }
-    posterior, known = choice.posteriors[chosen], knows[chosen]
+    posterior, known = choice.posteriors[chosen], choice.knows[chosen]
     labels = hard_labels(posterior, known, keys=items["item_id"].tolist())
     weak = pd.DataFrame({"item_id": items["item_id"]})
     for k, name in enumerate(work.classes):
@@ -90,7 +86,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     folder.mkdir()
     for name, candidate in choice.posteriors.items():
         np.save(folder / f"{name}.npy", candidate)
-        np.save(folder / f"{name}.covered.npy", knows[name])
+        np.save(folder / f"{name}.covered.npy", choice.knows[name])
     np.save(folder / "chosen.npy", posterior)
     np.save(folder / "chosen.covered.npy", known)
     overruled = items["item_id"].to_numpy()[choice.overruled_unanimous].tolist()
@@ -127,12 +123,11 @@ def _human_labels(item_ids: pd.Series, file: Path) -> NDArray[np.int64]:
 
 def _decide(choice: Choice, config: AggregateConfig) -> tuple[str, str]:
     """Return the candidate to use: the evidence's, unless the settings insist on another."""
-    model, _, spread = choice.chosen.partition("+")
-    if config.model != "auto":
-        model = config.model
-    if config.features != "auto":
-        spread = "features" if config.features == "on" else ""
-    name = model + (WITH_FEATURES if spread else "")
+    name = choice.chosen
+    if config.features == "off":
+        name = choice.label_model
+    elif config.features == "on" and name == choice.label_model:
+        name = choice.label_model + SPREAD
     if name == choice.chosen:
         return name, choice.reason
     return name, (

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from tests.weak_supervision.planted import planted
+from tests.weak_supervision.real_data import labelme
+from weak_supervision import joint_model
+from weak_supervision.joint_model import JointModel
+from weak_supervision.label_models import MajorityVote, hard_labels
+from weaklight.contracts import ClassSet, check_posterior
+from weaklight.errors import DataError
+
+
+def right(posterior, truth):
+    return (posterior.argmax(axis=1) == truth).mean()
+
+
+def majority(votes, n_classes):
+    return MajorityVote().fit(votes, n_classes=n_classes).predict_proba(votes)
+
+
+def test_votes_and_features_together_beat_either():
+    votes, truth, x = planted(n=1500, d=8, accuracies=(0.8, 0.7, 0.6, 0.55), coverage=0.5)
+    model = JointModel().fit(votes, x, n_classes=3)
+    check_posterior(model.posterior_, 3)
+    assert right(model.posterior_, truth) > right(majority(votes, 3), truth) + 0.1
+    assert right(model.posterior_, truth) > right(model.from_features_, truth) + 0.01
+    fresh = planted(n=1500, d=8, accuracies=(0.8, 0.7, 0.6, 0.55), coverage=0.5)
+    again = model.predict_proba(fresh[0], fresh[2])
+    assert abs(right(again, truth) - right(model.posterior_, truth)) < 0.02
+
+
+def test_functions_that_know_one_class_each_and_one_of_them_badly():
+    """As on YouTube: "spam" is nearly always right, "ham" little better than a guess."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 2000)
+    votes = np.full((2000, 4), -1)
+    for lf, (says, when_right, when_wrong) in enumerate(
+        [(1, 0.4, 0.02), (1, 0.3, 0.02), (0, 0.6, 0.4), (0, 0.5, 0.35)]
+    ):
+        rate = np.where(truth == says, when_right, when_wrong)
+        votes[rng.random(2000) < rate, lf] = says
+    x = (rng.normal(size=(2, 16))[truth] + rng.normal(size=(2000, 16)) * 1.5).astype(np.float32)
+    model = JointModel().fit(votes, x, n_classes=2)
+    assert right(model.posterior_, truth) > right(majority(votes, 2), truth) + 0.1
+    spam, ham = np.array([[1, -1, -1, -1]]), np.array([[-1, -1, 0, -1]])
+    nothing = np.full((1, 16), np.nan)
+    assert model.predict_proba(spam, nothing)[0, 1] > 0.85
+    assert model.predict_proba(ham, nothing)[0, 0] < 0.75
+
+
+def test_features_that_know_nothing_leave_the_votes_alone():
+    votes, truth, _ = planted(n=1500, coverage=0.9)
+    noise = np.random.default_rng(3).normal(size=(1500, 16))
+    model = JointModel().fit(votes, noise, n_classes=3)
+    assert right(model.posterior_, truth) > right(majority(votes, 3), truth) - 0.01
+    np.testing.assert_allclose(model.from_features_.mean(axis=0), 1 / 3, atol=0.05)
+    assert model.from_features_.max() < 0.6
+
+
+def test_people_are_never_moved_and_class_sets_count():
+    votes, truth, x = planted(n=400, d=8)
+    votes = np.column_stack([votes, np.where(truth < 2, 3, -1)])
+    human = np.full(400, -1)
+    human[:20] = (truth[:20] + 1) % 3
+    sets = (ClassSet("a or b", (0, 1)),)
+    model = JointModel().fit(votes, x, n_classes=3, class_sets=sets, human=human)
+    assert (model.posterior_[:20].argmax(axis=1) == human[:20]).all()
+    only_set = np.array([[-1] * 5 + [3]])
+    assert model.predict_proba(only_set, np.full((1, 8), np.nan))[0, 2] < 0.1
+
+
+def test_the_rest_is_predicted_where_there_are_too_many_rows_to_fit(monkeypatch):
+    votes, truth, x = planted(n=1500, d=8)
+    whole = JointModel().fit(votes, x, n_classes=3)
+    monkeypatch.setattr(joint_model, "MAX_FITTED_ROWS", 500)
+    drawn = JointModel().fit(votes, x, n_classes=3)
+    check_posterior(drawn.posterior_, 3)
+    assert abs(right(drawn.posterior_, truth) - right(whole.posterior_, truth)) < 0.02
+    assert (drawn.posterior_ != whole.posterior_).any()
+
+
+def test_class_numbers_do_not_matter():
+    votes, _, x = planted(n=400, d=8)
+    order = np.array([2, 0, 1])
+    renamed = np.where(votes >= 0, np.argsort(order)[votes], -1)
+    straight = JointModel().fit(votes, x, n_classes=3).posterior_
+    np.testing.assert_allclose(
+        JointModel().fit(renamed, x, n_classes=3).posterior_, straight[:, order], atol=1e-2
+    )
+
+
+def test_too_little_to_learn_from_leaves_the_majority_vote():
+    votes, _, x = planted(n=400, d=8)
+    x[10:] = np.nan
+    model = JointModel().fit(votes, x, n_classes=3)
+    assert not model.is_taught_ and "the votes stand alone" in model.note_
+    np.testing.assert_array_equal(model.posterior_, majority(votes, 3))
+    assert model.predict_proba(votes, x).shape == (400, 3)
+
+
+def test_wrong_input_is_refused():
+    with pytest.raises(DataError, match="must have the same rows"):
+        JointModel().fit(np.zeros((4, 1), int), np.ones((3, 2)), n_classes=2)
+
+
+def test_labelme_gains_more_than_ten_points():
+    votes, features, gold = labelme()
+    model = JointModel().fit(votes, features, n_classes=8)
+    assert (hard_labels(model.posterior_) == gold).mean() > 0.87  # majority vote: 0.755
