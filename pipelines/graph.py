@@ -107,7 +107,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        1,
+        2,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
