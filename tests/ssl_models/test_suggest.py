@@ -33,8 +33,8 @@ def test_batches_grow_with_the_number_of_images(n: int, batch_size: int) -> None
 
 def test_a_method_brings_what_it_needs_and_says_so() -> None:
     config, reasons = suggest_settings(n=8000, size=32, channels=3, method="ibot")
-    assert config.method == "ibot" and config.backbone == "vit_compact"
-    assert any(reason.startswith("backbone = vit_compact: what ibot needs") for reason in reasons)
+    assert config.method == "ibot" and config.clip_grad == 3
+    assert any(reason.startswith("clip_grad = 3.0: what ibot needs") for reason in reasons)
 
 
 def test_one_image_no_channel_or_no_such_method_is_refused() -> None:
