@@ -14,7 +14,6 @@ from pathlib import Path
 from labeling_functions import load_folder
 from pipelines.project import Project
 from pipelines.readers import find_source
-from pipelines.reviews import ReviewStore
 from pipelines.store import digest_json, write_atomically
 
 __all__ = ["human_labels", "lf_files", "source", "starting_weights"]
@@ -39,6 +38,8 @@ def lf_files(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
 
 def human_labels(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
     """Digest of the current human label of every item."""
+    from pipelines.reviews import ReviewStore  # SQLAlchemy takes a quarter of a second to import
+
     return {"human": ReviewStore(project.state / "reviews.sqlite").digest()}
 
 

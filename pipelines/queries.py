@@ -230,6 +230,7 @@ class RunView:
             class_sets=self.class_sets,
             gold=self.dev_gold,
             posterior=None if self.weak.empty else self._posterior,
+            labels=None if self.weak.empty else self.labels,
         )
         own = [c for c in table.columns if c not in analysis.columns]
         table = table[own].merge(analysis.reset_index(), on="name")

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labeling_functions import analyse, drill, settle_most_conflicts
+from labeling_functions import (
+    analyse,
+    conflicts_between,
+    drill,
+    pair_counts,
+    settle_most_conflicts,
+)
 from weaklight.contracts import ClassSet
 from weaklight.errors import DataError
 
@@ -73,6 +79,15 @@ def test_learned_accuracy_by_hand(table):
     )
 
 
+def test_agreement_with_the_final_label_by_hand():
+    labels = np.array([0, 1, -1, 2, 1, 0])
+    table = analyse(VOTES, NAMES, classes=CLASSES, class_sets=SETS, labels=labels)
+    # "first" votes a, a, b, a: right, wrong, no label, wrong; the set fits rows 0, 1 and 5
+    assert table["agreement"].tolist() == pytest.approx(
+        [1 / 3, 4 / 4, 1 / 1, 3 / 3, np.nan, 3 / 3], nan_ok=True
+    )
+
+
 def test_redundant_needs_agreement_and_the_same_items():
     rng = np.random.default_rng(0)
     base = rng.integers(-1, 3, 400).astype(np.int16)
@@ -106,6 +121,7 @@ def test_equals_snorkel_on_plain_classes():
 
 def test_chunks_do_not_change_the_table(monkeypatch, table):
     monkeypatch.setattr("labeling_functions.analysis.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("labeling_functions.pairs.ROWS_AT_ONCE", 2)
     again = analyse(VOTES, NAMES, classes=CLASSES, class_sets=SETS, gold=GOLD)
     columns = ["overlaps", "conflicts", "correct", "redundant_with"]
     assert again[columns].equals(table[columns])
@@ -124,6 +140,7 @@ def test_drill_by_hand():
         "votes": [0, 1, 2, 4],
         "right": [0],
         "wrong": [1, 2],
+        "overlaps": [0, 1, 2, 4],
         "conflicts": [1, 2, 4],
         "abstains": [3, 5],
     }
@@ -131,6 +148,33 @@ def test_drill_by_hand():
     assert groups["conflicts"].tolist() == [2] and groups["right"].tolist() == []
     plain = VOTES[:, :3]
     assert drill(plain, GOLD, 0)["wrong"].tolist() == [1, 2]
+
+
+def test_pairs_equal_a_count_item_by_item():
+    rng = np.random.default_rng(2)
+    votes = rng.integers(-1, 4, (200, 5)).astype(np.int16)  # 3 is the set of classes 0 and 1
+    means = {0: {0}, 1: {1}, 2: {2}, 3: {0, 1}}
+    counts = pair_counts(votes, classes=CLASSES, class_sets=SETS)
+    for j in range(5):
+        for k in range(5):
+            met = [(int(a), int(b)) for a, b in votes[:, [j, k]] if a >= 0 and b >= 0]
+            assert counts.both[j, k] == len(met)
+            assert counts.same[j, k] == sum(a == b for a, b in met)
+            assert counts.conflicts[j, k] == sum(not means[a] & means[b] for a, b in met)
+            between = conflicts_between(votes, j, k, classes=CLASSES, class_sets=SETS)
+            assert len(between) == counts.conflicts[j, k]
+    assert counts.either[0, 1] == ((votes[:, 0] >= 0) | (votes[:, 1] >= 0)).sum()
+    assert conflicts_between(VOTES, 0, 3, classes=CLASSES, class_sets=SETS).tolist() == []
+    assert conflicts_between(VOTES, 1, 3, classes=CLASSES, class_sets=SETS).tolist() == []
+    assert conflicts_between(VOTES, 0, 1, classes=CLASSES, class_sets=SETS).tolist() == [1, 4]
+
+
+def test_rows_of_many_columns_are_grouped_exactly():
+    rng = np.random.default_rng(3)
+    votes = rng.integers(-1, 3, (40, 90)).astype(np.int16)  # 4**90 does not fit into 64 bits
+    votes[20:] = votes[:20]
+    chosen = settle_most_conflicts(votes, 20)
+    assert sorted(chosen) == list(range(20))
 
 
 def test_the_items_that_settle_most_conflicts_by_hand():

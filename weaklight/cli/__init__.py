@@ -11,7 +11,7 @@ import sys
 import typer
 
 from weaklight import __version__
-from weaklight.cli import export, gold, imports, line, people, projects
+from weaklight.cli import export, gold, imports, lf, line, people, projects
 from weaklight.errors import WeaklightError
 
 __all__ = ["app", "main"]
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Turn unlabelled data into training labels people can trust.",
 )
-for room in (projects, imports, line, people, gold, export):
+for room in (projects, imports, line, lf, people, gold, export):
     room.register(app)
 
 

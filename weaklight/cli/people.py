@@ -1,4 +1,4 @@
-"""Commands for what a person does: lf list and check, review, predict, methods."""
+"""Commands for what a person does: review, predict, methods."""
 
 from __future__ import annotations
 
@@ -19,51 +19,9 @@ ProjectOption = Annotated[Path, typer.Option(help="The project's folder.")]
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to the command line."""
-    lf = typer.Typer(no_args_is_help=True, help="Labelling functions: list and check them.")
-    lf.command("list")(lf_list)
-    lf.command("check")(lf_check)
-    app.add_typer(lf, name="lf")
     app.command()(review)
     app.command()(predict)
     app.command()(methods)
-
-
-def lf_list(project: ProjectOption = Path()) -> None:
-    """List the project's labelling functions with their first sentence."""
-    from labeling_functions import load_folder
-    from pipelines.project import Project
-    from weaklight.cli.show import table
-
-    opened = Project.open(project)
-    lfs = load_folder(opened.root / opened.config.vote.folder)
-    rows = [[lf.name, lf.digest[:12], lf.description] for lf in lfs]
-    typer.echo(table(["name", "version", "description"], rows))
-
-
-def lf_check(project: ProjectOption = Path()) -> None:
-    """Run the labelling functions and print coverage, conflicts and accuracy on dev gold."""
-    from pipelines.engine import run_line
-    from pipelines.project import Project
-    from pipelines.queries import lf_table
-    from weaklight.cli.show import Display, table
-
-    opened = Project.open(project)
-    with Display() as display:
-        record = run_line(opened, ("vote",), progress=display.progress)
-    rows = []
-    for row in lf_table(opened, record).to_dict("records"):
-        known = row["gold_n"] > 0
-        accuracy = f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" if known else "-"
-        rows.append(
-            [
-                row["name"],
-                f"{row['coverage']:.3f}",
-                f"{row['conflicts']:.3f}",
-                accuracy,
-                f"{row['gold_n']}",
-            ]
-        )
-    typer.echo(table(["name", "coverage", "conflicts", "accuracy on dev", "n"], rows))
 
 
 def review(
