@@ -3,9 +3,16 @@ import pytest
 
 from tests.weak_supervision.planted import planted
 from tests.weak_supervision.real_data import labelme
-from weak_supervision import neighbors
+from weak_supervision import neighbor_search, neighbors
 from weak_supervision.label_models import MajorityVote, covered, hard_labels
-from weak_supervision.neighbors import NeighborGraph, build_graph, cut_statistic, reached, spread
+from weak_supervision.neighbors import (
+    NeighborGraph,
+    append_items,
+    build_graph,
+    cut_statistic,
+    reached,
+    spread,
+)
 from weaklight.errors import ArtifactError, DataError
 
 TURN = np.deg2rad([0.0, 10.0, 30.0, 90.0])
@@ -27,13 +34,39 @@ def test_length_does_not_matter():
 
 @pytest.mark.parametrize("chunk_cells", [1, 700, 16_000_000])
 def test_equals_brute_force_whatever_the_chunks(monkeypatch, chunk_cells):
-    monkeypatch.setattr(neighbors, "CHUNK_CELLS", chunk_cells)
+    monkeypatch.setattr(neighbor_search, "CHUNK_CELLS", chunk_cells)
     x = np.random.default_rng(0).normal(size=(150, 12))
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     cosines = (unit @ unit.T).round(6)
     np.fill_diagonal(cosines, -np.inf)
     expected = np.argsort(-cosines, axis=1, kind="stable")[:, :7]
     np.testing.assert_array_equal(build_graph(x, k=7).indices.reshape(150, 7), expected)
+
+
+@pytest.mark.parametrize(("n_old", "n_new"), [(150, 30), (150, 1), (5, 60), (1, 3), (0, 4), (9, 0)])
+def test_appended_equals_rebuilt(n_old, n_new):
+    x = np.random.default_rng(0).integers(-2, 3, size=(n_old + n_new, 4)).astype(float)  # many ties
+    present = np.arange(len(x)) % 7 != 3
+    old = build_graph(x[:n_old], present[:n_old], k=6)
+    appended, rebuilt = append_items(old, x, present, k=6), build_graph(x, present, k=6)
+    for part in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(appended, part), getattr(rebuilt, part))
+
+
+def test_appending_to_other_items_is_refused():
+    with pytest.raises(DataError, match="build the graph anew"):
+        append_items(build_graph(FAN), FAN[:3])
+
+
+def test_the_index_finds_nearly_all_neighbors(monkeypatch):
+    pytest.importorskip("faiss", reason='needs pip install "weaklight[ann]"')
+    _, _, x = planted(n=3000, d=24)
+    exact = build_graph(x, k=10).indices.reshape(3000, 10)
+    monkeypatch.setattr(neighbors, "MAX_EXACT_ROWS", 1000)
+    found = build_graph(x, k=10).indices.reshape(3000, 10)
+    shared = np.mean([len(set(a) & set(b)) for a, b in zip(exact, found, strict=True)]) / 10
+    assert shared > 0.8
+    assert not (found == np.arange(3000)[:, None]).any()
 
 
 def test_ties_go_by_row_order_even_when_there_are_many():
