@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,10 @@ def read_table(file: Path) -> pd.DataFrame:
             header = pd.read_csv(file, nrows=0).columns
             table: pd.DataFrame = pd.read_csv(file, dtype=_texts_of(file, header), **kept)
         elif file.suffix == ".jsonl":
-            table = pd.read_json(file, lines=True, dtype=False, convert_dates=False)
+            # not pandas.read_json, which takes some texts for numbers and dates; and a text may
+            # hold other ends of line than \n
+            lines = file.read_text(encoding="utf-8").split("\n")
+            table = pd.DataFrame([json.loads(line) for line in lines if line.strip()])
         elif file.suffix == ".parquet":
             table = pd.read_parquet(file)
         else:

@@ -1,15 +1,17 @@
-"""``weaklight export encoder`` on a project that has an encoder, and on one that has none."""
+"""``weaklight export`` on projects that have what it is to export, and on one that has nothing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from pipelines.project import Project, RunRecord
 from pipelines.store import Manifest, Output, hash_path
 from ssl_models import build_backbone, save_encoder
+from tests.pipelines.exchange.stored import KEPT, RUN_ID, write_run
 from weaklight.cli import app
 from weaklight.errors import ArtifactError, ConfigError
 
@@ -65,3 +67,23 @@ def test_without_an_encoder_or_with_an_unknown_format_it_says_what_to_do(tmp_pat
     store_encoder(made)
     with pytest.raises(ConfigError, match="torch_export"):
         CliRunner().invoke(app, [*wish, "--format", "pickle"], catch_exceptions=False)
+
+
+def test_weak_labels_go_to_a_folder_that_says_what_they_are(tmp_path: Path) -> None:
+    write_run(tmp_path / "mine", "text")
+    wish = ["export", "labels", "--project", str(tmp_path / "mine")]
+    folder = tmp_path / "out"
+    done = CliRunner().invoke(app, [*wish, "--format", "csv", "--to", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert sorted(p.name for p in folder.iterdir()) == ["README.md", "card.json", "labels.csv"]
+    assert f"wrote {len(KEPT)} weak labels of run {RUN_ID}" in done.output
+    assert "left out 1: excluded" in done.output
+    two = ["--split", "dev", "--split", "test", "--run", RUN_ID, "--to", str(tmp_path / "judged")]
+    assert CliRunner().invoke(app, [*wish, *two]).exit_code == 0
+    assert pd.read_parquet(tmp_path / "judged" / "labels.parquet")["split"].tolist() == [
+        "dev", "test", "test",
+    ]  # fmt: skip
+    with pytest.raises(ArtifactError, match=RUN_ID):
+        CliRunner().invoke(app, [*wish, "--run", "nosuch"], catch_exceptions=False)
+    with pytest.raises(ConfigError, match="labelstudio"):
+        CliRunner().invoke(app, [*wish, "--format", "xls"], catch_exceptions=False)

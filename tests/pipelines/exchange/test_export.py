@@ -16,9 +16,7 @@ from PIL import Image
 from pipelines.exchange import EXPORTERS, export_labels, neutralise, restore, weak_labels
 from pipelines.exchange.media import image_suffix
 from pipelines.queries import RunView
-from weaklight.errors import ArtifactError, ConfigError, DataError
-
-from .conftest import (
+from tests.pipelines.exchange.stored import (
     CLASSES,
     CONFIDENCE,
     KEPT,
@@ -30,6 +28,7 @@ from .conftest import (
     png,
     probabilities,
 )
+from weaklight.errors import ArtifactError, ConfigError, DataError
 
 KEPT_IDS = [ids()[i] for i in KEPT]
 KEPT_LABELS = [CLASSES[LABELS[i]] for i in KEPT]

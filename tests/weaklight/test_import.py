@@ -1,0 +1,71 @@
+"""``weaklight import`` as a person meets it: what it says it made, and what comes next."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.config import load_config
+from weaklight.cli import app
+from weaklight.errors import DataError
+
+
+def invoke(*wish: str) -> str:
+    done = CliRunner().invoke(app, ["import", *wish], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def table(tmp_path: Path) -> Path:
+    rows = [{"item_id": f"i{i}", "body": f"text {i}", "hand": "ab"[i % 2]} for i in range(10)]
+    pd.DataFrame(rows).to_csv(tmp_path / "mine.csv", index=False)
+    return tmp_path / "mine.csv"
+
+
+def test_a_csv_becomes_a_project_with_drawn_splits_and_a_place_for_rules(tmp_path: Path) -> None:
+    file = table(tmp_path)
+    wish = ("csv", str(file), "--text", "body", "--gold", "hand")
+    said = invoke(*wish, "--dev", "3", "--test", "2", "--to", str(tmp_path / "made"))
+    assert "5 unlabeled, 3 dev, 2 test items; classes a, b" in said
+    assert f"write labelling functions in {tmp_path / 'made' / 'lfs'}" in said
+    assert load_config(tmp_path / "made" / "weaklight.toml").items.text == "text"
+    with pytest.raises(DataError, match="--dev 200 --test 200"):
+        invoke(*wish, "--to", str(tmp_path / "other"))
+
+
+def test_answers_of_a_crowd_become_a_project_that_can_run(tmp_path: Path) -> None:
+    file = table(tmp_path)
+    answers = "".join(f"i{i},{w},{'ab'[i % 2]}\n" for i in range(10) for w in ("ann", "bo"))
+    (tmp_path / "answers.csv").write_text("task,worker,label\n" + answers)
+    said = invoke(
+        "crowd", str(tmp_path / "answers.csv"), "--items", str(file), "--item", "task",
+        "--text", "body", "--to", str(tmp_path / "made"),
+    )  # fmt: skip
+    assert "20 answers by 2 workers" in said and "next: weaklight run" in said
+    listed = CliRunner().invoke(app, ["lf", "list", "--project", str(tmp_path / "made")])
+    assert "ann" in listed.output and "bo" in listed.output
+
+
+def test_label_studio_answers_may_come_as_noisy_labels(tmp_path: Path) -> None:
+    def task(i: int) -> dict[str, object]:
+        choice = {"type": "choices", "value": {"choices": ["ab"[i % 2]]}}
+        return {"id": i, "data": {"text": str(i)}, "annotations": [{"result": [choice]}]}
+
+    (tmp_path / "done.json").write_text(json.dumps([task(i) for i in range(4)]))
+    file = str(tmp_path / "done.json")
+    assert "4 unlabeled items" in invoke(
+        "labelstudio", file, "--noisy", "--to", str(tmp_path / "made")
+    )
+    with pytest.raises(DataError, match="every item has gold"):
+        invoke("labelstudio", file, "--to", str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("kind", ["wrench", "hf", "imagefolder", "parquet"])
+def test_a_source_that_is_not_there_is_said_so(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected|holds no data set"):
+        invoke(kind, str(tmp_path / "nothing.parquet"), "--to", str(tmp_path / "made"))
+    assert not (tmp_path / "made").exists()
