@@ -113,7 +113,7 @@ def read_mail(raw: bytes) -> dict[str, Any] | None:
         body = "".join(parser.parts)
     subject = _LIST_TAG.sub("", " ".join(_header(message, "Subject").split()))
     text = f"{subject}\n\n{_tidy(body)}"
-    text = _ADDRESS.sub("someone@somewhere", text).strip()
+    text = _ADDRESS.sub("someone@somewhere", text).replace("\N{REPLACEMENT CHARACTER}", "").strip()
     if sum(c.isalpha() for c in text) < LEAST_LETTERS or _EXPLICIT.search(text):
         return None
     sent = email.utils.parsedate(_header(message, "Date"))
