@@ -8,11 +8,28 @@ from __future__ import annotations
 import base64
 import io
 import wave
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["curve", "data_uri", "excerpt", "sound"]
+__all__ = ["Exhibit", "curve", "data_uri", "excerpt", "sound"]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """What people see of an item: a picture or words; a clip can be heard, too.
+
+    Attributes
+    ----------
+    picture, sound : data URIs, empty where there is none
+    words : the text or its start, empty where there is a picture
+    """
+
+    picture: str = ""
+    words: str = ""
+    sound: str = ""
+
 
 _SIDE = 100  # of a curve's square
 _MARGIN = 8

@@ -1,7 +1,7 @@
 """What the pages ask about a finished run, answered from its artifacts alone.
 
 Every answer is a table or an array of rows; "row" always means the position of an item in
-``items.parquet``. Nothing is loaded before it is asked for, pixels are memory-mapped, and gold of
+``items.parquet``. Nothing is loaded before it is asked for, images are memory-mapped, and gold of
 the test split is never read here.
 
 Try it: ``RunView.latest(Project.open("my_project")).lf_table()``.
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labeling_functions import analyse, drill
-from pipelines.pixels import Pixels, load_pixels
+from pipelines.exhibits import Exhibit, curve, data_uri, excerpt, sound
+from pipelines.payload import Payload, Texts, load_payload
+from pipelines.pixels import Pixels
 from pipelines.project import Project, RunRecord
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
 from weaklight.errors import DataError
@@ -31,6 +33,7 @@ from weaklight.seeds import numpy_generator
 __all__ = ["QUEUES", "Drill", "RunView", "lf_table"]
 
 Rows = NDArray[np.int64]
+EXCERPT_CHARACTERS = 260  # of a text on a tile: eight lines of a narrow one
 Drill = Literal["votes", "right", "wrong", "conflicts"]
 _TEST_COLUMNS = ("test_accuracy", "test_low", "test_high", "test_n")
 
@@ -185,11 +188,16 @@ class RunView:
         return {str(r["item_id"]): r for r in worst.to_dict("records")}
 
     @cached_property
-    def pixels(self) -> Pixels:
-        """The decoded images, memory-mapped."""
-        path = self.path("ingest", "pixels")
-        assert path is not None  # a run with labels has ingested
-        return load_pixels(path)
+    def payload(self) -> Payload:
+        """The items themselves, read on demand."""
+        items = self.path("ingest", "items")
+        assert items is not None  # a run with labels has ingested
+        manifest = self.project.store.manifest("ingest", self.record.artifacts["ingest"])
+        pixels, signals = (
+            items.parent / manifest.outputs[name].file if name in manifest.outputs else None
+            for name in ("pixels", "signals")
+        )
+        return load_payload(items, pixels, signals)
 
     # -- the run --------------------------------------------------------------------------------
 
@@ -313,9 +321,25 @@ class RunView:
             }
         )
 
+    def exhibit(self, row: int, *, large: bool = False) -> Exhibit:
+        """Return what people see of an item; ``large`` is for a card, with a clip's sound."""
+        if isinstance(self.payload, Pixels):
+            png = self.picture(int(row), 224 if large else 112)
+            return Exhibit(picture=data_uri(png, "image/png"))
+        if isinstance(self.payload, Texts):
+            text = self.payload[row]
+            return Exhibit(words=text if large else excerpt(text, EXCERPT_CHARACTERS))
+        signal = self.payload[row]
+        heard = ""
+        if large and self.payload.kind == "audio":
+            clip = signal.astype(np.int16)
+            heard = data_uri(sound(clip, self.payload.sample_rate), "audio/wav")
+        return Exhibit(picture=data_uri(curve(signal), "image/svg+xml"), sound=heard)
+
     def _encode(self, row: int, at_least: int = 112) -> bytes:
-        """Return an item's picture as PNG bytes, each pixel repeated until it is large enough."""
-        image = self.pixels[int(row)]
+        """Return an image as PNG bytes, each pixel repeated until it is large enough."""
+        assert isinstance(self.payload, Pixels)
+        image = self.payload[int(row)]
         repeat = max(1, -(-at_least // max(image.shape[:2])))
         large = image.repeat(repeat, axis=0).repeat(repeat, axis=1)
         buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""One item in a dialog: its picture and why it has its label; opened from any gallery."""
+"""One item in a dialog: the item itself and why it has its label; opened from any gallery."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def item_dialog(found: RunView, item_id: str) -> None:
     colors = state.colors(found)
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.html(why.picture(found, card))
+        st.html(why.item(found, card))
         st.html(why.label_line(card, colors, state.standing().decisions.get(item_id)))
     with right:
         st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))

@@ -1,4 +1,4 @@
-// A grid of pictures. A click opens one; the corner box, Shift+click and Ctrl+click select many.
+// A grid of pictures or texts. A click opens one; the corner box, Shift+click and Ctrl+click select many.
 // Every text is set as text, never as HTML: labels and ids come from users.
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
@@ -22,7 +22,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     if (bar) {
       bar.querySelector(".count").textContent = memory.selected.size
         ? `${memory.selected.size} selected`
-        : "Tick pictures to decide on several at once";
+        : "Tick items to decide on several at once";
       bar.querySelector(".none").hidden = memory.selected.size === 0;
     }
   };
@@ -55,10 +55,12 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     const open = element("button", "open");
     open.type = "button";
     open.title = `${tile.id}: ${tile.label}${tile.note ? " " + tile.note : ""}`;
-    const picture = element("img", "picture");
-    picture.src = tile.src;
-    picture.alt = `item ${tile.id}, ${tile.label}`;
-    picture.draggable = false;
+    const picture = tile.words ? element("span", "picture words", tile.words) : element("img", "picture");
+    if (!tile.words) {
+      picture.src = tile.src;
+      picture.alt = `item ${tile.id}, ${tile.label}`;
+      picture.draggable = false;
+    }
     const caption = element("span", "caption");
     const dot = element("span", "dot");
     dot.style.background = tile.color;

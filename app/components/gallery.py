@@ -1,4 +1,4 @@
-"""A gallery of pictures with selection, the one widget that Streamlit lacks.
+"""A gallery of pictures or texts with selection, the one widget that Streamlit lacks.
 
 Twenty pictures travel as one message and a click costs one rerun; ten columns of ``st.image`` with
 checkboxes cost forty elements.
@@ -16,6 +16,7 @@ from app.services.tiles import Tile
 
 __all__ = ["Picked", "gallery"]
 
+TEXT_WIDTH = 200  # CSS pixels: narrower, and lines of text break at every third word
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
     "weaklight_gallery",
@@ -54,8 +55,9 @@ def gallery(
     selectable
         Whether several can be ticked.
     width
-        Least width of a picture in CSS pixels.
+        Least width of a picture in CSS pixels; a text gets more.
     """
+    width = max(width, TEXT_WIDTH) if any(tile.words for tile in tiles) else width
     shown = {tile.id for tile in tiles}
     result = _mount(
         key=key,

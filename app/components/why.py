@@ -7,18 +7,23 @@ from html import escape
 
 from app.components.markup import badge, bars, muted, section
 from app.services.colors import NO_LABEL
-from app.services.tiles import data_uri
 from app.services.words import SOURCES
 from pipelines.cards import BagCard, ItemCard, VoteCard
 from pipelines.queries import RunView
 
-__all__ = ["label_line", "picture", "why"]
+__all__ = ["item", "label_line", "why"]
+
+TEASER = 90  # characters of a similar text: one or two lines
 
 
-def picture(view: RunView, card: ItemCard) -> str:
-    """Return the item's picture, as large as the column allows."""
-    source = data_uri(view.picture(card.row, 224))
-    return f'<img class="wl-picture" alt="item {escape(card.item_id, True)}" src="{source}">'
+def item(view: RunView, card: ItemCard) -> str:
+    """Return the item itself: its picture with its sound, or its whole text."""
+    seen = view.exhibit(card.row, large=True)
+    if seen.words:
+        return f'<div class="wl-text">{escape(seen.words)}</div>'
+    player = f'<audio controls src="{seen.sound}"></audio>' if seen.sound else ""
+    name = escape(card.item_id, True)
+    return f'<img class="wl-picture" alt="item {name}" src="{seen.picture}">{player}'
 
 
 def label_line(
@@ -87,12 +92,20 @@ def _vote(vote: VoteCard, colors: Mapping[str, str], accuracy: str) -> str:
 
 
 def _neighbors(view: RunView, card: ItemCard, colors: Mapping[str, str]) -> str:
+    lines = ((n, view.exhibit(n.row)) for n in card.neighbors)
+    if view.payload.kind == "text":
+        return "".join(
+            f'<div class="wl-near">{badge(n.label, colors.get(n.label or "", NO_LABEL))}'
+            f"<span>{escape(' '.join(seen.words.split())[:TEASER])}</span>"
+            f'<span class="wl-muted">{n.similarity:.2f}</span></div>'
+            for n, seen in lines
+        )
     figures = "".join(
         f'<figure title="{escape(n.item_id, True)}, similarity {n.similarity:.2f}">'
-        f'<img alt="" src="{data_uri(view.picture(n.row))}"><figcaption>'
+        f'<img alt="" src="{seen.picture}"><figcaption>'
         f'<i style="background:{colors.get(n.label or "", NO_LABEL)}"></i>'
         f"{escape(n.label or 'no label')}</figcaption></figure>"
-        for n in card.neighbors
+        for n, seen in lines
     )
     return f'<div class="wl-neighbors">{figures}</div>'
 

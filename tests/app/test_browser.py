@@ -104,7 +104,7 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
     for k in (8, 9):
         tiles.nth(k).hover()
         tiles.nth(k).locator(".box").click()
-    page.get_by_text("act on the 2 selected pictures").wait_for()
+    page.get_by_text("act on the 2 selected items").wait_for()
     _press(page, store, "1", n=2)
     assert store.events(limit=2)["item_id"].tolist() == ticked[::-1]
     assert set(store.events(limit=2)["new"]) == {"circle"}

@@ -131,7 +131,7 @@ def test_the_card_knows_bags_and_gold_of_dev_but_never_gold_of_test(view):
 def test_pictures_are_enlarged_without_a_new_grey(view):
     png = Image.open(io.BytesIO(view.picture(3)))
     assert png.size == (112, 112)
-    assert np.array_equal(np.asarray(png)[::7, ::7], view.pixels[3][..., 0])
+    assert np.array_equal(np.asarray(png)[::7, ::7], view.payload[3][..., 0])
     assert view.picture(3) is view.picture(3), "made once"
 
 
