@@ -37,6 +37,7 @@ from ssl_models.encoders import save_encoder
 from ssl_models.hardware import autocast, cpu_threads, resolve_device, resolve_precision
 from ssl_models.methods import Method, Objective, build_method
 from ssl_models.monitor import measure, verdict
+from ssl_models.norms import estimate_norms
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
 from ssl_models.public_weights import load_public_weights
 from ssl_models.schedules import cosine, warmup_cosine
@@ -344,6 +345,12 @@ class ImageTrainer(Trainer):
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """Return (B, C, H, W) uint8."""
         return torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
+
+    def export(self, out: Path) -> dict[str, Any]:
+        """Write the encoder, the heads and the history; return the metrics."""
+        if not self.method.sees_whole_images:  # in every process, as global norms ask all
+            estimate_norms(self.method.encoder, sample_rows(self.pixels))
+        return super().export(out)
 
     def write_encoder(self, out: Path) -> None:
         """Write the encoder, its features standardised over the images it learnt from."""

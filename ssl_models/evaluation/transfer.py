@@ -13,13 +13,13 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ssl_models.augment import LUMA
 from ssl_models.backbones import Backbone, build_backbone
 from ssl_models.embed import embed
 from ssl_models.evaluation.layers import DIM, pool
 from ssl_models.evaluation.scores import FeatureScores, Task, score_features
+from ssl_models.norms import estimate_norms
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
 from weaklight.seeds import seeded_torch
 
@@ -70,7 +70,6 @@ def transfer(
     return {**scores, PIXELS: score_features(raw, k=k, seed=seed)}
 
 
-@torch.no_grad()
 def random_encoder(backbone: str, width: int, pixels: PixelSource, seed: int = 0) -> Backbone:
     """Return an encoder that was never trained, but whose batch norms know the images.
 
@@ -94,16 +93,8 @@ def random_encoder(backbone: str, width: int, pixels: PixelSource, seed: int = 0
         )
     sample = sample_rows(pixels)
     encoder.set_normalisation(*channel_statistics(sample))
-    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = None  # a plain mean over the batches
-    encoder.train()
-    for start in range(0, max(1, len(sample) - BATCH + 1), BATCH):  # whole batches
-        encoder(_images(sample[start : start + BATCH]))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    return encoder.eval()
+    estimate_norms(encoder, sample)
+    return encoder
 
 
 def pixel_features(pixels: PixelSource) -> NDArray[np.float32]:

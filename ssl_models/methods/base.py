@@ -90,6 +90,9 @@ class Method(Objective):
         The line this method gets in ``weaklight methods``.
     settings
         Fields of ``TrainConfig`` that this method needs other than most do, for small data.
+    sees_whole_images
+        Whether the encoder learns from inputs like those it meets in use. Where it learns from
+        parts alone, its batch norms are estimated on whole images before it is written.
     """
 
     category: ClassVar[Category]
@@ -97,6 +100,7 @@ class Method(Objective):
     cost: ClassVar[str]
     when: ClassVar[str]
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    sees_whole_images: ClassVar[bool] = True
     encoder: Backbone
 
     def __init__(self, encoder: Backbone, augment: AugmentConfig) -> None:

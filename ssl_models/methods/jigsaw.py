@@ -1,6 +1,8 @@
-"""Jigsaw: say in which of a fixed set of orders the nine tiles of an image came."""
+"""Jigsaw: say in which of a fixed set of orders the tiles of an image came."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -13,13 +15,12 @@ from ssl_models.backbones import Backbone
 from ssl_models.colour import gray_rows
 from ssl_models.distributed import GlobalBatchNorm, shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import LAYOUT_SETTINGS, cut, geometry, grow, integers, standardise
+from ssl_models.patches import UNRESAMPLED, cut, geometry, integers, standardise
 from weaklight.errors import ConfigError
 from weaklight.seeds import numpy_generator
 
 __all__ = ["Jigsaw", "permutation_set", "place_tiles"]
 
-GRID = 3
 TILE_SHARE = 64 / 85  # of a cell's side: tiles of 64 px in cells of 85 (section 4.2)
 POOL = 20_000  # candidates; with all 9! = 362,880 the set is no farther apart and 15 times slower
 
@@ -28,28 +29,32 @@ POOL = 20_000  # candidates; with all 9! = 362,880 the set is no farther apart a
 class Jigsaw(Method):
     """Noroozi and Favaro 2016, "Unsupervised learning by solving jigsaw puzzles".
 
-    arXiv:1603.09246. Each tile goes through the encoder alone; only the head sees all nine.
+    arXiv:1603.09246. Each tile goes through the encoder alone; only the head sees them together.
 
     Parameters
     ----------
     encoder
-        Yields h (9B, D), one row a tile. Convolutional: a tile has half of the image's side.
+        Yields h (B T, D), one row a tile. Convolutional: a tile is smaller than the image.
     augment
         How the image is cropped and flipped; its colour changes are left out.
+    grid
+        Tiles a side. The paper's 3 suits photographs; of a small image a ninth holds a blob, a
+        quarter an object's part (32 px: tiles of 12 px and not of 8).
     n_orders
-        Classes of the task. 100 is as good as the paper's 1000 and faster (vissl model zoo: 48.6
-        with 100, 46.7 with 2000).
+        Classes of the task, at most as many as there are orders. 100 is as good as the paper's 1000
+        and faster (vissl model zoo: 48.6 with 100, 46.7 with 2000).
     gray
         Share of images shown without colour, 0.66 in vissl: else tiles match by colour.
     tile_dim
-        Of the layer that each tile goes through before the nine are joined.
+        Of the layer that each tile goes through before they are joined.
     """
 
     category = "predictive"
     principle = "put shuffled tiles of an image back in order"
-    cost = "nine tiles an image, grown to half its side: 2.25 encoder passes of pixels"
+    cost = "four tiles, of 3/8 of the side each: 0.6 encoder passes of pixels"
     when = "objects of several parts; not for textures or images below 24 px"
-    settings = LAYOUT_SETTINGS
+    settings = UNRESAMPLED
+    sees_whole_images = False
 
     orders: Tensor
 
@@ -58,67 +63,71 @@ class Jigsaw(Method):
         encoder: Backbone,
         augment: AugmentConfig,
         *,
+        grid: int = 2,
         n_orders: int = 100,
         gray: float = 0.66,
         tile_dim: int = 128,
     ) -> None:
         super().__init__(encoder, augment)
-        self.augment, self.gray = Augment(geometry(augment)), gray
-        orders = permutation_set(GRID**2, n_orders)
-        self.register_buffer("orders", torch.from_numpy(orders))  # (n_orders, 9)
+        self.augment, self.gray, self.grid = Augment(geometry(augment)), gray, grid
+        n_tiles = grid**2
+        orders = permutation_set(n_tiles, min(n_orders, math.factorial(n_tiles)))
+        self.register_buffer("orders", torch.from_numpy(orders))  # (n_orders, T)
         self.tile = nn.Sequential(nn.Linear(encoder.dim, tile_dim), nn.ReLU(inplace=True))
         self.classifier = nn.Sequential(
-            nn.Linear(GRID**2 * tile_dim, 2 * tile_dim, bias=False),
+            nn.Linear(n_tiles * tile_dim, 2 * tile_dim, bias=False),
             GlobalBatchNorm(2 * tile_dim),
             nn.ReLU(inplace=True),
-            nn.Linear(2 * tile_dim, n_orders),
+            nn.Linear(2 * tile_dim, len(orders)),
         )
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return shuffled tiles (B, 9, C, t, t) and the number of each image's order (B,)."""
+        """Return shuffled tiles (B, T, C, t, t) and the number of each image's order (B,)."""
         x = self.augment(images, generator=generator)
-        uniforms = shared_rows(len(x), 2 + 2 * GRID**2, generator)
+        uniforms = shared_rows(len(x), 2 + 2 * self.grid**2, generator)
         x = gray_rows(x, uniforms[:, 0] < self.gray)
         label = integers(uniforms[:, 1], 0, len(self.orders) - 1).to(x.device)
-        tops, lefts, size = place_tiles(x.shape[-2], x.shape[-1], uniforms[:, 2:])
-        tiles = grow(cut(x, tops, lefts, size), x)
-        tiles = standardise(tiles, self.encoder.mean, self.encoder.std)
-        order = self.orders[label]  # (B, 9)
+        tops, lefts, size = place_tiles(x.shape[-2], x.shape[-1], self.grid, uniforms[:, 2:])
+        tiles = standardise(cut(x, tops, lefts, size), self.encoder.mean, self.encoder.std)
+        order = self.orders[label]  # (B, T)
         return tiles[torch.arange(len(x), device=x.device)[:, None], order], label
 
     def step(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the cross entropy over the orders and h of the tile that came first."""
         tiles, label = views
-        h = self.encoder(tiles.flatten(0, 1)).unflatten(0, (-1, GRID**2))  # (B, 9, D)
+        h = self.encoder(tiles.flatten(0, 1)).unflatten(0, (-1, self.grid**2))  # (B, T, D)
         logits = self.classifier(self.tile(h).flatten(1))
         return F.cross_entropy(logits.float(), label), h[:, 0]
 
 
-def place_tiles(height: int, width: int, uniforms: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Draw where the nine tiles lie, each somewhere in its cell: edges never continue.
+def place_tiles(height: int, width: int, grid: int, uniforms: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Draw where the tiles lie, each somewhere in its cell: edges never continue.
 
     Parameters
     ----------
     height, width
-        Of the images, at least 24.
+        Of the images; a cell needs 8 px, an image 24.
+    grid
+        Cells a side.
     uniforms
-        (N, 18) in [0, 1).
+        (N, 2 grid^2) in [0, 1).
 
     Returns
     -------
-    tops, lefts (N, 9) int64, cell by cell and row by row, and the side of a tile.
+    tops, lefts (N, grid^2) int64, cell by cell and row by row, and the side of a tile.
     """
-    cell = min(height, width) // GRID
-    if cell < 8:
+    least = max(24, 8 * grid)
+    if min(height, width) < least:
         raise ConfigError(
-            f"jigsaw needs images of at least 24 px a side, but they have {min(height, width)}; "
-            "choose rotation"
+            f"jigsaw of {grid} x {grid} tiles needs images of at least {least} px a side, but they "
+            f"have {min(height, width)}; choose rotation"
         )
+    cell = min(height, width) // grid
     size = round(cell * TILE_SHARE)
-    number = torch.arange(GRID**2)
-    jitter = integers(uniforms, 0, cell - size)  # (N, 18)
-    tops = number // GRID * (height // GRID) + jitter[:, : GRID**2]
-    lefts = number % GRID * (width // GRID) + jitter[:, GRID**2 :]
+    number = torch.arange(grid**2)
+    tops, lefts = integers(uniforms, 0, cell - size).chunk(2, 1)  # (N, grid^2) each, in the cell
+    tops = tops + number // grid * (height // grid)
+    lefts = lefts + number % grid * (width // grid)
     return tops, lefts, size
 
 

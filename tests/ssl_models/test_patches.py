@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from ssl_models import AugmentConfig
 from ssl_models.augment import Augment
-from ssl_models.patches import colours, cut, geometry, grow, integers, pixelate, standardise
+from ssl_models.patches import colours, cut, geometry, integers, pixelate, standardise
 from weaklight.errors import DataError
 
 
@@ -37,14 +37,6 @@ def test_standardised_patches_have_the_given_mean_and_deviation() -> None:
     deviation = out.std((2, 3), correction=0)
     torch.testing.assert_close(deviation[1:], std.expand(4, 3))
     assert float(deviation[0, 1]) < 1e-5
-
-
-def test_patches_grow_to_half_the_shorter_side_and_never_shrink() -> None:
-    images, patches = torch.zeros(2, 3, 32, 40), torch.rand(2, 9, 3, 8, 8)
-    grown = grow(patches, images)
-    assert grown.shape == (2, 9, 3, 16, 16)
-    torch.testing.assert_close(grown[1, 4], F.interpolate(patches[1, 4:5], 16, mode="bilinear")[0])
-    assert torch.equal(grow(patches, images[..., :14, :14]), patches)
 
 
 def test_pixelated_patches_are_those_of_interpolate() -> None:

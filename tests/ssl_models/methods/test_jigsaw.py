@@ -4,6 +4,7 @@ import math
 from itertools import permutations
 
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -40,14 +41,14 @@ def test_the_orders_of_nine_tiles_are_far_apart_and_fixed() -> None:
 
 
 def test_the_label_names_the_order_of_the_tiles() -> None:
-    """Each cell is a ramp in a direction of its own, which outlives jitter and standardising."""
+    """Each of nine cells is a ramp in a direction of its own, which outlives the standardising."""
     angles = torch.arange(9) * 2 * math.pi / 9
     y, x = torch.meshgrid(torch.arange(10.0), torch.arange(10.0), indexing="ij")
     image = torch.full((32, 32), 128.0)
     for cell, angle in enumerate(angles):
         ramp = 128 + 12 * ((y - 4.5) * angle.sin() + (x - 4.5) * angle.cos())
         image[cell // 3 * 10 : cell // 3 * 10 + 10, cell % 3 * 10 : cell % 3 * 10 + 10] = ramp
-    method = planted()
+    method = planted(grid=3)
     tiles, label = method.views(
         image.to(torch.uint8).expand(300, 1, 32, 32), torch.Generator().manual_seed(0)
     )
@@ -58,15 +59,25 @@ def test_the_label_names_the_order_of_the_tiles() -> None:
     assert len(label.unique()) == 12  # every order occurs
 
 
-def test_tiles_lie_anywhere_in_their_cells() -> None:
+@pytest.mark.parametrize(("grid", "tile"), [(2, 12), (3, 8)])
+def test_tiles_lie_anywhere_in_their_cells(grid: int, tile: int) -> None:
+    """64 px of 85, in proportion."""
+    cells, down, right = grid**2, 32 // grid, 40 // grid
     y, x = torch.meshgrid(torch.arange(32), torch.arange(40), indexing="ij")
-    uniforms = torch.rand(200, 18, generator=torch.Generator().manual_seed(0))
-    tops, lefts, size = place_tiles(32, 40, uniforms)
+    uniforms = torch.rand(200, 2 * cells, generator=torch.Generator().manual_seed(0))
+    tops, lefts, size = place_tiles(32, 40, grid, uniforms)
     tiles = cut(torch.stack([y, x]).expand(200, 2, 32, 40), tops, lefts, size)
-    corner = tiles[..., 0, 0]  # (200, 9, 2)
-    inside = corner - torch.tensor([[i // 3 * 10, i % 3 * 13] for i in range(9)])
-    assert size == 8  # 64 px of 85, in proportion
-    assert inside.amin((0, 1)).tolist() == [0, 0] and inside.amax((0, 1)).tolist() == [2, 2]
+    corner = tiles[..., 0, 0]  # (200, cells, 2)
+    inside = corner - torch.tensor([[i // grid * down, i % grid * right] for i in range(cells)])
+    assert size == tile
+    free = down - tile
+    assert inside.amin((0, 1)).tolist() == [0, 0] and inside.amax((0, 1)).tolist() == [free, free]
+
+
+def test_four_tiles_have_all_their_orders() -> None:
+    encoder = build_backbone("compact", channels=1, image_size=32, width=8)
+    orders = {tuple(row) for row in Jigsaw(encoder, AugmentConfig.identity()).orders.tolist()}
+    assert orders == set(permutations(range(4)))
 
 
 def test_two_thirds_of_the_images_come_without_colour() -> None:
@@ -74,7 +85,7 @@ def test_two_thirds_of_the_images_come_without_colour() -> None:
     method = planted(3)
     assert method.gray == 0.66  # vissl's jigsaw_8gpu_resnet.yaml
     tiles, _ = method.views(images, torch.Generator().manual_seed(0))
-    is_gray = (tiles[:, :, :1] - tiles).abs().amax((2, 3, 4)) < 1e-4  # (2000, 9)
+    is_gray = (tiles[:, :, :1] - tiles).abs().amax((2, 3, 4)) < 1e-4  # (2000, 4)
     assert torch.equal(is_gray.all(1), is_gray.any(1))  # an image's tiles alike
     assert abs(float(is_gray.float().mean()) - 0.66) < 0.03
 
@@ -85,23 +96,23 @@ def test_tiles_carry_neither_brightness_nor_contrast() -> None:
     images = torch.randint(60, 120, (5, 3, 32, 32), dtype=torch.uint8)
     tiles, _ = method.views(images, torch.Generator().manual_seed(0))
     seen = (tiles - method.encoder.mean) / method.encoder.std
-    torch.testing.assert_close(seen.mean((3, 4)), torch.zeros(5, 9, 3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.mean((3, 4)), torch.zeros(5, 4, 3), atol=1e-4, rtol=0)
     torch.testing.assert_close(
-        seen.std((3, 4), correction=0), torch.ones(5, 9, 3), atol=1e-3, rtol=0
+        seen.std((3, 4), correction=0), torch.ones(5, 4, 3), atol=1e-3, rtol=0
     )
 
 
 def test_loss_by_hand() -> None:
-    """Each tile meets the encoder alone; the nine are joined in the order in which they came."""
+    """Each tile meets the encoder alone; all are joined in the order in which they came."""
     method = planted()
-    tiles, label = torch.rand(4, 9, 1, 16, 16), torch.tensor([3, 0, 11, 7])
+    tiles, label = torch.rand(4, 4, 1, 12, 12), torch.tensor([3, 0, 11, 7])
     loss, _ = method((tiles, label))
-    joined = torch.cat([method.tile(method.encoder(tiles[:, place])) for place in range(9)], 1)
+    joined = torch.cat([method.tile(method.encoder(tiles[:, place])) for place in range(4)], 1)
     torch.testing.assert_close(loss, F.cross_entropy(method.classifier(joined), label))
 
 
 def test_every_weight_of_the_encoder_learns() -> None:
-    """Of a tile of 8 px a map of one place is left, and only the middle of a filter sees it."""
+    """Of a smaller tile a map of one place is left, and only the middle of a filter sees it."""
     method = planted().train()
     images = torch.randint(0, 256, (8, 1, 32, 32), dtype=torch.uint8)
     loss, _ = method(method.views(images, torch.Generator().manual_seed(0)))
