@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from labeling_functions.ballot import Ballot, RowVotes, UnknownVoteError
@@ -82,6 +83,7 @@ class VoteStream:
         self._progress = progress
         self._row_lfs = [i for i, c in enumerate(columns) if isinstance(c.lf, RowFunction)]
         self._groups = _groups(columns, self._row_lfs, ballot)
+        self._has_direct = any(_is_direct(columns[place].lf) for place in self._row_lfs)
         self._n_done = 0
         for place in self._row_lfs:
             lf = columns[place].lf
@@ -93,12 +95,18 @@ class VoteStream:
         if not self._row_lfs:
             return
         for shard in self._items.shards(self._columns_to_read(), self._shard_rows):
-            waiting = self._vote_directly(shard)
-            yield from self._as_tasks(shard, self._look_up(shard, waiting))
+            left = self._look_up(shard, self._vote_directly(shard))
+            self._n_done += len(self._row_lfs) - len(left)
+            if self._has_direct:
+                self._tell("templates")
+            yield from self._as_tasks(shard, left)
 
     def count(self, name: str) -> None:
         """Tell that one LF is done on one shard."""
         self._n_done += 1
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
         if self._progress is not None:
             n_shards = -(-self._items.n_rows // self._shard_rows)
             self._progress(self._n_done, n_shards * len(self._row_lfs), name)
@@ -115,29 +123,40 @@ class VoteStream:
 
     def _vote_directly(self, shard: Shard) -> dict[int, NDArray[np.int64]]:
         """Cast the votes that cost nothing; return the rows left over, by LF."""
-        everything = np.arange(shard.n_rows)
-        waiting = dict.fromkeys(self._row_lfs, everything)
+        waiting = dict.fromkeys(self._row_lfs, np.arange(shard.n_rows))
         for group in self._groups:
-            texts = None
-            if group.column in shard.arrow.column_names:
-                texts = as_texts(shard.arrow.column(group.column))
-            if texts is None:  # the LF itself says what is wrong with the column
-                continue
-            is_hit, is_open = group.text_group.vote(texts)
-            for slot, place in enumerate(group.places):
-                rows = shard.start + np.flatnonzero(is_hit[:, slot])
-                self._columns[place].rows.votes[rows] = group.values[slot]
-                waiting[place] = np.flatnonzero(is_open[:, slot])
-        for place, inside in waiting.items():
-            column = self._columns[place]
-            if _is_direct(column.lf):
-                if len(inside):
-                    self._run(column, shard, inside)
-                if column.soft is not None and isinstance(column.lf, Model):
-                    span = slice(shard.start, shard.start + shard.n_rows)
-                    column.soft[span] = column.lf.soft_votes(shard.frame, self._ballot)
-                waiting[place] = everything[:0]
+            waiting |= self._scan(group, shard)
+        for place in [p for p in waiting if _is_direct(self._columns[p].lf)]:
+            column, inside = self._columns[place], waiting.pop(place)
+            if len(inside):
+                self._run(column, shard, inside)
+            if column.soft is not None and isinstance(column.lf, Model):
+                span = slice(shard.start, shard.start + shard.n_rows)
+                column.soft[span] = column.lf.soft_votes(shard.frame, self._ballot)
         return {place: inside for place, inside in waiting.items() if len(inside)}
+
+    def _scan(self, group: _Group, shard: Shard) -> dict[int, NDArray[np.int64]]:
+        """Vote with one group of text templates; return the rows left to ``re``, by LF.
+
+        Nothing is returned where the column does not hold texts: each LF itself says so.
+        """
+        if group.column not in shard.arrow.column_names:
+            return {}
+        texts = as_texts(shard.arrow.column(group.column))
+        if texts is None:
+            return {}
+        is_hit, is_open = group.text_group.vote(texts)
+        left = {}
+        for slot, place in enumerate(group.places):
+            lf, votes = self._columns[place].lf, self._columns[place].rows.votes
+            inside = np.flatnonzero(is_open[:, slot])
+            votes[shard.start + np.flatnonzero(is_hit[:, slot])] = group.values[slot]
+            if isinstance(lf, TextTemplate) and lf.is_direct and len(inside):
+                judged = lf.judge(texts.take(pa.array(inside)).to_pylist())
+                votes[shard.start + inside[judged]] = group.values[slot]
+                inside = inside[:0]
+            left[place] = inside
+        return left
 
     def _run(self, column: Column, shard: Shard, inside: NDArray[np.int64]) -> None:
         assert isinstance(column.lf, RowFunction)

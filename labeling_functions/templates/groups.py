@@ -33,6 +33,8 @@ class TextGroup:
     def vote(self, texts: pa.Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return, both (n, lfs) bool, where each LF votes and where ``re`` must decide."""
         scan = self._set.scan(texts)
+        if (self._needed == 1).all() and len(self._needed) == scan.found.shape[1]:
+            return scan.found, scan.open  # one pattern an LF: nothing to count
         n_found = np.add.reduceat(scan.found, self._starts, axis=1, dtype=np.int32)
         n_open = np.add.reduceat(scan.open, self._starts, axis=1, dtype=np.int32)
         is_hit = n_found >= self._needed

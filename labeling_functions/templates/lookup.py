@@ -125,9 +125,14 @@ class Lookup(MaskTemplate):
     def hits(self, table: pd.DataFrame) -> NDArray[np.bool_]:
         """Compare each distinct row once; a row with a missing cell is no hit."""
         columns = [text_of(table, column) for column in self.read_columns()]
-        rows = pd.Series(zip(*columns, strict=True), index=table.index, dtype=object)
         is_full = table[list(self.read_columns())].notna().all(axis=1).to_numpy()
-        codes, distinct = pd.factorize(rows[is_full])
+        if len(columns) == 1:
+            codes, cells = pd.factorize(columns[0][is_full])
+            distinct = [(cell,) for cell in cells]
+        else:
+            rows = pd.Series(zip(*columns, strict=True), index=table.index, dtype=object)
+            codes, found = pd.factorize(rows[is_full])
+            distinct = list(found)
         keys = [tuple(self._plain(cell) for cell in row) for row in distinct]
         if self.fuzzy is None:
             known = set(self._known)

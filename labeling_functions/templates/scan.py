@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -57,27 +58,35 @@ class PatternSet:
     """
 
     def __init__(self, patterns: Sequence[re.Pattern[str]], *, has_prefilter: bool = False) -> None:
-        translations = [translate(pattern) for pattern in patterns]
-        self._n_patterns = len(patterns)
-        self._plain = _Matcher([t.plain for t in translations], has_prefilter)
-        self._relaxed = _Matcher([t.relaxed for t in translations], has_prefilter)
-        self._is_exact = np.array([t.is_exact for t in translations], bool)
+        self._translations = [translate(pattern) for pattern in patterns]
+        self._is_exact = np.array([t.is_exact for t in self._translations], bool)
+        self._has_prefilter = has_prefilter
+
+    @cached_property
+    def _plain(self) -> _Matcher:
+        return _Matcher([t.plain for t in self._translations], self._has_prefilter)
+
+    @cached_property
+    def _relaxed(self) -> _Matcher:
+        return _Matcher([t.relaxed for t in self._translations], self._has_prefilter)
 
     def scan(self, texts: pa.Array) -> Scan:
         """Look for every pattern in ``texts`` (n, string or large_string); a null holds none."""
-        shape = (len(texts), self._n_patterns)
+        shape = (len(texts), len(self._translations))
         is_plain = pc.and_(pc.string_is_ascii(texts), pc.invert(pc.ends_with(texts, "\n")))
         is_plain = pc.fill_null(pc.and_(is_plain, pc.greater(pc.binary_length(texts), 0)), False)
         plain_rows = np.flatnonzero(is_plain.to_numpy(zero_copy_only=False))
         is_other = pc.and_(pc.invert(is_plain), pc.is_valid(texts))
         other_rows = np.flatnonzero(is_other.to_numpy(zero_copy_only=False))
         found, open_ = np.zeros(shape, bool), np.zeros(shape, bool)
-        rows, hits = self._plain.match(texts, plain_rows)
-        is_sure = self._is_exact[hits] & ~self._plain.is_refused[hits]
-        found[rows[is_sure], hits[is_sure]] = True
-        open_[rows[~is_sure], hits[~is_sure]] = True
-        rows, hits = self._relaxed.match(texts, other_rows)
-        open_[rows, hits] = True
+        if len(plain_rows):
+            rows, hits = self._plain.match(texts, plain_rows)
+            is_sure = self._is_exact[hits] & ~self._plain.is_refused[hits]
+            found[rows[is_sure], hits[is_sure]] = True
+            open_[rows[~is_sure], hits[~is_sure]] = True
+        if len(other_rows):
+            rows, hits = self._relaxed.match(texts, other_rows)
+            open_[rows, hits] = True
         return Scan(found, open_)
 
 
@@ -88,15 +97,22 @@ class _Matcher:
         options = re2.Options()
         options.max_mem = SET_MEMORY
         options.log_errors = False
-        self.is_refused = np.array([not _compiles(p, options) for p in patterns], bool)
-        self._places = np.flatnonzero(~self.is_refused)
-        taken = [p for p, refused in zip(patterns, self.is_refused, strict=True) if not refused]
-        self._union = "|".join(f"(?:{pattern})" for pattern in taken) if has_prefilter else None
         self._set = re2.Set.SearchSet(options)
-        for pattern in taken:
-            self._set.Add(pattern)
+        self.is_refused = np.zeros(len(patterns), bool)
+        taken = []
+        for place, pattern in enumerate(patterns):
+            try:
+                self._set.Add(pattern)
+                taken.append(pattern)
+            except re2.error:  # too large
+                self.is_refused[place] = True
         if taken:
-            self._set.Compile()
+            try:
+                self._set.Compile()
+            except re2.error:  # too large together
+                self.is_refused[:] = True
+        self._places = np.flatnonzero(~self.is_refused)
+        self._union = "|".join(f"(?:{pattern})" for pattern in taken) if has_prefilter else None
 
     def match(
         self, texts: pa.Array, rows: NDArray[np.intp]
@@ -105,7 +121,7 @@ class _Matcher:
         refused = np.flatnonzero(self.is_refused)
         all_rows = np.repeat(rows, len(refused))
         all_hits = np.tile(refused, len(rows))
-        if len(self._places) and len(rows):
+        if len(self._places):
             if self._union is not None:
                 is_hit = pc.match_substring_regex(texts.take(pa.array(rows)), self._union)
                 rows = rows[is_hit.to_numpy(zero_copy_only=False)]
@@ -116,14 +132,6 @@ class _Matcher:
             all_rows = np.concatenate([all_rows, np.repeat(rows, counts)])
             all_hits = np.concatenate([all_hits, self._places[hits]])
         return all_rows, all_hits
-
-
-def _compiles(pattern: str, options: re2.Options) -> bool:
-    try:
-        re2.compile(pattern, options)
-    except re2.error:
-        return False
-    return True
 
 
 def _binary(kind: pa.DataType) -> pa.DataType:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,9 +48,13 @@ class TextTemplate(MaskTemplate):
         return (self.column,)
 
     def hits(self, table: pd.DataFrame) -> NDArray[np.bool_]:
-        """Judge by ``re`` alone, text by text; a missing text is no hit."""
-        found = np.zeros(len(table), bool)
-        for row, text in enumerate(text_of(table, self.column)):
+        """Judge by ``re`` alone."""
+        return self.judge(text_of(table, self.column).tolist())
+
+    def judge(self, texts: Sequence[object]) -> NDArray[np.bool_]:
+        """Return which texts hold enough patterns, text by text; a missing text is no hit."""
+        found = np.zeros(len(texts), bool)
+        for row, text in enumerate(texts):
             if isinstance(text, str):
                 n_found = sum(pattern.search(text) is not None for pattern in self.patterns)
                 found[row] = n_found >= self.n_needed

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
@@ -46,6 +46,7 @@ class Translation:
     relaxed: str
 
 
+@lru_cache(maxsize=4096)
 def translate(pattern: re.Pattern[str]) -> Translation:
     """Return RE2 patterns for ``pattern.search``; linear in the length of the pattern."""
     tree = _parser.parse(pattern.pattern, pattern.flags)
@@ -70,7 +71,8 @@ class _Writer:
     def _node(self, node: tuple[Any, Any], flags: int) -> str:
         kind, value = node
         if kind in (_constants.LITERAL, _constants.NOT_LITERAL, _constants.IN, _constants.ANY):
-            return self._characters(node, flags)
+            hashable = tuple(value) if kind is _constants.IN else value
+            return _characters(kind, hashable, flags, self.is_plain)
         if kind is _constants.AT:
             return self._position(value, flags)
         if kind is _constants.BRANCH:
@@ -113,22 +115,25 @@ class _Writer:
             return ""  # RE2 cannot tell whether a letter beyond ASCII belongs to a word
         return r"\b" if where is _constants.AT_BOUNDARY else r"\B"
 
-    def _characters(self, node: tuple[Any, Any], flags: int) -> str:
-        state = _parser.State()
-        state.flags = flags
-        one = _compiler.compile(_parser.SubPattern(state, [node]), flags)
-        found = one.findall(_ASCII)
-        beyond = ""
-        if not self.is_plain:
-            if node[0] is not _constants.LITERAL:
-                beyond = r"\x{80}-\x{10FFFF}"
-            elif flags & re.IGNORECASE:
-                found += one.findall(_cased())
-            elif node[1] > 127:
-                found = [chr(node[1])]
-        if not found and not beyond:
-            return r"[^\x00-\x{10FFFF}]"
-        return "[" + "".join(rf"\x{{{ord(character):x}}}" for character in found) + beyond + "]"
+
+@lru_cache(maxsize=4096)
+def _characters(kind: Any, value: Any, flags: int, is_plain: bool) -> str:
+    """Return the set of characters that ``re`` lets one node match."""
+    state = _parser.State()
+    state.flags = flags
+    one = _compiler.compile(_parser.SubPattern(state, [(kind, value)]), flags)
+    found = one.findall(_ASCII)
+    beyond = ""
+    if not is_plain:
+        if kind is not _constants.LITERAL:
+            beyond = r"\x{80}-\x{10FFFF}"
+        elif flags & re.IGNORECASE:
+            found += one.findall(_cased())
+        elif value > 127:
+            found = [chr(value)]
+    if not found and not beyond:
+        return r"[^\x00-\x{10FFFF}]"
+    return "[" + "".join(rf"\x{{{ord(character):x}}}" for character in found) + beyond + "]"
 
 
 @cache

@@ -1,0 +1,134 @@
+"""Templates in TOML files: loading beside Python, errors that name the place, safe appending."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from labeling_functions import load_folder
+from labeling_functions.functions import Origin
+from labeling_functions.templates import toml
+from weaklight.errors import LabelingError
+
+GOOD = """# our rules
+[[lf]]
+name = "prize"
+kind = "keywords"
+column = "text"
+file = "words.txt"
+vote = "spam"
+author = "Ada"
+tags = ["money"]
+
+[[lf]]
+name = "long"
+kind = "threshold"
+column = "n"
+above = 10
+vote = "ham"
+description = "Long texts are ham."
+"""
+PRIZE = {
+    "name": "cash",
+    "kind": "keywords",
+    "column": "text",
+    "words": ["ca\tsh", "\x7fé😀"],
+    "vote": 1,
+}
+
+
+def test_toml_loads_beside_python_with_the_same_digest(lfs_folder):
+    folder = lfs_folder(
+        b="""
+        from pathlib import Path
+        from labeling_functions import keywords
+        prize = keywords("text", file=Path("words.txt"), vote="spam")
+        """
+    )
+    (folder / "words.txt").write_text("# money\nprize\n\ncash\n")
+    python = load_folder(folder)
+    (folder / "b.py").unlink()
+    (folder / "a.toml").write_text(GOOD)
+    lfs_folder(c="from labeling_functions import metadata\nx = metadata('a', equals=1, vote=0)\n")
+    prize, long, x = load_folder(folder)
+    assert [lf.name for lf in (prize, long, x)] == ["prize", "long", "x"]
+    assert prize.digest == python[0].digest and len({prize.digest, long.digest, x.digest}) == 3
+    assert prize.all_words == ("prize", "cash")
+    assert (prize.author, prize.tags, prize.columns) == ("Ada", ("money",), ("text",))
+    assert long.description == "Long texts are ham." and long.origin == Origin(folder, "a.toml", 11)
+    (folder / "words.txt").write_text("prize\ncash\nwin\n")
+    assert load_folder(folder)[0].digest != prize.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("above = 10", "abov = 10", r"a\.toml, line 11, \[\[lf\]\] number 2 'long': threshold has "
+         r"no option 'abov'; did you mean 'above'\?"),
+        ('kind = "keywords"', 'kind = "keyword"', r"number 1 'prize': kind = 'keyword' is no "
+         r"template; did you mean 'keywords'\?"),
+        ('vote = "ham"', "", "number 2 'long': threshold needs 'vote', but it is missing"),
+        ("above = 10", 'above = "x"', "number 2 'long': threshold: above should be a valid number"),
+        ('name = "long"\n', "", "number 2: name must be a text, but is missing"),
+        ("words.txt", "nowords.txt", "nowords.txt is missing; put it there"),
+        ("words.txt", "empty.txt", "must hold words, but .*empty.txt holds none"),
+        ('name = "long"', 'name = "prize"', "a.toml, line 2 and a.toml, line 11; names must be"),
+        ("[[lf]]\nname", "[lf]\nname", r"not valid TOML|\[\[lf\]\] tables alone"),
+        ("# our rules", "rules = 1", r"must hold \[\[lf\]\] tables alone, but holds rules"),
+        ("above = 10", "above = ", "not valid TOML .*line 15"),
+    ],
+)  # fmt: skip
+def test_errors_name_file_table_and_key(tmp_path, old, new, message):
+    (tmp_path / "words.txt").write_text("prize\n")
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    (tmp_path / "a.toml").write_text(GOOD.replace(old, new))
+    with pytest.raises(LabelingError, match=message):
+        load_folder(tmp_path)
+
+
+def test_appended_tables_come_back_and_what_was_there_stays(tmp_path):
+    path = tmp_path / "lfs" / "a.toml"
+    added = toml.append(path, PRIZE)
+    before = path.read_text()
+    rule = {"name": "r", "kind": "rule", "vote": "ham", "join": "any",
+            "conditions": [{"column": "leg gap", "between": [0.5, 1e-9 + 1]}]}  # fmt: skip
+    toml.append(path, rule)
+    cash, back = load_folder(path.parent)
+    assert path.read_text().startswith(before)
+    assert cash.words == ("ca\tsh", "\x7fé😀") and cash.digest == added.digest
+    assert back.conditions[0].between == (0.5, 1e-9 + 1) and back.join == "any"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("text", "table", "message"),
+    [
+        ("", {**PRIZE, "wrods": ["x"]}, "did you mean 'words'"),
+        ('[[lf]]\nname = "cash"\n', PRIZE, "has an LF called 'cash' already"),
+        ("[[lf]]\nname = ", PRIZE, "not valid TOML"),
+        ("lf = []\n", PRIZE, "cannot|not valid"),
+        ("", {**PRIZE, "vote": None}, "vote should be|TOML cannot hold None"),
+    ],
+)
+def test_nothing_is_written_when_something_is_wrong(tmp_path, text, table, message):
+    path = tmp_path / "a.toml"
+    path.write_text(text)
+    with pytest.raises(LabelingError, match=message):
+        toml.append(path, table)
+    assert path.read_text() == text and len(list(tmp_path.iterdir())) == 1
+
+
+def test_two_writers_lose_nothing(tmp_path):
+    path = tmp_path / "a.toml"
+
+    def add(writer: int) -> None:
+        for i in range(10):
+            toml.append(path, {**PRIZE, "name": f"lf_{writer}_{i}"})
+
+    threads = [threading.Thread(target=add, args=(writer,)) for writer in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(load_folder(tmp_path)) == 40
