@@ -70,8 +70,9 @@ def try_lfs(
     table, classes, class_sets, features
         As in ``apply_lfs``.
     time_limit_s
-        Longest run of one LF. It is stopped by an alarm signal, which ends loops in Python, and
-        only where this is the process's main thread; ``apply_lfs`` with workers ends any.
+        Most processor time of one LF, so that a busy machine stops none. An alarm signal ends
+        loops in Python, where this is the process's main thread; ``apply_lfs`` with workers ends
+        any LF, one that waits for something as well.
     """
     overstayed: dict[str, str] = {}
     while True:
@@ -168,7 +169,7 @@ class _OverstayedError(BaseException):
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[Callable[[], None]]:
-    """Raise ``_OverstayedError`` after some seconds; calling what it yields starts them anew."""
+    """Raise ``_OverstayedError`` after so much processor time; what it yields counts anew."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
@@ -177,15 +178,15 @@ def _alarm(seconds: float) -> Iterator[Callable[[], None]]:
         raise _OverstayedError
 
     def arm() -> None:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGPROF, ring)
     try:
         arm()
         yield arm
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _culprit(alarm: BaseException) -> LabelingFunction | None:

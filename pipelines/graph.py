@@ -149,7 +149,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        1,
+        2,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -167,7 +167,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        3,
+        4,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

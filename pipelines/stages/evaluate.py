@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from labeling_functions import analyse
+from labeling_functions import analyse, find_problems
 from pipelines.config import EvaluateConfig
 from pipelines.encoders import BASELINES
 from pipelines.stages.base import StageResult, Work
@@ -62,7 +62,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
     work.progress(2, 4, "training the other baselines")
     others = rivals(run, curve, config, work.seed)
     work.progress(3, 4, "analysing the labelling functions")
-    _lf_table(run).to_parquet(work.out / "lf_table.parquet", index=False)
+    _lf_table(run, steps).to_parquet(work.out / "lf_table.parquet", index=False)
 
     headline = _headline(run, steps, others)
     has_gold = len(run.rows("test")) > 0
@@ -78,6 +78,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "comparisons": _comparisons(run, steps, others, work.seed),
         "crossover": _crossover(run, curve, steps[-1], config),
         "agreement": _agreement(run, steps),
+        "lf_findings": _lf_findings(run),
     }
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     (work.out / "evaluation.json").write_text(text, encoding="utf-8")
@@ -306,9 +307,23 @@ def _agreement(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
     ]
 
 
-def _lf_table(run: Judged) -> pd.DataFrame:
+def _lf_findings(run: Judged) -> list[dict[str, Any]]:
+    """Return what is suspicious about the LFs: by their votes on all items, and by gold of dev."""
+    found = find_problems(
+        run.votes,
+        [lf["name"] for lf in run.lfs],
+        classes=run.classes,
+        class_sets=run.class_sets,
+        gold=np.where(run.in_split("dev"), run.gold, ABSTAIN),
+    )
+    return [finding.as_dict() for finding in found]
+
+
+def _lf_table(run: Judged, steps: Sequence[Step]) -> pd.DataFrame:
     """Return one row per LF: what it covers, and how often it is right on dev and on test."""
     names = [lf["name"] for lf in run.lfs]
+    chosen = next(step for step in steps if step.key == "chosen")
+    labels = np.where(chosen.is_covered, chosen.labels, ABSTAIN)
 
     def judged_on(split: str) -> pd.DataFrame:
         gold = np.where(run.in_split(split), run.gold, ABSTAIN)
@@ -319,6 +334,7 @@ def _lf_table(run: Judged) -> pd.DataFrame:
             class_sets=run.class_sets,
             gold=gold,
             posterior=run.posterior("chosen"),
+            labels=labels,
         )
 
     tables = {split: judged_on(split) for split in GOLD_SPLITS}

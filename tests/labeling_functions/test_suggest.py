@@ -24,7 +24,7 @@ def mail(n: int, *, seed: int = 0, planted: bool = True) -> Material:
     gold = rng.integers(0, 2, n)
     spam = (gold == 1) if planted else rng.random(n) < 0.5
     texts = [
-        " ".join([*rng.choice(FILLER, 8), *(["claim your prize"] * (s and rng.random() < 0.6))])
+        " ".join([*rng.choice(FILLER, 8), *(["claim your prize"] * bool(s and rng.random() < 0.6))])
         for s in spam
     ]
     features = rng.normal(size=(n, 8)) * 0.3
@@ -49,7 +49,7 @@ def none(material: Material) -> np.ndarray:
 def test_the_planted_phrase_limit_and_value_are_found():
     material = mail(600)
     found = suggest(material, none(material), kinds=["ngrams"], top=3).suggestions
-    assert any({"claim", "prize"} & set(" ".join(s.table["words"]).split()) for s in found)
+    assert any({"claim", "your", "prize"} & set(" ".join(s.table["words"]).split()) for s in found)
     assert all(s.table["vote"] == "spam" and s.judged.value > 0.9 for s in found)
     found = suggest(material, none(material), kinds=["stumps"], top=20).suggestions
     asked = {s.table.get("column") for s in found}
@@ -129,8 +129,11 @@ def test_no_near_copy_of_what_is_there_or_of_another_suggestion():
 
 def test_accepted_suggestions_run_from_their_file_as_they_were_judged(tmp_path):
     material = mail(400)
-    found = suggest(material, none(material), top=8).suggestions
-    assert {s.source for s in found} >= {"stumps", "prototypes"}
+    found = []
+    for kind in PROPOSERS:
+        taken = [s.table["name"] for s in found]
+        found += suggest(material, none(material), names=taken, kinds=[kind], top=2).suggestions
+    assert {s.source for s in found} == set(PROPOSERS)
     for suggestion in found:
         toml.append(tmp_path / "lfs" / "suggested.toml", suggestion.table)
     lfs = load_folder(tmp_path / "lfs")

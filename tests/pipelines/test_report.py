@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from pipelines.project import Project
 from pipelines.report import charts
 from pipelines.report.words import headline_sentence, interval, model_name, percent, points
 from pipelines.stages.base import StageResult, Work
-from pipelines.stages.evaluate import EvaluateInputs, evaluate
+from pipelines.stages.evaluate import EvaluateInputs, _lf_findings, evaluate
 from pipelines.stages.report import ReportInputs, report
 from ssl_models import build_backbone
 from ssl_models.encoders import save_encoder
@@ -210,6 +211,28 @@ def test_lf_table_holds_dev_and_test_side_by_side(made: Made) -> None:
                 assert table.loc[name, f"{split}_low"] == pytest.approx(low)
                 assert table.loc[name, f"{split}_high"] == pytest.approx(high)
     assert table.loc["good", "description"] == "Says good."
+    voted = planted.votes[:, 0] != ABSTAIN
+    label = pd.read_parquet(planted.files["weak_labels"])["label"].to_numpy()
+    fits = (planted.votes[voted, 0] == label[voted]).mean()
+    assert table.loc["good", "agreement"] == pytest.approx(fits)
+
+
+def test_findings_about_lfs_use_gold_of_dev_alone() -> None:
+    gold = np.tile([0, 1], 100)
+    split = np.repeat(["dev", "test"], 100)
+    wrong_on_dev = np.where(split == "dev", 1 - gold, gold)
+    wrong_on_test = 1 - wrong_on_dev
+    run = SimpleNamespace(
+        votes=np.stack([wrong_on_dev, wrong_on_test], axis=1).astype(np.int16),
+        lfs=[{"name": "wrong_on_dev"}, {"name": "wrong_on_test"}],
+        classes=("a", "b"),
+        class_sets=(),
+        gold=gold,
+        in_split=lambda name: split == name,
+    )
+    (finding,) = _lf_findings(run)
+    assert finding["kind"] == "below chance" and finding["lfs"] == ("wrong_on_dev",)
+    assert "0 of 100" in finding["sentence"]
 
 
 def test_agreement_of_lf_pairs_is_counted_by_hand(made: Made) -> None:

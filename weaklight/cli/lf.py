@@ -26,6 +26,9 @@ POLL_S = 0.3  # how soon --watch sees a save
 LONGEST_CELL = 40  # characters of a value that is shown beside a mistake
 MAX_READ = 6  # values shown beside a mistake
 MAX_FINDINGS = 20
+SHARD_ROWS = 16_384  # [vote] time_limit_s is for so many items
+SHORTEST_LIMIT_S = 2.0
+SUGGEST_FROM = 2000  # dev items, and unlabelled ones
 
 ProjectOption = Annotated[Path, typer.Option(help="The project's folder.")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(help="Only these; all by default.")]
@@ -226,9 +229,6 @@ def lf_suggest(
             typer.echo(f"added {found.table['name']} to {path}")
 
 
-SUGGEST_FROM = 2000  # dev items and unlabelled ones
-
-
 def _load(project: Project) -> list[LabelingFunction]:
     from labeling_functions import load_folder
 
@@ -267,7 +267,9 @@ def _check_on_sample(
         classes=project.config.classes,
         class_sets=project.config.vote_sets,
         features=drawn.features,
-        time_limit_s=max(1.0, project.config.vote.time_limit_s * len(drawn.table) / 16_384),
+        time_limit_s=max(
+            SHORTEST_LIMIT_S, project.config.vote.time_limit_s * len(drawn.table) / SHARD_ROWS
+        ),
     )
     n_dev, n_random = int((drawn.gold >= 0).sum()), int(drawn.is_random.sum())
     typer.echo(

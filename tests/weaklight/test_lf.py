@@ -1,0 +1,193 @@
+"""``weaklight lf ...`` as an expert meets it, on a small project of texts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from labeling_functions import load_folder
+from labeling_functions.starters import KINDS
+from weaklight.cli import app, lf
+from weaklight.errors import DataError, LabelingError
+
+SETTINGS = """classes = ["ham", "spam"]
+[items]
+source = "items.csv"
+text = "text"
+"""
+GOOD = '''
+from labeling_functions import labeling_function
+
+
+@labeling_function(author="Ada", tags=["words"])
+def prize(item):
+    """Spam: it promises a prize."""
+    if "prize" in item.text:
+        return "spam"
+
+
+@labeling_function(columns=["words"], vote="ham")
+def short(words):
+    """Ham: a short note."""
+    return words < 9
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """400 e-mails: a prize in half of the spam and in some ham, 100 with gold, 100 of test."""
+    rng = np.random.default_rng(0)
+    spam = rng.random(400) < 0.5
+    prize = rng.random(400) < np.where(spam, 0.6, 0.1)
+    words = rng.integers(5, 12, 400) + 4 * spam
+    pd.DataFrame(
+        {
+            "item_id": [f"m{i:03d}" for i in range(400)],
+            "text": [
+                " ".join(["hello"] * int(w)) + (" your prize waits" if p else " see you then")
+                for w, p in zip(words, prize, strict=True)
+            ],
+            "words": words,
+            "folder": np.where(rng.random(400) < 0.8, np.where(spam, "bulk", "inbox"), "other"),
+            "gold": np.where(np.arange(400) < 200, np.where(spam, "spam", "ham"), None),
+            "split": ["dev"] * 100 + ["test"] * 100 + ["unlabeled"] * 200,
+        }
+    ).to_csv(tmp_path / "items.csv", index=False)
+    (tmp_path / "weaklight.toml").write_text(SETTINGS)
+    (tmp_path / "lfs").mkdir()
+    (tmp_path / "lfs" / "first.py").write_text(GOOD)
+    return tmp_path
+
+
+def call(project: Path, *arguments: str) -> str:
+    done = CliRunner().invoke(
+        app, ["lf", *arguments, "--project", str(project)], catch_exceptions=False
+    )
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_list_says_what_each_is_before_any_run(project):
+    shown = call(project, "list")
+    assert "python" in shown and "columns" in shown and "Ada" in shown and "words" in shown
+    assert "Spam: it promises a prize." in shown
+    assert "no run yet" in shown
+
+
+def test_check_prints_table_mistakes_and_what_was_read(project):
+    shown = call(project, "check")
+    items = pd.read_csv(project / "items.csv")
+    dev = items[items["split"] == "dev"]
+    hit = dev["text"].str.contains("prize")
+    right = int((hit & (dev["gold"] == "spam")).sum())
+    (row,) = [line for line in shown.splitlines() if line.startswith("prize  ")]
+    assert f"n={hit.sum()}" in row and f"{right / hit.sum():.2f} [" in row
+    unlabeled = items[items["split"] == "unlabeled"]["text"].str.contains("prize")
+    assert f"{unlabeled.mean():.1%}" in row
+    wrong = dev[hit & (dev["gold"] == "ham")]["item_id"].tolist()
+    assert f"prize is wrong on {len(wrong)} dev items" in shown
+    told = shown[shown.index("prize is wrong") :].splitlines()[1:]
+    assert [line.split()[0] for line in told[: min(5, len(wrong))]] == wrong[:5]
+    assert "text hello" in shown
+    test = items[items["split"] == "test"]["item_id"]
+    assert not any(item_id in shown for item_id in test)
+
+
+def test_check_names_the_line_that_raises_and_near_misses(project):
+    (project / "lfs" / "bad.py").write_text(
+        "from labeling_functions import labeling_function\n\n\n@labeling_function()\n"
+        "def typo(item):\n    return 'spam' if item.wrods > 5 else None\n\n\n"
+        "@labeling_function()\ndef klass(item):\n    return 'spamm'\n"
+    )
+    shown = call(project, "check", "typo", "klass")
+    assert 'bad.py", line 6, in typo' in shown and "did you mean 'words'?" in shown
+    assert "did you mean 'spam'?" in shown
+    assert "\nprize " not in shown  # only those that were named
+    with pytest.raises(LabelingError, match="did you mean 'prize'"):
+        call(project, "check", "prise")
+
+
+def test_check_stops_a_loop_and_goes_on(project):
+    (project / "lfs" / "stuck.py").write_text(
+        "from labeling_functions import labeling_function\n\n\n@labeling_function()\n"
+        "def stuck(item):\n    while True:\n        pass\n"
+    )
+    shown = call(project, "check")
+    assert "stuck was stopped" in shown and "stuck.py, line" in shown
+    assert "prize is wrong" in shown
+
+
+def test_watch_checks_again_at_each_save_and_ends_at_ctrl_c(project, monkeypatch, capsys):
+    monkeypatch.setattr(lf, "POLL_S", 0.02)
+    seen: list[int] = []
+    ended = threading.Event()
+    second = project / "lfs" / "second.py"
+
+    def check() -> None:
+        seen.append(len(list((project / "lfs").glob("*.py"))))
+        if len(seen) == 1:
+            second.write_text("x = 1\n")
+        elif len(seen) == 2:
+            second.write_text("x =\n")
+            raise LabelingError("not valid Python")
+        else:
+            raise KeyboardInterrupt
+
+    def save_once_more() -> None:
+        while len(seen) < 2 and not ended.wait(0.01):
+            pass
+        time.sleep(0.1)
+        second.write_text("x = 2\n")
+
+    saver = threading.Thread(target=save_once_more)
+    saver.start()
+    try:
+        lf._watch(project / "lfs", check)
+    finally:
+        ended.set()
+        saver.join()
+    shown = capsys.readouterr()
+    assert len(seen) == 3
+    assert "no longer watching" in shown.out and "not valid Python" in shown.err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_new_writes_what_runs_as_it_stands_and_never_overwrites(project, kind):
+    said = call(project, "new", "mine", "--kind", kind)
+    assert "weaklight lf check mine" in said
+    (made,) = [found for found in load_folder(project / "lfs") if found.name == "mine"]
+    assert made.description
+    if kind != "prototype":
+        shown = call(project, "check", "mine")
+        assert "raised" not in shown and "unknown" not in shown and "no column" not in shown
+    path = next((project / "lfs").glob("mine.*"))
+    before = path.read_text()
+    for other in ("python", "keywords"):
+        with pytest.raises(LabelingError, match="exists already"):
+            call(project, "new", "mine", "--kind", other)
+    assert path.read_text() == before
+    with pytest.raises(LabelingError, match="called 'prize' already"):
+        call(project, "new", "prize")
+    with pytest.raises(LabelingError, match="cannot name an LF"):
+        call(project, "new", "two words")
+
+
+def test_suggestions_are_written_where_they_run_and_not_suggested_again(project):
+    shown = call(project, "suggest", "--kind", "stumps", "--kind", "ngrams")
+    assert "held-back dev items" in shown and "95 % interval" in shown
+    assert "look better than they are" in shown
+    assert not (project / "lfs" / "suggested.toml").exists()
+    call(project, "suggest", "-k", "stumps", "--write", "lfs/suggested.toml", "--take", "1")
+    added = [found.name for found in load_folder(project / "lfs") if "suggested" in found.tags]
+    assert len(added) == 1
+    assert added[0] in call(project, "check")
+    again = call(project, "suggest", "-k", "stumps")
+    assert f'"{added[0]}"' not in again
+    with pytest.raises(DataError, match="numbers from 1"):
+        call(project, "suggest", "--write", "lfs/suggested.toml", "--take", "99")
