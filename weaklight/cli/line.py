@@ -120,9 +120,11 @@ def _show_plan(folder: Path, targets: tuple[str, ...]) -> None:
     ingest = of_stage.get("ingest")
     if ingest is None or ingest.status != "cached" or "pretrain" not in of_stage:
         return
+    metrics = project.store.manifest("ingest", str(ingest.digest)).metrics
+    if metrics["kind"] != "image":
+        return
     from pipelines.stages.pretrain import training_settings
 
-    metrics = project.store.manifest("ingest", str(ingest.digest)).metrics
     shape = (metrics["n_unlabeled"], *metrics["image"])
     settings, reasons = training_settings(project.config.pretrain, shape, project.config.seed)
     typer.echo("\npretraining, chosen for these images")

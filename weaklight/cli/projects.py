@@ -19,13 +19,16 @@ classes = ["cat", "dog"]        # class names, in order
 
 [items]
 source = "images"               # a folder, a .csv, .jsonl or .parquet file, or torchvision:NAME
+# text = "body"                 # a table's column that holds the items: image, text, audio or series
 # image_size = 0                # 0: the most frequent size, at most 96 px
+# sample_rate = 0               # of audio, in hertz; 0: that of the files, which must then share one
 
 # [class_sets]                  # LFs and bags may vote for a set of classes
 # pets = ["cat", "dog"]
 
 # [pretrain]
-# method = "simclr"             # see `weaklight methods`
+# method = "auto"               # images: see `weaklight methods`; text: word2vec, tfidf_svd or
+#                               # sentence_transformers:MODEL; audio: log_mel or cpc; series: summary
 # init = "resnet18.pth"         # public weights to start from; see docs/encoders.md
 # device = "auto"               # auto, cpu or cuda
 # devices = 1                   # more than one launches torchrun
@@ -83,12 +86,12 @@ def init(
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where the demo project goes.")] = Path("demo"),
-    example: Annotated[str, typer.Option(help="Which bundled example.")] = "fashion",
+    example: Annotated[str, typer.Option(help="Which bundled example: fashion or mail.")] = "fashion",
     prefect: Annotated[
         bool, typer.Option("--prefect/--no-prefect", help="Through Prefect, or plainly.")
     ] = True,
 ) -> None:
-    """Run the whole line on a bundled example of real images, with no network."""
+    """Run the whole line on a bundled example of real images or e-mails, with no network."""
     from weaklight.cli.line import run_and_show
 
     copy_example(example, folder)
