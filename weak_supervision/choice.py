@@ -23,6 +23,7 @@ from weaklight.seeds import numpy_generator
 
 __all__ = ["BASELINE", "Choice", "check_with_gold", "choose"]
 
+WORSE = 0.01  # what features may at most lose where LFs vote, for what they gain elsewhere
 MAX_JUDGED_ITEMS = 10_000  # evidence on a draw of so many: its bounds are a point wide or less
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ def choose(
        speak for the unspread labels here, so the comparison is cautious.
 
     The simpler side stays, unless the lower bootstrap bound of the other's gain lies above zero;
-    what changes the labels of items that LFs vote on has to be surely better on those as well.
+    what changes the labels of items that LFs vote on must surely not lose a point on those, however
+    much it gains where they are silent.
 
     Parameters
     ----------
@@ -318,7 +320,7 @@ def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tup
         f"{_gain(rows[best])}"
     )
     if not sure and _number(rows[best]["gain_low"]) > 0:
-        reason += ", but not on the items that LFs vote on"
+        reason += ", but perhaps worse on the items that LFs vote on"
     return (best if sure else model), (
         f"{reason}. So the features are {'used' if sure else 'left out'}."
     )
@@ -326,7 +328,8 @@ def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tup
 
 def _is_better(row: Row) -> bool:
     keeps_votes = str(row["name"]).endswith(FILLED)
-    return _number(row["gain_low"]) > 0 and (keeps_votes or _number(row["gain_voted_low"]) > 0)
+    where_voted = 0.0 if keeps_votes else _number(row["gain_voted_low"])
+    return _number(row["gain_low"]) > 0 and where_voted > -WORSE
 
 
 def _gain(row: Row) -> str:

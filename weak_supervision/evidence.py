@@ -25,6 +25,7 @@ __all__ = [
     "unanimous",
 ]
 
+MAX_DISTINCT = 500  # values that bootstrap draws are counted over
 ALIKE = 0.5  # LFs that say the same on half of what either votes on are one witness
 
 
@@ -138,8 +139,13 @@ def bootstrap_means(
     total = int(counts.sum())
     if not total:
         return np.full(draws, np.nan)
+    generator = numpy_generator(seed, "bootstrap")
+    if len(values) > MAX_DISTINCT:  # so many rows that their mean is normal
+        mean = values @ counts / total
+        error = np.sqrt((values - mean) ** 2 @ counts) / total
+        return mean + error * generator.standard_normal(draws)
     # drawing how often each distinct value occurs equals drawing rows, and is faster
-    drawn = numpy_generator(seed, "bootstrap").multinomial(total, counts / total, size=draws)
+    drawn = generator.multinomial(total, counts / total, size=draws)
     means: NDArray[np.float64] = drawn @ values / total
     return means
 
