@@ -52,7 +52,7 @@ def distinct_rows(
             ]
         ).astype(np.int64)
         if n_distinct > 1:  # otherwise the word alone tells the rows apart
-            word = pd.factorize(word)[0].astype(np.int64) * n_distinct + code
+            word = pd.factorize(word, sort=True)[0].astype(np.int64) * n_distinct + code
         code, values = pd.factorize(word, sort=True)
         n_distinct = len(values)
     first = np.empty(n_distinct if len(votes) else 0, dtype=np.intp)
@@ -141,7 +141,9 @@ class Ballots:
         soft[:, :, :n_classes] = self.soft.transpose(1, 0, 2)
         if hears_silence:
             soft[:, :, -1] = self.soft.sum(axis=2).T == 0
-        return sparse.hstack([hard, sparse.csr_matrix(soft.reshape(n_rows, -1))], format="csr")
+        return sparse.hstack(
+            [hard, sparse.csr_matrix(soft.reshape(n_rows, len(self.soft) * n_values))], format="csr"
+        )
 
     def shares(self, prior: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return each class's share of the votes, (d, K); ``prior`` (K,) where nobody votes."""

@@ -91,12 +91,14 @@ class Glad(BaseLabelModel):
     Parameters
     ----------
     n_iter
-        Steps of EM, each a conjugate-gradient search.
+        Steps of EM.
+    search_steps
+        Of the conjugate-gradient search in each of them.
 
     Notes
     -----
-    Time O(v K) a step of the search through pandas for v votes of all items, some 25 searches an EM
-    step: for thousands of items, not for millions. Assumes that an LF errs towards every other
+    Time O(v K) a step of the search through pandas for v votes of all items, a few
+    a step: for thousands of items, not for millions. Assumes that an LF errs towards every other
     class alike, and independently given class and difficulty.
 
     References
@@ -109,14 +111,20 @@ class Glad(BaseLabelModel):
     uses_class_sets = False
     uses_soft_votes = False
 
-    def __init__(self, *, n_iter: int = 20) -> None:
+    def __init__(self, *, n_iter: int = 20, search_steps: int = 25) -> None:
         self.n_iter = n_iter
+        self.search_steps = search_steps
 
     def _learn(self, ballots: Ballots) -> None:
         crowdkit = _crowdkit()
         table, covered = _long_table(ballots)
         balance = pd.Series(np.maximum(self.class_prior_, 1e-12))
-        glad = crowdkit.GLAD(n_iter=self.n_iter, labels_priors=balance, silent=True).fit(table)
+        glad = crowdkit.GLAD(
+            n_iter=self.n_iter,
+            m_step_max_iter=self.search_steps,
+            labels_priors=balance,
+            silent=True,
+        ).fit(table)
         self._ability = np.zeros(ballots.n_lfs)
         self._ability[glad.alphas_.index] = glad.alphas_
         first = np.concatenate([[0], np.cumsum(covered.counts)[:-1]]).astype(np.int64)

@@ -62,15 +62,17 @@ class Crowdlab(BaseLabelModel):
         with preserve_global_rng():
             from cleanlab.multiannotator import get_label_quality_multiannotator
 
-            found = get_label_quality_multiannotator(
-                votes,
-                ballots.soft[0][is_voted],
-                consensus_method="majority_vote",  # as the weights are made against
-                return_detailed_quality=False,
-                return_annotator_stats=False,
-                return_weights=True,
-                verbose=False,
-            )
+            try:
+                found = get_label_quality_multiannotator(
+                    votes,
+                    ballots.soft[0][is_voted],
+                    return_detailed_quality=False,
+                    return_annotator_stats=False,
+                    return_weights=True,
+                    verbose=False,
+                )
+            except ValueError as error:  # a handful of rows can leave nothing to compare
+                raise NotLearnableError(f"cleanlab gave up: {error}") from error
         quality = found["label_quality"]
         self.model_weight_ = float(found["model_weight"])
         self.lf_weights_ = np.full(ballots.rows.shape[1], np.nan)

@@ -17,6 +17,8 @@ from weaklight.contracts import ABSTAIN
 
 __all__ = ["DawidSkene"]
 
+MAJORITY_ROWS = 10.0  # gold rows that the majority vote is worth at the start of EM
+
 
 class DawidSkene(BaseLabelModel):
     """Learns how often each LF says each thing about each class, and the classes with it.
@@ -50,7 +52,8 @@ class DawidSkene(BaseLabelModel):
     -----
     Time O(s v K) for s steps over the v votes of the distinct rows, after O(n m) to find them;
     memory O(v + d K + m V K).
-    Starts from the spread majority vote and draws nothing, so it is deterministic. Assumes that LFs
+    Starts from the spread majority vote, or, given gold, from what that says about the LFs with the
+    majority vote counting as 10 gold rows. Draws nothing, so it is deterministic. Assumes that LFs
     err independently given the class: near-copies of one LF are counted as so many witnesses.
 
     References
@@ -89,11 +92,13 @@ class DawidSkene(BaseLabelModel):
         self._log_theta = np.zeros((tokens.shape[1], len(uniform)))
         self.objective_: list[float] = []
         posterior = ballots.shares(start)  # (d, K)
+        weight = _first_weight(counts, known)
         for _ in range(self.max_iter):
             posterior[known] = certain
-            weighted = posterior * counts[:, None]
+            weighted = posterior * weight[:, None]
+            weight = counts
             if self._learns_prior:
-                self.class_prior_ = weighted.sum(axis=0) / counts.sum()  # eq. 2.4
+                self.class_prior_ = weighted.sum(axis=0) / weighted.sum()  # eq. 2.4
             penalty = self._maximise(backwards @ weighted, ballots.meanings)
             joint = tokens @ self._log_theta + log(self.class_prior_)
             likelihood = logsumexp(joint, axis=1)
@@ -127,3 +132,11 @@ class DawidSkene(BaseLabelModel):
         theta = smoothed / np.maximum(total, FLOOR)
         self._log_theta = np.where(self._seen[:, None], log(theta), 0.0)
         return self.smoothing * float(self._log_theta.sum())
+
+
+def _first_weight(counts: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how much each row counts in the first step: gold decides which optimum is found."""
+    n_open = counts[~known].sum()
+    if not known.any() or n_open <= MAJORITY_ROWS:
+        return counts
+    return np.where(known, counts, counts * MAJORITY_ROWS / n_open)
