@@ -125,8 +125,10 @@ def stage() -> dict[str, object]:
         "stage_1m_peak_mib": first["peak_mib"],
         "stage_1m_vote_s": first["vote_s"],
         "stage_1m_aggregate_s": first["aggregate_s"],
+        "stage_1m_cpu_s": first["cpu_s"],
         "stage_1m_one_lf_edited_s": second["seconds"],
         "stage_1m_one_lf_edited_vote_s": second["vote_s"],
+        "stage_1m_one_lf_edited_cpu_s": second["cpu_s"],
     }
 
 
@@ -210,6 +212,7 @@ def run_stages(folder: Path) -> dict[str, float]:
         **before, votes=out / "vote" / "votes.npy", bag_votes=folder / "bag_votes.npy",
         graph=folder / "graph", human=folder / "human.parquet",
     )  # fmt: skip
+    cpu_before = time.process_time()
     with PeakMemory() as memory:
         vote_s = run(lambda work: vote(voting, VoteConfig(), work), out / "vote")
         aggregate_s = run(
@@ -219,6 +222,7 @@ def run_stages(folder: Path) -> dict[str, float]:
         "seconds": round(vote_s + aggregate_s, 1),
         "vote_s": round(vote_s, 1),
         "aggregate_s": round(aggregate_s, 1),
+        "cpu_s": round(time.process_time() - cpu_before, 1),
         "peak_mib": round(memory.peak_mib),
     }
 

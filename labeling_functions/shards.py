@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,15 @@ __all__ = ["FrameItems", "Items", "ParquetItems", "Shard", "open_items", "to_arr
 
 @dataclass(frozen=True)
 class Shard:
-    """Some consecutive rows, with the columns that were asked for."""
+    """Some consecutive rows, with the columns that were asked for.
+
+    ``with_missing`` names the columns that miss a value in this shard or another.
+    """
 
     number: int
     start: int
     arrow: pa.Table
-    as_object: frozenset[str] = field(default=frozenset(), repr=False)
+    with_missing: frozenset[str] = frozenset()
 
     @property
     def n_rows(self) -> int:
@@ -41,7 +44,7 @@ class Shard:
     def frame(self) -> pd.DataFrame:
         """The rows as LFs see them, numbered from 0."""
         frame: pd.DataFrame = self.arrow.to_pandas()
-        for name in self.as_object & set(frame.columns):
+        for name in self.with_missing & set(frame.select_dtypes(bool).columns):
             frame[name] = frame[name].astype(object)
         return frame
 
