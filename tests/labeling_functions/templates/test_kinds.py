@@ -146,7 +146,7 @@ def test_zero_shot_votes_for_the_nearest_description_if_it_is_clearly_nearest():
         ("threshold", {"column": "t", "between": [2, 1], "vote": 1}, "from low to high"),
         ("metadata", {"column": "t", "vote": 1}, "add one of equals"),
         ("rule", {"conditions": [], "vote": 1}, "at least one"),
-        ("rule", {"conditions": [{"column": "a", "abov": 1}], "vote": 1}, "did you mean 'above'"),
+        ("rule", {"conditions": [{"column": "a", "abve": 1}], "vote": 1}, "did you mean 'above'"),
         ("rule", {"conditions": [{"column": "a"}], "vote": 1}, "has no test"),
         ("lookup", {"column": "t", "vote": 1}, "entries must hold at least one"),
         ("lookup", {"column": ["a", "b"], "entries": ["x"], "vote": 1}, "2 texts, but holds 1"),

@@ -64,8 +64,8 @@ def test_toml_loads_beside_python_with_the_same_digest(lfs_folder):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("above = 10", "abov = 10", r"a\.toml, line 11, \[\[lf\]\] number 2 'long': threshold has "
-         r"no option 'abov'; did you mean 'above'\?"),
+        ("above = 10", "abve = 10", r"a\.toml, line 11, \[\[lf\]\] number 2 'long': threshold has "
+         r"no option 'abve'; did you mean 'above'\?"),
         ('kind = "keywords"', 'kind = "keyword"', r"number 1 'prize': kind = 'keyword' is no "
          r"template; did you mean 'keywords'\?"),
         ('vote = "ham"', "", "number 2 'long': threshold needs 'vote', but it is missing"),
