@@ -223,9 +223,11 @@ def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:
 def _read_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
     try:
         if kind == "csv":
-            # A text may be "NA" or "null"; pandas would take it for missing.
-            text = {config.text or "text": str}
-            return pd.read_csv(path, dtype={"item_id": str}, converters=text)
+            table = pd.read_csv(path, dtype={"item_id": str})
+            text = config.text or "text"
+            if text in table:  # which may be "NA" or "null"; pandas takes that for missing
+                table[text] = pd.read_csv(path, usecols=[text], dtype=str, na_filter=False)[text]
+            return table
         if kind == "jsonl":
             return pd.read_json(path, lines=True, dtype={"item_id": str})
         return pd.read_parquet(path)
