@@ -207,7 +207,7 @@ def _all_rows(view: RunView) -> WeakLabels:
 
 def _kind(view: RunView) -> Kind:
     ingest = view.project.store.manifest("ingest", view.record.artifacts["ingest"])
-    kind: Kind = ingest.metrics["kind"]
+    kind: Kind = ingest.metrics.get("kind", "image")  # ingest 1 knew images alone
     return kind
 
 
