@@ -41,6 +41,18 @@ __all__ = [
 
 TEMPLATES_VERSION = 1  # raised when a kind votes otherwise on the same options
 MAX_LISTED = 5
+_WANTED = {  # what pydantic calls the mistake, in words for people who write TOML
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": 'must be a table, such as {spam = "p_spam"}',
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "mapping_type": 'must be a table, such as {spam = "p_spam"}',
+    "string_type": "must be a text in quotes",
+    "tuple_type": 'must be a list, such as ["a", "b"]',
+}
 _NOT_OPTIONS = frozenset({"name", "description", "author", "tags", "columns", "digest", "origin"})
 
 
@@ -59,12 +71,9 @@ class Template(LabelingFunction, ABC):
                 object.__setattr__(self, name, check.validate_python(value))
             except ValidationError as error:
                 problem = error.errors(include_url=False)[0]
-                place = "".join(f"[{part!r}]" for part in problem["loc"] if isinstance(part, int))
-                wanted = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
-                self.refuse(
-                    name + place,
-                    f"{wanted.replace('tuple', 'list')}, but is {problem['input']!r:.80}",
-                )
+                place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
+                wanted = _WANTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+                self.refuse(name + place, f"{wanted}, but is {problem['input']!r:.80}")
         self.check()
         if not self.description:
             object.__setattr__(self, "description", self.sentence())

@@ -63,7 +63,7 @@ def test_an_edit_within_the_same_second_is_seen(lfs_folder):
         ("import sys\nsys.exit(3)\n", r"f\.py, line 3: loading stopped with SystemExit"),
         ("import no_such_thing\n", r"line 2: .*no_such_thing"),
         ("from _helper import x\n", r"write `from \._helper import \.\.\.` with the dot"),
-        ("lf = prototype('bag', [])\n", r"line 2: loading stopped with a prototype needs"),
+        ("lf = prototype('bag', [])\n", r"line 2: loading stopped with prototype: positives must"),
         ("import weaklight.no_such\n", "ModuleNotFoundError"),
         (
             "@labeling_function()\ndef a(item): ...\n@labeling_function()\ndef a(item): ...\n",

@@ -138,7 +138,7 @@ def test_zero_shot_votes_for_the_nearest_description_if_it_is_clearly_nearest():
     ("kind", "options", "message"),
     [
         ("keywords", {"column": "t", "vote": 1}, "words must hold at least one word"),
-        ("keywords", {"column": "t", "words": "free", "vote": 1}, "words should be a valid list"),
+        ("keywords", {"column": "t", "words": "free", "vote": 1}, "words must be a list"),
         ("keywords", {"column": "t", "words": ["a"], "need": 2, "vote": 1}, "need must lie"),
         ("keywords", {"column": "t", "words": ["a", 3], "vote": 1}, r"words\[1\].* but is 3"),
         ("regex", {"column": "t", "pattern": "(", "vote": 1}, "regular expression, but missing"),

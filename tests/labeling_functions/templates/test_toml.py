@@ -69,7 +69,7 @@ def test_toml_loads_beside_python_with_the_same_digest(lfs_folder):
         ('kind = "keywords"', 'kind = "keyword"', r"number 1 'prize': kind = 'keyword' is no "
          r"template; did you mean 'keywords'\?"),
         ('vote = "ham"', "", "number 2 'long': threshold needs 'vote', but it is missing"),
-        ("above = 10", 'above = "x"', "number 2 'long': threshold: above should be a valid number"),
+        ("above = 10", 'above = "x"', "number 2 'long': threshold: above must be a number"),
         ('name = "long"\n', "", "number 2: name must be a text, but is missing"),
         ("words.txt", "nowords.txt", "nowords.txt is missing; put it there"),
         ("words.txt", "empty.txt", "must hold words, but .*empty.txt holds none"),
@@ -108,7 +108,7 @@ def test_appended_tables_come_back_and_what_was_there_stays(tmp_path):
         ('[[lf]]\nname = "cash"\n', PRIZE, "has an LF called 'cash' already"),
         ("[[lf]]\nname = ", PRIZE, "not valid TOML"),
         ("lf = []\n", PRIZE, "cannot|not valid"),
-        ("", {**PRIZE, "vote": None}, "vote should be|TOML cannot hold None"),
+        ("", {**PRIZE, "vote": None}, "vote must be|TOML cannot hold None"),
     ],
 )
 def test_nothing_is_written_when_something_is_wrong(tmp_path, text, table, message):

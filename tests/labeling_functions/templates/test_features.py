@@ -63,8 +63,8 @@ def test_what_cannot_be_judged_abstains_and_says_why(lf, features, text):
     ("arguments", "message"),
     [
         (dict(positives=[]), "at least one"),
-        (dict(positives="00017"), "list of item ids"),
-        (dict(positives=[17]), "list of item ids"),
+        (dict(positives="00017"), "positives must be a list"),
+        (dict(positives=[17]), r"positives\[0\] must be a text"),
         (dict(positives=["a"], negatives=["a"]), "a came as both"),
         (dict(positives=["a"], at_least=80), "cosine similarity"),
     ],
