@@ -17,14 +17,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ssl_models.audio.clips import Clips, check_clips, pad
+from ssl_models.audio.fronts import FRONTS
 from ssl_models.checkpoints import strict_load, write_json, write_tensors
 from weaklight.errors import ArtifactError, ConfigError
 
 __all__ = ["AudioEncoder", "embed_audio", "load_audio_encoder", "save_audio_encoder"]
 
-# The paper's five layers are (10, 5), (8, 4), (4, 2), (4, 2), (4, 2) at 16 kHz. At 8 kHz the first
-# four already give a latent every 10 ms.
-KERNELS, STRIDES = (10, 8, 4, 4), (5, 4, 2, 2)
+SHAPE = ("backbone", "width", "context_dim", "sample_rate")  # what builds an encoder again
 
 
 class AudioEncoder(nn.Module):
@@ -32,11 +31,14 @@ class AudioEncoder(nn.Module):
 
     Parameters
     ----------
+    backbone
+        ``waveform``: learnt filters, as in the paper. ``log_mel``: learnt layers on log-mel bands.
     width
-        P, channels of z; the first two layers have a quarter and a half, as they run at up to 16
-        times the rate. The paper has 512 in all.
+        P, channels of z.
     context_dim
         D, length of c; the paper's 256.
+    sample_rate
+        In hertz; ``waveform`` does not ask for it.
 
     Attributes
     ----------
@@ -44,31 +46,29 @@ class AudioEncoder(nn.Module):
         Length of a clip's feature vector.
     hop, reach
         Samples from one latent to the next, and samples that one latent sees.
-
-    Notes
-    -----
-    Layers are normalised over channels, each moment by itself (Riviere et al. 2020,
-    arXiv:2002.02848, section 3): batch norm would tell moments of a clip from others without
-    listening, and would let padding leak into what is not padding.
     """
 
-    hop = int(np.prod(STRIDES))
-    reach = 1 + sum((kernel - 1) * int(np.prod(STRIDES[:i])) for i, kernel in enumerate(KERNELS))
-
-    def __init__(self, *, width: int = 256, context_dim: int = 256) -> None:
+    def __init__(
+        self,
+        *,
+        backbone: str = "waveform",
+        width: int = 256,
+        context_dim: int = 256,
+        sample_rate: int = 8000,
+    ) -> None:
         super().__init__()
+        if backbone not in FRONTS:
+            raise ConfigError(f"backbone must be one of {sorted(FRONTS)}, but is {backbone!r}")
         if width < 4 or width % 4 or context_dim < 1:
             raise ConfigError(
                 "width must be a multiple of 4 and context_dim at least 1, but are "
                 f"{width} and {context_dim}"
             )
+        self.backbone, self.sample_rate = backbone, sample_rate
         self.width, self.context_dim = width, context_dim
-        widths = [1, width // 4, width // 2, width, width]
-        self.layers = nn.ModuleList(
-            nn.Conv1d(widths[i], widths[i + 1], KERNELS[i], STRIDES[i]) for i in range(len(KERNELS))
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(n) for n in widths[1:])
+        self.front = FRONTS[backbone](width, sample_rate=sample_rate)
         self.context = nn.GRU(width, context_dim, batch_first=True)
+        self.hop, self.reach = self.front.hop, self.front.reach
         self.dim = 3 * (width + context_dim)
 
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,10 +77,7 @@ class AudioEncoder(nn.Module):
         z at frame f sees samples f * hop to f * hop + reach, c sees all up to there: neither sees
         what follows, so zeros behind a short clip change none of its own frames.
         """
-        x = waves[:, None]
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = norm(layer(x).relu().transpose(1, 2)).transpose(1, 2)
-        z = x.transpose(1, 2)
+        z = self.front(waves)
         return z, self.context(z)[0]
 
     def n_frames(self, lengths: Tensor) -> Tensor:
@@ -137,8 +134,8 @@ def embed_audio(
 def save_audio_encoder(encoder: AudioEncoder, folder: Path, **description: Any) -> None:
     """Write ``encoder.safetensors`` and the ``encoder.json`` that says how to build it."""
     write_tensors(folder / "encoder.safetensors", encoder.state_dict())
-    shape = {"width": encoder.width, "context_dim": encoder.context_dim, "dim": encoder.dim}
-    write_json(folder / "encoder.json", {"backbone": "waveform", **shape, **description})
+    shape = {name: getattr(encoder, name) for name in SHAPE}
+    write_json(folder / "encoder.json", {**shape, "dim": encoder.dim, **description})
 
 
 def load_audio_encoder(folder: Path) -> AudioEncoder:
@@ -154,7 +151,7 @@ def load_audio_encoder(folder: Path) -> AudioEncoder:
     try:
         description = json.loads((folder / "encoder.json").read_bytes())
         tensors = load_file(folder / "encoder.safetensors")
-        encoder = AudioEncoder(width=description["width"], context_dim=description["context_dim"])
+        encoder = AudioEncoder(**{name: description[name] for name in SHAPE})
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ArtifactError(
             f"{folder} holds no readable audio encoder ({type(error).__name__}: {error}); train "

@@ -37,6 +37,7 @@ class AudioConfig(TrainConfig):
     backbone: str = "waveform"
     width: int = 256
     context_dim: int = 256
+    sample_rate: int = 8000  # hertz, for log_mel
     epochs: int = 40
     batch_size: int = 32
     lr: float = 1e-3
@@ -75,9 +76,15 @@ class _ClipTrainer(Trainer):
 
     def __init__(self, clips: Clips, config: AudioConfig, scratch: Path) -> None:
         with seeded_torch(config.seed, "pretrain", "weights"):
-            encoder = AudioEncoder(width=config.width, context_dim=config.context_dim)
+            encoder = AudioEncoder(
+                backbone=config.backbone,
+                width=config.width,
+                context_dim=config.context_dim,
+                sample_rate=config.sample_rate,
+            )
             method = AudioCPC(encoder, **config.method_options)
         check_clips(clips, method.shortest)
+        encoder.front.fit(clips)
         self.clips = clips
         digest = hashlib.sha256()
         for clip in clips:
