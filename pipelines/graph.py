@@ -63,7 +63,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "pretrain",
-        1,
+        2,
         "pipelines.stages.pretrain:pretrain",
         {"items": "ingest.items"},
         "pretrain",
@@ -89,13 +89,14 @@ STAGES: tuple[StageSpec, ...] = (
             "attributes": "ingest.attributes",
             "features": "embed.features",
             "present": "embed.present",
+            "encoder": "pretrain.encoder",
         },
         "vote",
         fingerprint="lf_files",
     ),
     StageSpec(
         "bags",
-        1,
+        2,
         "pipelines.stages.bags:bags",
         {
             "items": "ingest.items",
@@ -122,14 +123,16 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "clean",
-        1,
+        2,
         "pipelines.stages.clean:clean",
         {
             "items": "ingest.items",
             "weak_labels": "aggregate.weak_labels",
             "human": "reviews.human",
+            "votes": "vote.votes",
             "features": "embed.features",
             "present": "embed.present",
+            "graph": "embed.graph",
         },
         "clean",
     ),
