@@ -14,7 +14,7 @@ from weak_supervision.classifiers.discriminant import CrossFitted
 from weak_supervision.evidence import agreement_above_chance
 from weak_supervision.joint_model import JointModel
 from weak_supervision.label_models import CANDIDATES, MODELS, covered, hard_labels
-from weak_supervision.neighbors import ALPHA, NeighborGraph, reached, spread
+from weak_supervision.neighbors import ALPHA, NeighborGraph, build_graph, reached, spread
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
 
 __all__ = ["FILLED", "JOINT", "SPREAD", "Candidate", "Evidence", "Material", "Trial"]
@@ -91,17 +91,27 @@ class Material:
             found[name] = Candidate(posterior, known, model.note_)
         return found
 
-    def with_features(self, votes: Votes, models: dict[str, Candidate]) -> dict[str, Candidate]:
-        """Return what features make of the votes and of the labels of ``models``."""
+    def with_features(
+        self, votes: Votes, models: dict[str, Candidate], *, only: str | None = None
+    ) -> dict[str, Candidate]:
+        """Return what features make of the votes and of the labels of ``models``.
+
+        ``only`` names the one that is wanted, which saves the others.
+        """
         found = {}
         is_human = self.human != ABSTAIN
-        joint = None if self.features is None else self._joint(votes, self.features)
+        joint = None
+        if self.features is not None and not (only or "").endswith(SPREAD):
+            joint = self._joint(votes, self.features)
+        graph = self.graph
+        if graph is None and self.features is not None and (only or "").endswith(SPREAD):
+            graph = build_graph(self.features)
         for name, model in models.items():
-            if self.graph is not None:
+            if graph is not None and only in (None, name + SPREAD):
                 clamp = np.where(is_human, 1.0, 1.0 - ALPHA)
                 found[name + SPREAD] = Candidate(
-                    spread(model.posterior, model.is_covered, self.graph, clamp=clamp),
-                    reached(model.is_covered, self.graph),
+                    spread(model.posterior, model.is_covered, graph, clamp=clamp),
+                    reached(model.is_covered, graph),
                     model.note,
                 )
             if joint is not None:

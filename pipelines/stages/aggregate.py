@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from pipelines.config import AggregateConfig
 from pipelines.stages.bags import read_votes
 from pipelines.stages.base import StageResult, Work
-from weak_supervision.candidates import SPREAD
-from weak_supervision.choice import Choice, choose
+from weak_supervision.choice import choose
 from weak_supervision.label_models import hard_labels
 from weak_supervision.neighbors import NeighborGraph
 from weaklight.contracts import ABSTAIN
@@ -67,10 +66,10 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         graph=graph,
         human=human,
         model=None if config.model == "auto" else config.model,
+        use_features=config.features,
         seed=work.seed,
     )
-    chosen, reason = _decide(choice, config)
-    posterior, known = choice.posteriors[chosen], choice.knows[chosen]
+    posterior, known = choice.posterior, choice.is_covered
     labels = hard_labels(posterior, known, keys=items["item_id"].tolist())
     weak = pd.DataFrame({"item_id": items["item_id"]})
     for k, name in enumerate(work.classes):
@@ -91,8 +90,8 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     np.save(folder / "chosen.covered.npy", known)
     overruled = items["item_id"].to_numpy()[choice.overruled_unanimous].tolist()
     written = {
-        "chosen": chosen,
-        "reason": reason,
+        "chosen": choice.chosen,
+        "reason": choice.reason,
         "candidates": choice.candidates,
         "overruled_unanimous": overruled,
     }
@@ -104,12 +103,12 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
             "choice": "choice.json",
         },
         metrics={
-            "chosen": chosen,
+            "chosen": choice.chosen,
             "coverage": float(known.mean()),
             "n_human": int((human != ABSTAIN).sum()),
             "n_overruled_unanimous": len(overruled),
         },
-        notes=(f"chose {chosen}",),
+        notes=(f"chose {choice.chosen}",),
     )
 
 
@@ -119,21 +118,6 @@ def _human_labels(item_ids: pd.Series, file: Path) -> NDArray[np.int64]:
     human = human[human["label"] >= 0]
     of_item = dict(zip(human["item_id"], human["label"], strict=True))
     return item_ids.map(lambda i: of_item.get(i, ABSTAIN)).to_numpy(dtype=np.int64)
-
-
-def _decide(choice: Choice, config: AggregateConfig) -> tuple[str, str]:
-    """Return the candidate to use: the evidence's, unless the settings insist on another."""
-    name = choice.chosen
-    if config.features == "off":
-        name = choice.label_model
-    elif config.features == "on" and name == choice.label_model:
-        name = choice.label_model + SPREAD
-    if name == choice.chosen:
-        return name, choice.reason
-    return name, (
-        f"weaklight.toml asks for {name}; left to itself the tool would have chosen "
-        f"{choice.chosen}. {choice.reason}"
-    )
 
 
 def _sources(

@@ -6,6 +6,7 @@ import pytest
 
 from tests.weak_supervision.planted import planted
 from tests.weak_supervision.real_data import labelme, wrench
+from weak_supervision import choice as choice_module
 from weak_supervision.choice import check_with_gold, choose
 from weak_supervision.label_models import CANDIDATES, hard_labels
 from weaklight.contracts import ClassSet, check_posterior
@@ -110,6 +111,26 @@ def test_a_person_may_insist_on_a_label_model():
     choice = choose(votes, n_classes=3, features=features, model="one_coin")
     assert choice.label_model == "one_coin" and choice.chosen.startswith("one_coin")
     assert choice.reason.startswith("The settings ask for one_coin; left alone")
+
+
+def test_a_person_may_insist_on_features_or_on_none():
+    votes, _, features = planted(n=400, d=8)
+    off = choose(votes, n_classes=3, features=features, use_features="off")
+    assert off.chosen == off.label_model and "The settings ask for" in off.reason
+    noise = np.random.default_rng(0).normal(size=(400, 8))
+    on = choose(votes, n_classes=3, features=noise, use_features="on")
+    assert on.chosen == f"{on.label_model}+features"
+
+
+def test_many_items_are_judged_by_a_draw_of_them(monkeypatch):
+    votes, truth, features = planted(n=1500, d=16, **SOME)
+    monkeypatch.setattr(choice_module, "MAX_JUDGED_ITEMS", 500)
+    choice = choose(votes, n_classes=3, features=features)
+    assert choice.chosen == "joint"
+    assert accuracy(choice, "joint", truth) > accuracy(choice, "majority_vote", truth) + 0.05
+    assert set(choice.posteriors) >= {*CANDIDATES, "joint"}
+    spread_out = choose(votes, n_classes=3, features=features, model="majority_vote")
+    assert spread_out.posterior.shape == (1500, 3)
 
 
 def test_copies_of_a_bad_lf_do_not_pass_for_evidence():
