@@ -207,7 +207,7 @@ def run_stages(folder: Path) -> dict[str, float]:
         ("items", "items.parquet"), ("features", "features.npy"), ("present", "present.npy"),
     )}  # fmt: skip
     out = Path(tempfile.mkdtemp(dir=folder))
-    voting = VoteInputs(**before, attributes=folder / "attributes.parquet")
+    voting = VoteInputs(**before, attributes=folder / "attributes.parquet", encoder=folder)
     weighing = AggregateInputs(
         **before, votes=out / "vote" / "votes.npy", bag_votes=folder / "bag_votes.npy",
         graph=folder / "graph", human=folder / "human.parquet",

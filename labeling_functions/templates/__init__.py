@@ -13,6 +13,7 @@ from labeling_functions.templates.text import Keywords, Regex, TextTemplate
 
 __all__ = [
     "KINDS",
+    "Annotator",
     "Condition",
     "EncodeText",
     "FeatureTemplate",
@@ -20,6 +21,7 @@ __all__ = [
     "RowTemplate",
     "Template",
     "TextTemplate",
+    "ZeroShot",
     "annotator",
     "keywords",
     "lookup",

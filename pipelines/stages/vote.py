@@ -6,7 +6,7 @@ Try it: ``weaklight lf check``.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 
 from labeling_functions import apply_lfs, load_folder
 from labeling_functions.shards import ParquetItems
-from labeling_functions.templates import FeatureTemplate
+from labeling_functions.templates import (
+    Annotator,
+    EncodeText,
+    FeatureTemplate,
+    ZeroShot,
+    annotator,
+)
 from pipelines.config import VoteConfig
 from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import ABSTAIN
-from weaklight.errors import LabelingError
+from weaklight.errors import ArtifactError, LabelingError
 
 __all__ = ["VoteInputs", "lf_view", "vote"]
 
@@ -35,6 +41,7 @@ class VoteInputs:
     attributes: Path
     features: Path
     present: Path
+    encoder: Path
 
 
 def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
@@ -43,14 +50,17 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
     Raises
     ------
     LabelingError
-        If the project has no LF, or an LF file cannot be loaded.
+        If there is neither an LF nor a noisy label, or an LF file cannot be loaded.
     """
     folder = work.project_root / config.folder
-    lfs = load_folder(folder)
+    noisy = _noisy_label(inputs.items)
+    # with labels that the items came with, a project may have no function of its own
+    written = load_folder(folder) if folder.is_dir() or not noisy else []
+    lfs = [*written, *noisy]
     if not lfs:
         raise LabelingError(
-            f"expected labelling functions in {folder}, but found none; "
-            "`weaklight init` writes a first one"
+            f"expected labelling functions in {folder}, or a column of noisy labels, but found "
+            "neither; `weaklight lf new` writes a first function"
         )
     result = apply_lfs(
         lfs,
@@ -58,6 +68,9 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
         classes=work.classes,
         class_sets=work.class_sets,
         features=_features(inputs) if any(isinstance(lf, FeatureTemplate) for lf in lfs) else None,
+        encode_text=_text_encoder(inputs.encoder, work.project_root)
+        if any(isinstance(lf, ZeroShot) for lf in lfs)
+        else None,
         item_keys="sha256",
         cache_dir=work.cache / "votes",
         time_limit_s=config.time_limit_s,
@@ -82,10 +95,32 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
     )
 
 
+def _noisy_label(items: Path) -> list[Annotator]:
+    """Return the labels that items came with (`[items] noisy_label`) as one more voter."""
+    if pd.read_parquet(items, columns=["noisy_label"])["noisy_label"].isna().all():
+        return []
+    lf = annotator(
+        "noisy_label",
+        name="noisy_label",
+        description="Votes for the label that the item came with.",
+    )
+    return [replace(lf, digest=lf.own_digest())]
+
+
 def _features(inputs: VoteInputs) -> NDArray[np.float32]:
     features: NDArray[np.float32] = np.load(inputs.features, allow_pickle=False)
     features[~np.load(inputs.present, allow_pickle=False)] = np.nan
     return features
+
+
+def _text_encoder(folder: Path, root: Path) -> EncodeText | None:
+    """Return what embeds texts as the items were embedded; None if they are no texts."""
+    from ssl_models.text import load_text_encoder
+
+    try:
+        return load_text_encoder(folder, root).encode
+    except ArtifactError:
+        return None
 
 
 def lf_view(items: Path, attributes: Path) -> pd.DataFrame:
