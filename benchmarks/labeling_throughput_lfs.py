@@ -142,6 +142,7 @@ def _write_project(folder: Path) -> None:
             "item_id": [f"{i:07d}" for i in range(n)],
             "split": "unlabeled",
             "sha256": [f"{i:064x}" for i in range(n)],
+            "noisy_label": None,
             "text": texts,
             "sender": rng.choice(["bank", "friend", "shop"], n),
         }
