@@ -97,8 +97,8 @@ class Glad(BaseLabelModel):
 
     Notes
     -----
-    Time O(v K) a step of the search through pandas for v votes of all items, a few
-    a step: for thousands of items, not for millions. Assumes that an LF errs towards every other
+    Time O(v K) a search step through pandas for v votes of all items: thousands of items, not
+    millions. Assumes that an LF errs towards every other
     class alike, and independently given class and difficulty.
 
     References

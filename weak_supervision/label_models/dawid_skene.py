@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from weak_supervision.label_models.ballots import Ballots
-from weak_supervision.label_models.base import FLOOR, BaseLabelModel, log, naive_bayes
+from weak_supervision.label_models.base import BaseLabelModel, log, naive_bayes
 from weaklight.contracts import ABSTAIN
 
 __all__ = ["DawidSkene"]
 
+TRACE = 1e-10
 MAJORITY_ROWS = 10.0  # gold rows that the majority vote is worth at the start of EM
 
 
@@ -122,15 +123,17 @@ class DawidSkene(BaseLabelModel):
     def _maximise(self, token_counts: NDArray[np.float64], meanings: NDArray[np.float64]) -> float:
         """Set log P(token | class), (M * V, K), 0 for what nobody says; return the penalty."""
         n_classes = token_counts.shape[1]
-        smoothed = np.where(self._seen[:, None], token_counts + self.smoothing, 0.0)
+        # at least a trace, so that an LF without votes on a class says nothing about that class
+        smoothed = np.maximum(token_counts + self.smoothing, TRACE)
+        smoothed = np.where(self._seen[:, None], smoothed, 0.0)
         if self.abstain == "ignore":  # one multinomial a class over all tokens
             total = smoothed.sum(axis=0, keepdims=True)
         else:  # eq. 2.3: one multinomial an LF and class
             n_values = len(meanings) + self._hears_silence
             by_lf = smoothed.reshape(-1, n_values, n_classes)  # (M, V, K)
             total = np.repeat(by_lf.sum(axis=1), n_values, axis=0)
-        theta = smoothed / np.maximum(total, FLOOR)
-        self._log_theta = np.where(self._seen[:, None], log(theta), 0.0)
+        theta = np.where(self._seen[:, None], smoothed, 1.0) / np.where(total > 0, total, 1.0)
+        self._log_theta = np.where(self._seen[:, None], np.log(theta), 0.0)
         return self.smoothing * float(self._log_theta.sum())
 
 

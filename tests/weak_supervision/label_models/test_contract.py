@@ -97,7 +97,9 @@ def test_class_numbers_do_not_matter(model_class):
     renamed = np.where(votes < 0, -1, new_number[votes])
     straight = fit_predict(model_class, votes)[1]
     other = fit_predict(model_class, renamed)[1]
-    np.testing.assert_allclose(other[:, new_number], straight, atol=2e-3)
+    # cleanlab breaks ties between classes in their order
+    atol = 0.01 if model_class.name == "crowdlab" else 2e-3
+    np.testing.assert_allclose(other[:, new_number], straight, atol=atol)
 
 
 @ALL
