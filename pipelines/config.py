@@ -180,6 +180,9 @@ class CleanConfig(_Section):
 
     action: Literal["drop", "keep"] = "drop"
     folds: int = Field(default=5, ge=2, le=20)
+    # more detectors for people to look at; confident learning alone decides what is dropped
+    crowdlab: bool = True
+    margins: bool = False
 
 
 class TrainConfig(_Section):
@@ -194,6 +197,8 @@ class EvaluateConfig(_Section):
     crossover_sizes: tuple[int, ...] = (20, 50, 100, 200, 350, 500)
     crossover_draws: int = Field(default=5, ge=1)
     knn: int = Field(default=5, ge=1)
+    # metadata columns whose values are judged apart; every column with few values where left out
+    slices: tuple[str, ...] | None = None
 
 
 class ReportConfig(_Section):

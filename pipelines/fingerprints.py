@@ -20,19 +20,22 @@ __all__ = ["human_labels", "lf_files", "source", "starting_weights"]
 
 
 def source(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Digest the source that ``[items]`` names: every file's name and content."""
+    """Digest the source that ``[items]`` names, and which of its items people drew as gold."""
     found = find_source(project.root, project.config.items)
     digests = _file_digests(found.files, project.state / "cache" / "seen_files.json")
     parts = [
         [file.relative_to(found.base).as_posix(), sha256]
         for file, sha256 in zip(found.files, digests, strict=True)
     ]
-    return {"source": digest_json([found.kind, found.name, parts])}
+    drawn = _gold(project)
+    gold = {"gold": digest_json(drawn)} if drawn else {}
+    return {"source": digest_json([found.kind, found.name, parts]), **gold}
 
 
 def lf_files(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
     """Digest of each LF of the project, by name and in column order."""
-    lfs = load_folder(project.root / project.config.vote.folder)
+    folder = project.root / project.config.vote.folder
+    lfs = load_folder(folder) if folder.is_dir() else []  # the stage says what is missing
     return {f"{i:03d} {lf.name}": lf.digest for i, lf in enumerate(lfs)}
 
 
@@ -50,6 +53,17 @@ def starting_weights(project: Project, inputs: Mapping[str, Path]) -> dict[str, 
         return {}
     (sha256,) = _file_digests([file], project.state / "cache" / "seen_weights.json")
     return {"init": sha256}
+
+
+def _gold(project: Project) -> list[list[str | None]]:
+    """Return item, role and label of everything that was drawn at random."""
+    reviews = project.state / "reviews.sqlite"
+    if not reviews.is_file():
+        return []
+    from pipelines.reviews import ReviewStore
+
+    rows: list[list[str | None]] = ReviewStore(reviews).gold().to_numpy().tolist()
+    return rows
 
 
 def _file_digests(files: Iterable[Path], seen_path: Path) -> list[str]:

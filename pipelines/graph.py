@@ -152,7 +152,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        2,
+        3,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",

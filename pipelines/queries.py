@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from labeling_functions import analyse, drill
+from labeling_functions import analyse, conflicts_between, drill, settle_most_conflicts
 from pipelines.exhibits import Exhibit, curve, data_uri, excerpt, sound
 from pipelines.payload import Payload, Texts, load_payload
 from pipelines.pixels import Pixels
@@ -41,6 +41,7 @@ _TEST_COLUMNS = ("test_accuracy", "test_low", "test_high", "test_n")
 QUEUES = {
     "least confident": "Labels that the sources are least sure of come first.",
     "functions disagree": "Items where the most functions contradict the majority come first.",
+    "settles conflicts": "Each answer speaks for the most items on which functions contradict.",
     "cleaning issues": "Labels that the features contradict, worst first.",
     "uncovered": "Items on which no function votes: where a new function would help.",
     "random": "A random draw: what the labels look like on the whole, good or bad.",
@@ -180,8 +181,9 @@ class RunView:
 
     @cached_property
     def issues_by_id(self) -> dict[str, dict[str, Any]]:
-        """The worst issue that cleaning found with an item, by item id, worst item first."""
+        """The doubt that cleaning has about an item's label, by item id, worst item first."""
         table = self._table("clean", "issues")
+        table = table[table["kind"] == "label"]
         if table.empty:
             return {}
         worst = table.sort_values("score", kind="stable").drop_duplicates("item_id")
@@ -252,6 +254,13 @@ class RunView:
         """Return the rows where an LF votes, is right or wrong on dev gold, or is contradicted."""
         return self._drill(self._column(name))[which]
 
+    def lf_conflicts(self, name: str, other: str) -> Rows:
+        """Return the rows on which these two LFs cannot both be right."""
+        pair = (self._column(name), self._column(other))
+        return conflicts_between(
+            self.votes, *pair, classes=self.classes, class_sets=self.class_sets
+        )
+
     def lf_votes(self, name: str) -> Votes:
         """Return one LF's votes, (n,) int16."""
         return np.asarray(self.votes[:, self._column(name)])
@@ -295,6 +304,12 @@ class RunView:
         if order == "cleaning issues":
             doubted = self.rows_of(list(self.issues_by_id))
             return doubted[self.splits[doubted] == "unlabeled"]
+        if order == "settles conflicts":
+            votes = self.votes[rows]
+            best = settle_most_conflicts(
+                votes, len(rows), classes=self.classes, class_sets=self.class_sets
+            )
+            return np.asarray(rows[best], dtype=np.int64)
         if order == "functions disagree":
             contradicted = self._contradicted
             rows = rows[contradicted[rows] > 0]

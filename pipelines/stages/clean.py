@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from pipelines.config import CleanConfig
 from pipelines.stages.base import StageResult, Work
-from weak_supervision.noise import find_issues, out_of_fold_proba
+from weak_supervision.neighbors import NeighborGraph
+from weak_supervision.noise import detect_issues, out_of_fold_proba
+from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
 
 __all__ = ["CleanInputs", "clean"]
@@ -27,8 +29,10 @@ class CleanInputs:
     items: Path
     weak_labels: Path
     human: Path
+    votes: Path
     features: Path
     present: Path
+    graph: Path
 
 
 def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
@@ -61,12 +65,22 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
         )
     work.progress(0, 2, "out-of-fold probabilities")
     proba = out_of_fold_proba(features, targets, weights, folds=config.folds, seed=work.seed)
-    work.progress(1, 2, "confident learning")
-    labels = np.where(usable, weak["label"].to_numpy(), -1)
-    issues = _issues(weak["item_id"].to_numpy(), labels, proba, by_human)
+    work.progress(1, 2, "doubting labels")
+    labels = np.where(usable, weak["label"].to_numpy(), ABSTAIN)
+    found = detect_issues(
+        labels,
+        proba,
+        graph=NeighborGraph.load(inputs.graph),
+        votes=np.load(inputs.votes, allow_pickle=False) if config.crowdlab else None,
+        features=features if config.margins else None,
+        seed=work.seed,
+    )
+    issues = _issues(weak["item_id"].to_numpy(), found.table, by_human)
+    doubts = issues[issues["kind"] == "label"]
+    # the other detectors tell people where to look; what trains is decided by one of them
+    dropped = doubts.loc[doubts["detectors"].str.contains("confident learning"), "item_id"]
     if config.action == "drop":
-        doubted = weak["item_id"].isin(issues["item_id"]).to_numpy()
-        weights[doubted] = 0.0
+        weights[weak["item_id"].isin(dropped).to_numpy()] = 0.0
     _check_classes_left(weights, labels, work.classes)
 
     issues.to_parquet(work.out / "issues.parquet", index=False)
@@ -83,36 +97,29 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
         },
         metrics={
             "n_labelled": n_usable,
-            "n_issues": len(issues),
+            "n_issues": len(dropped),
+            "issues_by_kind": issues["kind"].value_counts().sort_index().to_dict(),
+            "non_iid_p": found.non_iid_p,
             "n_trained_on": int((weights > 0).sum()),
             "n_excluded": int(excluded.sum()),
             "out_of_fold_agreement": agreement,
         },
         notes=(
-            f"{len(issues)} of {n_usable} labels are doubted by the features"
+            f"{len(dropped)} of {n_usable} labels are doubted by the features"
             + (" and left out of training" if config.action == "drop" else " and kept"),
+            *found.notes,
         ),
     )
 
 
 def _issues(
-    item_ids: NDArray[np.object_],
-    labels: NDArray[np.int64],
-    proba: NDArray[np.float32],
-    by_human: NDArray[np.bool_],
+    item_ids: NDArray[np.object_], found: pd.DataFrame, by_human: NDArray[np.bool_]
 ) -> pd.DataFrame:
-    """Doubted labels, worst first; what a person decided is not doubted."""
-    found = find_issues(labels, proba)
-    found = found[~by_human[found["row"].to_numpy()]]
-    return pd.DataFrame(
-        {
-            "item_id": item_ids[found["row"].to_numpy()],
-            "kind": "label",
-            "label": found["label"].to_numpy(),
-            "suggested": found["suggested"].to_numpy(),
-            "score": found["score"].to_numpy(),
-        }
-    )
+    """Return what was found by item id; what a person decided is not doubted."""
+    open_to_doubt = (found["kind"] != "label") | ~by_human[found["row"].to_numpy()]
+    found = found[open_to_doubt]
+    columns = ["kind", "label", "suggested", "score", "detectors"]
+    return found[columns].assign(item_id=item_ids[found["row"].to_numpy()])[["item_id", *columns]]
 
 
 def _check_classes_left(

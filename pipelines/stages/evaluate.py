@@ -23,6 +23,7 @@ from pipelines.encoders import BASELINES
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
 from pipelines.stages.judged import GOLD_SPLITS, EvaluateInputs, Judged, Step, label_steps
+from pipelines.stages.sensitivity import sensitivities, slices
 from weak_supervision.evaluation import (
     CrossoverPoint,
     accuracy,
@@ -55,14 +56,17 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
     n=10,000, d=128.
     """
     run = Judged(inputs, work.classes, work.class_sets)
-    work.progress(0, 4, "judging the labels of every step")
+    work.progress(0, 5, "judging the labels of every step")
     steps = label_steps(run)
-    work.progress(1, 4, "training on gold alone")
+    work.progress(1, 5, "training on gold alone")
     curve = gold_only_curve(run, config, work.seed)
-    work.progress(2, 4, "training the other baselines")
+    work.progress(2, 5, "training the other baselines")
     others = rivals(run, curve, config, work.seed)
-    work.progress(3, 4, "analysing the labelling functions")
+    work.progress(3, 5, "analysing the labelling functions")
     _lf_table(run, steps).to_parquet(work.out / "lf_table.parquet", index=False)
+
+    work.progress(4, 5, "doing it all again a little differently")
+    ranges = sensitivities(run, steps, work.seed)
 
     headline = _headline(run, steps, others)
     has_gold = len(run.rows("test")) > 0
@@ -78,11 +82,13 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "comparisons": _comparisons(run, steps, others, work.seed),
         "crossover": _crossover(run, curve, steps[-1], config),
         "agreement": _agreement(run, steps),
+        "slices": slices(run, steps[-1], config.slices),
+        "sensitivity": ranges,
         "lf_findings": _lf_findings(run),
     }
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     (work.out / "evaluation.json").write_text(text, encoding="utf-8")
-    work.progress(4, 4, "done")
+    work.progress(5, 5, "done")
     return StageResult(
         outputs={"evaluation": "evaluation.json", "lf_table": "lf_table.parquet"},
         metrics={entry["key"]: entry["value"] for entry in headline},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +15,17 @@ from numpy.typing import NDArray
 
 from pipelines.payload import Payload, load_payload
 from pipelines.report.words import model_name
+from weak_supervision.evaluation.slices import MAX_VALUES
 from weak_supervision.label_models import hard_labels
 from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN, ClassSet
+from weaklight.errors import ConfigError
 
 __all__ = ["GOLD_SPLITS", "EvaluateInputs", "Judged", "Step", "label_steps"]
 
 GOLD_SPLITS = ("dev", "test")
+# what every item has; the label that it came with is judged among the functions
+_NOT_SLICED = ("item_id", "split", "sha256", "path", "bag_id", "noisy_label")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,29 @@ class Judged:
     def items(self) -> pd.DataFrame:
         """``item_id`` and ``split`` of the n items."""
         return pd.read_parquet(self.files.items, columns=["item_id", "split"])
+
+    def metadata(self, columns: Sequence[str] | None) -> dict[str, NDArray[Any]]:
+        """Return metadata columns of the items, (n,) each, by name.
+
+        Parameters
+        ----------
+        columns
+            Their names; None for every column of the source with few distinct values.
+
+        Raises
+        ------
+        ConfigError
+            If a named column does not exist.
+        """
+        table = pd.read_parquet(self.files.items).drop(columns=[*_NOT_SLICED], errors="ignore")
+        if columns is None:
+            columns = [c for c in table if 2 <= table[c].nunique() <= MAX_VALUES]
+        unknown = [c for c in columns if c not in table]
+        if unknown:
+            raise ConfigError(
+                f"[evaluate] slices names {unknown}, but the items have {sorted(table.columns)}"
+            )
+        return {str(c): table[c].to_numpy() for c in columns}
 
     @cached_property
     def keys(self) -> list[str]:

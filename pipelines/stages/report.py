@@ -59,9 +59,15 @@ class ReportInputs:
 def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> StageResult:
     """Write ``report.html`` and ``report.json``."""
     weak = pd.read_parquet(inputs.weak_labels)
-    issues = pd.read_parquet(inputs.issues)
+    found = pd.read_parquet(inputs.issues)
+    # what cleaning acts on; the others are for people to look at, and only counted here
+    acted_on = (found["kind"] == "label") & found["detectors"].str.contains("confident learning")
+    issues = found[acted_on].reset_index(drop=True)
     work.progress(0, 2, "collecting the numbers")
     facts = _facts(inputs, config, work, weak, issues)
+    facts["cleaning"]["others"] = {
+        kind: int(n) for kind, n in found.loc[~acted_on, "kind"].value_counts().sort_index().items()
+    }
     work.progress(1, 2, "drawing the page")
     payload = load_payload(inputs.items, inputs.pixels, inputs.signals)
     page = render(

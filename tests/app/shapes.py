@@ -169,6 +169,7 @@ def build(root: Path, seed: int = 0) -> Project:
                 "label": weak["label"].to_numpy()[doubted],
                 "suggested": truth[doubted],
                 "score": np.linspace(0.1, 0.3, len(doubted)),
+                "detectors": "confident learning",
             }
         ),
     )

@@ -127,6 +127,7 @@ def write_run(
             "label": labels[:2],
             "suggested": (labels[:2] + 1) % k,
             "score": [0.01, 0.02],
+            "detectors": ["confident learning"] * 2,
         },
     )
     record("bags.json", {"n_bags": 0, "positive": None, "reason": "no bags in this project"})

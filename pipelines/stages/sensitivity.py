@@ -1,0 +1,154 @@
+"""Ranges beside the headlines: what they would be with one thing done differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.report.words import model_name
+from pipelines.stages.judged import Judged, Step
+from weak_supervision.classifiers import LinearHead
+from weak_supervision.evaluation import (
+    Sensitivity,
+    leave_one_out,
+    sensitivity,
+    shifted_balance,
+    slice_accuracy,
+)
+from weak_supervision.label_models import MODELS, hard_labels
+from weaklight.seeds import numpy_generator
+
+__all__ = ["sensitivities", "slices"]
+
+MAX_ROWS = 20_000  # of the votes that label models are fitted to again, drawn at random
+SEEDS = 5
+KEPT = 0.8  # share of the weak labels that each redrawn classifier learns from
+
+
+def sensitivities(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]:
+    """Return the range of test accuracies, and the labels that flip, for each thing changed.
+
+    * each LF left out, for majority vote and for the chosen label model before features come in;
+    * each class a fifth more or less common than assumed, for weak labels and classifier;
+    * the classifier taught by other draws of 80 % of the weak labels.
+
+    Without gold there are flips and no accuracies.
+    """
+    by_key = {step.key: step for step in steps}
+    test = run.rows("test")
+    base = next(
+        (m for m in run.models if m in MODELS and m != "majority_vote" and _is_chosen(run, m)), None
+    )
+    found = [
+        _described(model_name(model, start=True), "one labelling function left out", without)
+        for model in dict.fromkeys(["majority_vote", base])
+        if model is not None and (without := _leave_one_out(run, model, test, seed)) is not None
+    ]
+    for key in ("chosen", "classifier"):
+        posterior = run.posterior("chosen") if key == "chosen" else run.probabilities
+        step = by_key[key]
+        variants = {
+            _named(run, name): hard_labels(p.astype(np.float32), keys=run.keys)
+            for name, p in shifted_balance(posterior).items()
+        }
+        changed = _compare(run, step.labels, variants, test)
+        found.append(_described(step.title, "a class 20 % more or less common", changed))
+    redrawn = _redrawn(run, by_key["classifier"], by_key["chosen"], test, seed)
+    if redrawn is not None:
+        what = f"taught by {KEPT:.0%} of the weak labels, {SEEDS} draws"
+        found.append(_described(by_key["classifier"].title, what, redrawn))
+    return found
+
+
+def slices(run: Judged, step: Step, columns: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Return a step's accuracy on test by metadata column; all columns with few values if None."""
+    test = run.rows("test")
+    metadata = run.metadata(columns)
+    if not len(test) or not metadata:
+        return []
+    judged = slice_accuracy(
+        step.labels[test], run.gold[test], {name: values[test] for name, values in metadata.items()}
+    )
+    return [
+        {"column": s.column, "slice": s.value, "verdict": s.verdict, **s.accuracy.as_dict()}
+        for s in judged
+    ]
+
+
+def _is_chosen(run: Judged, model: str) -> bool:
+    """Say whether the chosen labels are this model's, with or without features."""
+    chosen = run.posterior("chosen")
+    return any(
+        name.partition("+")[0] == model and np.array_equal(run.posterior(name), chosen)
+        for name in run.models
+    )
+
+
+def _leave_one_out(
+    run: Judged, model: str, test: NDArray[np.int64], seed: int
+) -> Sensitivity | None:
+    if run.votes.shape[1] < 2:
+        return None
+    rows = np.arange(len(run.votes))
+    if len(rows) > MAX_ROWS:
+        others = np.setdiff1d(rows, test)
+        drawn = numpy_generator(seed, "sensitivity").choice(others, MAX_ROWS, replace=False)
+        rows = np.sort(np.concatenate([test, drawn]))
+    keys = [run.keys[row] for row in rows]
+
+    def label(votes: NDArray[np.int16]) -> NDArray[np.int64]:
+        fitted = MODELS[model]().fit(votes, n_classes=len(run.classes), class_sets=run.class_sets)
+        return hard_labels(fitted.predict_proba(votes), keys=keys)
+
+    gold = np.where(np.isin(rows, test), run.gold[rows], -1)
+    return leave_one_out(run.votes[rows], [lf["name"] for lf in run.lfs], label, gold)
+
+
+def _compare(
+    run: Judged,
+    labels: NDArray[np.int64],
+    variants: dict[str, NDArray[np.int64]],
+    test: NDArray[np.int64],
+) -> Sensitivity:
+    gold = np.full(len(labels), -1)
+    gold[test] = run.gold[test]
+    return sensitivity(labels, variants, gold)
+
+
+def _redrawn(
+    run: Judged, classifier: Step, chosen: Step, test: NDArray[np.int64], seed: int
+) -> Sensitivity | None:
+    usable = np.flatnonzero(run.in_split("unlabeled") & run.present & chosen.is_covered)
+    if len(np.unique(chosen.labels[usable])) < 2:
+        return None
+    posterior, variants = run.posterior("chosen"), {}
+    for number in range(SEEDS):
+        draw = numpy_generator(seed, "sensitivity", "weak labels", number)
+        rows = draw.choice(usable, max(2, round(KEPT * len(usable))), replace=False)
+        weights = posterior[rows].max(axis=1)
+        head = LinearHead().fit(run.features[rows], posterior[rows], weights)
+        proba = head.predict_proba(run.features)
+        variants[f"draw {number + 1}"] = hard_labels(proba, keys=run.keys)
+    return _compare(run, classifier.labels, variants, test)
+
+
+def _named(run: Judged, variant: str) -> str:
+    """Put the class's name in place of its number."""
+    _, number, change = variant.split(" ")
+    return f"{run.classes[int(number)]} {change}"
+
+
+def _described(title: str, what: str, found: Sensitivity) -> dict[str, Any]:
+    low, high = found.span or (None, None)
+    return {
+        "title": title,
+        "changed": what,
+        "n_variants": len(found.variants),
+        "low": low,
+        "high": high,
+        "most_flipped": max(found.flipped, default=0.0),
+        "most_influential": found.most_influential,
+    }

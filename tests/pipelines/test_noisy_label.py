@@ -1,0 +1,53 @@
+"""A project whose items came with labels that are partly wrong, and not a single function."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.engine import run_line
+from pipelines.project import Project
+from tests.pipelines.conftest import CLASSES, SETTINGS, shapes
+from weaklight.errors import LabelingError
+
+
+def test_noisy_labels_alone_are_cleaned_and_learnt_from(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = shapes(n_unlabeled=240, n_dev=30, n_test=60)
+    wrong = rng.random(len(table)) < 0.25
+    other = [CLASSES[(CLASSES.index(k) + 1 + rng.integers(2)) % 3] for k in table["kind"]]
+    table["noisy_label"] = np.where(wrong, other, table["kind"])
+    table.loc[table["split"] != "unlabeled", "noisy_label"] = None
+    table.drop(columns=["bag_id", "bag_label"], errors="ignore").to_parquet(
+        tmp_path / "items.parquet", index=False
+    )
+    settings = SETTINGS.split("[bags]")[0]
+    (tmp_path / "weaklight.toml").write_text(settings + '\n[train]\nstrategy = "elr"\n')
+    project = Project.open(tmp_path)
+    run = run_line(project)
+    lfs = json.loads(project.store.path("vote", run.artifacts["vote"], "lfs").read_text())
+    assert [lf["name"] for lf in lfs] == ["noisy_label"]
+    issues = pd.read_parquet(project.store.path("clean", run.artifacts["clean"], "issues"))
+    doubted = set(issues.loc[issues["kind"] == "label", "item_id"])
+    unlabeled = table["split"] == "unlabeled"
+    truly = set(table.loc[wrong & unlabeled, "item_id"])
+    assert len(doubted & truly) > 0.6 * len(doubted)
+    evaluated = json.loads(
+        project.store.path("evaluate", run.artifacts["evaluate"], "evaluation").read_text()
+    )
+    values = {entry["key"]: entry["value"] for entry in evaluated["headline"]}
+    assert values["classifier_accuracy"] > 0.75 + 0.05
+
+
+def test_neither_functions_nor_labels_is_an_error_that_says_both(tmp_path: Path) -> None:
+    shapes(30, 6, 6).to_parquet(tmp_path / "items.parquet", index=False)
+    (tmp_path / "weaklight.toml").write_text(SETTINGS)
+    with pytest.raises(LabelingError, match="expected a folder of LF files"):
+        run_line(Project.open(tmp_path), ("vote",))
+    (tmp_path / "lfs").mkdir()
+    with pytest.raises(LabelingError, match="or a column of noisy labels"):
+        run_line(Project.open(tmp_path), ("vote",))

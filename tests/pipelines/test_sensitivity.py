@@ -1,0 +1,84 @@
+"""Ranges and slices of a planted run, against what is computed here by hand."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.stages.evaluate import EvaluateInputs
+from pipelines.stages.judged import Judged, label_steps
+from pipelines.stages.sensitivity import sensitivities, slices
+from tests.pipelines.planted import CLASSES, LF_NAMES, Planted, write_run
+from weak_supervision.label_models import MajorityVote, hard_labels
+from weaklight.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    made = write_run(tmp_path_factory.mktemp("sensitivity"))
+    items = pd.read_parquet(made.files["items"])
+    items["camera"] = np.where(np.arange(len(items)) % 3 == 0, "old", "new")
+    items["serial"] = np.arange(len(items)).astype(str)  # too many values to slice by unasked
+    items.to_parquet(made.files["items"], index=False)
+    return made
+
+
+@pytest.fixture(scope="module")
+def run(planted: Planted) -> Judged:
+    known = {
+        f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name in planted.files
+    }
+    return Judged(EvaluateInputs(**known), CLASSES)
+
+
+def test_leaving_out_a_function_is_done_for_majority_vote_and_the_chosen_model(
+    run: Judged, planted: Planted
+) -> None:
+    found = sensitivities(run, label_steps(run), seed=0)
+    majority = found[0]
+    assert majority["title"] == "Majority vote" and majority["n_variants"] == len(LF_NAMES)
+    test = np.flatnonzero(planted.split == "test")
+    accuracies = []
+    for column in range(len(LF_NAMES)):
+        votes = planted.votes.copy()
+        votes[:, column] = -1
+        labels = hard_labels(
+            MajorityVote().fit(votes, n_classes=3).predict_proba(votes), keys=run.keys
+        )
+        accuracies.append((labels[test] == planted.gold[test]).mean())
+    assert majority["low"] == pytest.approx(min(accuracies))
+    assert majority["high"] == pytest.approx(max(accuracies))
+    assert majority["most_influential"] in LF_NAMES
+    assert found[1]["title"] == "Dawid-Skene"  # the planted run chose it, with features
+    titles = [(f["title"], f["changed"]) for f in found[2:]]
+    assert titles[0][0] == "Weak labels" and titles[1][0] == "Classifier"
+    assert titles[2] == ("Classifier", "taught by 80% of the weak labels, 5 draws")
+    assert all(f["low"] <= f["high"] for f in found)
+
+
+def test_without_gold_there_are_flips_and_no_accuracy(tmp_path: Path) -> None:
+    made = write_run(tmp_path, gold_splits=("dev",))
+    known = {f.name: made.files[f.name] for f in fields(EvaluateInputs) if f.name in made.files}
+    blind = Judged(EvaluateInputs(**known), CLASSES)
+    found = sensitivities(blind, label_steps(blind), seed=0)
+    assert all(f["low"] is None and f["most_flipped"] >= 0 for f in found)
+    assert slices(blind, label_steps(blind)[-1], None) == []
+
+
+def test_slices_take_columns_of_few_values_or_those_named(run: Judged, planted: Planted) -> None:
+    step = label_steps(run)[-1]
+    found = slices(run, step, None)
+    assert {(s["column"], s["slice"]) for s in found} == {("camera", "new"), ("camera", "old")}
+    test = np.flatnonzero(planted.split == "test")
+    old = test[test % 3 == 0]
+    shown = next(s for s in found if s["slice"] == "old")
+    assert shown["n"] == len(old)
+    right = (step.labels[old] == planted.gold[old]).mean()
+    assert shown["value"] == pytest.approx(right)
+    assert {s["column"] for s in slices(run, step, ("serial",))} == {"serial"}
+    with pytest.raises(ConfigError, match=r"slices names \['weather'\]"):
+        slices(run, step, ("weather",))
