@@ -140,7 +140,7 @@ class VoteStream:
 
         Nothing is returned where the column does not hold texts: each LF itself says so.
         """
-        if group.column not in shard.arrow.column_names:
+        if group.column not in self._items.columns:
             return {}
         texts = as_texts(shard.arrow.column(group.column))
         if texts is None:
@@ -160,7 +160,7 @@ class VoteStream:
 
     def _run(self, column: Column, shard: Shard, inside: NDArray[np.int64]) -> None:
         assert isinstance(column.lf, RowFunction)
-        frame = shard.frame
+        frame = self._visible(shard)
         part = frame if len(inside) == len(frame) else frame.iloc[inside].reset_index(drop=True)
         column.rows.put(shard.start + inside, column.lf.run(part, self._ballot))
 
@@ -187,6 +187,11 @@ class VoteStream:
                 left[place] = inside, keys
         return left
 
+    def _visible(self, shard: Shard) -> pd.DataFrame:
+        """Return the rows without a hidden column that was read for its keys."""
+        known = set(self._items.columns)
+        return shard.frame[[name for name in shard.frame.columns if name in known]]
+
     def _row_keys(self, shard: Shard, names: tuple[str, ...] | None) -> NDArray[np.uint64]:
         if self._keys is None:
             keys = shard.frame[self._key_column]
@@ -205,8 +210,7 @@ class VoteStream:
         needed = np.zeros(shard.n_rows, bool)
         for inside, _ in left.values():
             needed[inside] = True
-        visible = [name for name in shard.frame.columns if name in self._items.columns]
-        part = Part(shard.number, shard.frame.loc[needed, visible].reset_index(drop=True))
+        part = Part(shard.number, self._visible(shard)[needed].reset_index(drop=True))
         place_in_part = np.cumsum(needed) - 1
         for place, (inside, keys) in left.items():
             yield Task(place, part, place_in_part[inside], shard.start + inside, keys)

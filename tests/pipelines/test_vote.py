@@ -33,14 +33,22 @@ vote = "ham"
 [[lf]]
 name = "hidden"
 kind = "metadata"
-column = "split"
-equals = "dev"
+column = "sha256"
+equals = "00"
 vote = "ham"
 
 [[lf]]
 name = "described"
 kind = "zero_shot"
 descriptions = {ham = "lunch at home", spam = "a cash prize"}
+
+[[lf]]
+name = "capitals"
+kind = "regex"
+column = "text"
+pattern = "(?=Z)Z"
+match_case = true
+vote = "ham"
 
 [[lf]]
 name = "like_first"
@@ -93,15 +101,15 @@ def test_templates_see_text_attributes_features_and_the_text_encoder(inputs, tmp
     votes, reports, result = run(inputs, tmp_path)
     assert votes.dtype == np.int16 and votes.flags["C_CONTIGUOUS"]
     assert votes[:4].tolist() == [
-        [1, -1, -1, 1, 1],
-        [1, -1, -1, 1, -1],
-        [-1, -1, -1, 0, -1],
-        [-1, 0, -1, 0, -1],
+        [1, -1, -1, 1, -1, 1],
+        [1, -1, -1, 1, -1, -1],
+        [-1, -1, -1, 0, -1, -1],
+        [-1, 0, -1, 0, -1, -1],
     ]
-    assert votes[4].tolist() == [1, -1, -1, -1, -1]  # no features
+    assert votes[4].tolist() == [1, -1, -1, -1, -1, -1]  # no features
     assert (votes[8::4] == votes[0]).all()
-    assert "no column 'split'" in reports["hidden"]["note"]
-    assert result.metrics["n_lfs"] == 5
+    assert "no column 'sha256'" in reports["hidden"]["note"]
+    assert result.metrics["n_lfs"] == 6
 
 
 def test_without_a_text_encoder_zero_shot_says_so(inputs, tmp_path):
