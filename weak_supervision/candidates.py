@@ -9,13 +9,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from weak_supervision.classifiers.discriminant import CrossFitted
 from weak_supervision.evidence import agreement_above_chance
 from weak_supervision.joint_model import JointModel
-from weak_supervision.label_models import CANDIDATES, MODELS, covered, hard_labels
+from weak_supervision.label_models import (
+    CANDIDATES,
+    MODELS,
+    ClassBalance,
+    MajorityVote,
+    covered,
+    hard_labels,
+)
 from weak_supervision.neighbors import ALPHA, NeighborGraph, build_graph, reached, spread
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
+from weaklight.errors import DataError
 
 __all__ = ["FILLED", "JOINT", "SPREAD", "Candidate", "Evidence", "Material", "Trial"]
 
@@ -69,6 +78,8 @@ class Material:
         Of folds.
     models
         Names of the label models.
+    class_balance
+        As label models take it; None leaves it to each of them.
     """
 
     n_classes: int
@@ -78,6 +89,7 @@ class Material:
     features: NDArray[np.floating] | None = None
     seed: int = 0
     models: tuple[str, ...] = CANDIDATES
+    class_balance: ClassBalance = None
 
     def label_models(self, votes: Votes) -> dict[str, Candidate]:
         """Return every label model's labels by name, ``"majority_vote"`` first."""
@@ -85,11 +97,35 @@ class Material:
         is_human = self.human != ABSTAIN
         known = covered(votes) | is_human
         for name in self.models:
-            model = MODELS[name]().fit(votes, n_classes=self.n_classes, class_sets=self.class_sets)
-            posterior = model.predict_proba(votes)
+            model = MODELS[name]()
+            classifier = [self._classifier(votes)] if model.needs_soft_votes else []
+            model.fit(
+                votes,
+                n_classes=self.n_classes,
+                class_sets=self.class_sets,
+                class_balance=self.class_balance,
+                soft_votes=classifier,
+                gold=self.human if model.uses_gold else None,
+            )
+            posterior = model.predict_proba(votes, soft_votes=classifier)
             posterior[is_human] = np.eye(self.n_classes, dtype=np.float32)[self.human[is_human]]
             found[name] = Candidate(posterior, known, model.note_)
         return found
+
+    def _classifier(self, votes: Votes) -> NDArray[np.float32]:
+        """Return out-of-fold probabilities (n, K) of a classifier taught by majority vote."""
+        if self.features is None:
+            raise DataError(
+                "a label model that weighs the LFs against a classifier needs features, but there "
+                "are none; run embed first or choose another [aggregate] model"
+            )
+        majority = MajorityVote().fit(votes, n_classes=self.n_classes, class_sets=self.class_sets)
+        voted = covered(votes)
+        weights, strata = voted.astype(np.float64), voted.astype(np.int64)
+        crossed = CrossFitted(self.features, weights, strata, seed=self.seed)
+        logits = crossed.logits(majority.predict_proba(votes))
+        probabilities: NDArray[np.float32] = softmax(logits, axis=1)
+        return probabilities
 
     def with_features(
         self, votes: Votes, models: dict[str, Candidate], *, only: str | None = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from weak_supervision.candidates import FILLED, JOINT, SPREAD, Candidate, Material, Trial
 from weak_supervision.evidence import bootstrap_means, group_lfs, neighbor_agreement, unanimous
 from weak_supervision.judging import BASELINE, LEVEL, Judge, Row, mean_of
-from weak_supervision.label_models import CANDIDATES, covered, hard_labels
+from weak_supervision.label_models import CANDIDATES, ClassBalance, covered, hard_labels
 from weak_supervision.neighbors import NeighborGraph, build_graph, cut_statistic
 from weaklight.contracts import ABSTAIN, ClassSet, check_votes
 from weaklight.errors import DataError
@@ -87,6 +87,7 @@ def choose(
     features: NDArray[np.floating] | None = None,
     graph: NeighborGraph | None = None,
     human: NDArray[np.integer] | None = None,
+    class_balance: ClassBalance = None,
     model: str | None = None,
     use_features: Literal["auto", "on", "off"] = "auto",
     seed: int = 0,
@@ -119,6 +120,8 @@ def choose(
     human
         (n,) class ids of people's labels, -1 elsewhere. They outrank every vote, and are no
         evidence about a candidate, because reviewers do not draw items at random.
+    class_balance
+        K shares, "uniform" or "estimated" for every label model; None leaves it to each of them.
     model
         Name of a label model that a person insists on: only what features make of it is chosen,
         and the joint model, which needs none, is left out.
@@ -156,7 +159,7 @@ def choose(
     if graph is None and features is not None and is_whole:
         graph = build_graph(features)
     models = CANDIDATES if model is None else tuple(dict.fromkeys([*CANDIDATES, model]))
-    material = Material(n_classes, people, class_sets, graph, features, seed, models)
+    material = Material(n_classes, people, class_sets, graph, features, seed, models, class_balance)
     small = material if is_whole else _restrict(material, judged)
     groups = group_lfs(checked[judged])
     trial = Trial(checked[judged], groups if len(groups) > 1 else [], small)

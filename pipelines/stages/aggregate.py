@@ -65,6 +65,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         features=features,
         graph=graph,
         human=human,
+        class_balance=None if config.class_balance == "auto" else config.class_balance,
         model=None if config.model == "auto" else config.model,
         use_features=config.features,
         seed=work.seed,
