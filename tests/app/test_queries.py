@@ -60,6 +60,10 @@ def test_lf_rows_match_a_count_by_hand(view):
         assert view.lf_rows(lf["name"], "conflicts").tolist() == conflicts
     with pytest.raises(DataError, match="no labelling function"):
         view.lf_rows("nobody", "votes")
+    names = [lf["name"] for lf in view.lfs]
+    against = [view.lf_conflicts(names[0], other) for other in names[1:]]
+    together = np.unique(np.concatenate(against)).tolist()
+    assert together == view.lf_rows(names[0], "conflicts").tolist()
 
 
 def test_the_lf_table_has_dev_and_test_side_by_side(view, shapes):
@@ -93,6 +97,7 @@ def test_queues_are_in_the_order_they_promise(view):
     silent = view.queue("uncovered")
     assert len(silent) and (view.votes[silent] == ABSTAIN).all()
     torn = view.queue("functions disagree")
+    assert set(view.queue("settles conflicts").tolist()) == set(torn.tolist())
     in_conflict = set(view.lf_rows("in_between", "conflicts"))
     assert len(torn) and set(torn.tolist()) <= in_conflict
     assert set(view.queue("random", 1).tolist()) == set(view.queue("random", 2).tolist())

@@ -91,7 +91,7 @@ def test_check_prints_table_mistakes_and_what_was_read(project):
     unlabeled = items[items["split"] == "unlabeled"]["text"].str.contains("prize")
     assert f"{unlabeled.mean():.1%}" in row
     wrong = dev[hit & (dev["gold"] == "ham")]["item_id"].tolist()
-    assert f"prize is wrong on {len(wrong)} dev items" in shown
+    assert f"prize is wrong on {len(wrong)} of {hit.sum()} dev items" in shown
     told = shown[shown.index("prize is wrong") :].splitlines()[1:]
     assert [line.split()[0] for line in told[: min(5, len(wrong))]] == wrong[:5]
     assert "text hello" in shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,20 +12,12 @@ import typer
 from weaklight.errors import DataError, LabelingError, WeaklightError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from labeling_functions import Finding, LabelingFunction, LFReport
+    from labeling_functions import LabelingFunction
     from pipelines.project import Project
-    from weaklight.contracts import Votes
 
 __all__ = ["register"]
 
 POLL_S = 0.3  # how soon --watch sees a save
-LONGEST_CELL = 40  # characters of a value that is shown beside a mistake
-MAX_READ = 6  # values shown beside a mistake
-MAX_FINDINGS = 20
 SHARD_ROWS = 16_384  # [vote] time_limit_s is for so many items
 SHORTEST_LIMIT_S = 2.0
 SUGGEST_FROM = 2000  # dev items, and unlabelled ones
@@ -50,23 +42,26 @@ def lf_list(project: ProjectOption = Path()) -> None:
     """List the project's labelling functions, with what the latest run says of each."""
     from pipelines.project import Project
     from pipelines.queries import lf_table
+    from weaklight.cli.lf_show import accuracy, percent, votes_for
+    from weaklight.cli.lf_show import kind as kind_of
     from weaklight.cli.show import table
 
     opened = Project.open(project)
+    lfs = _load(opened)
     record = opened.latest_run(having="vote")
     known: dict[str, Any] = {}
     if record is not None:
         known = {str(row["name"]): row for row in lf_table(opened, record).to_dict("records")}
     rows = []
-    for lf in _load(opened):
+    for lf in lfs:
         last = known.get(lf.name)
         rows.append(
             [
                 lf.name,
-                _kind(lf),
-                _votes_for(lf, last),
-                "-" if last is None else _percent(last["coverage"]),
-                "-" if last is None else _accuracy(last),
+                kind_of(lf),
+                votes_for(lf, last),
+                "-" if last is None else percent(last["coverage"]),
+                "-" if last is None else accuracy(last),
                 lf.author or "-",
                 ", ".join(lf.tags) or "-",
                 lf.description,
@@ -76,7 +71,7 @@ def lf_list(project: ProjectOption = Path()) -> None:
     typer.echo(table(header.split("|"), rows))
     if record is None:
         typer.echo("\nno run yet: `weaklight lf check` tries them on a sample")
-    elif any(known.get(lf.name, {}).get("digest") != lf.digest for lf in _load(opened)):
+    elif any(known.get(lf.name, {}).get("digest") != lf.digest for lf in lfs):
         typer.echo("\nsome changed since the latest run, whose numbers these are")
 
 
@@ -144,9 +139,10 @@ def lf_check(
         chosen = _choose(lfs, names)
         changed = {lf.name for lf in chosen if seen.get(lf.name) != lf.digest}
         seen.update((lf.name, lf.digest) for lf in lfs)
-        _check_on_all(opened, lfs, chosen) if slow else _check_on_sample(
-            opened, lfs, chosen, changed, sample
-        )
+        if slow:
+            _check_on_all(opened, lfs, chosen)
+        else:
+            _check_on_sample(opened, lfs, chosen, changed, sample)
 
     if watch:
         _watch(opened.root / opened.config.vote.folder, check)
@@ -181,6 +177,7 @@ def lf_suggest(
     from labeling_functions.trial import examples_of, try_lfs
     from pipelines.project import Project
     from pipelines.sample import draw_sample
+    from weaklight.cli.lf_show import show_suggestion
 
     opened = Project.open(project)
     folder = opened.root / opened.config.vote.folder
@@ -208,15 +205,7 @@ def lf_suggest(
     if drawn.features is None:
         typer.echo("no features yet (`weaklight embed`): no clusters and no prototypes", err=True)
     for number, found in enumerate(advice.suggestions, start=1):
-        lf = toml.from_dict(found.table)
-        low, high = found.judged.interval
-        typer.echo(f"# {number}. {lf.description} ({found.source})")
-        typer.echo(
-            f"#    right on {found.judged.successes} of {found.judged.n} held-back dev items, "
-            f"95 % interval {low:.2f} to {high:.2f}; votes on {_percent(found.coverage)} of them, "
-            f"and on {_percent(found.new)} of all items where nothing votes yet"
-        )
-        typer.echo(toml.to_toml(found.table))
+        show_suggestion(number, found)
     typer.echo(advice.caution)
     if not advice.suggestions:
         typer.echo("nothing to suggest beyond what is there; try a lower --precision")
@@ -256,6 +245,7 @@ def _check_on_sample(
 ) -> None:
     from labeling_functions.trial import examples_of, try_lfs
     from pipelines.sample import draw_sample
+    from weaklight.cli.lf_show import Checked, show_check
     from weaklight.cli.show import Display
 
     examples = [item for lf in lfs for item in examples_of(lf)]
@@ -276,10 +266,17 @@ def _check_on_sample(
         f"tried on {n_random:,} unlabelled items (coverage, conflicts) and {n_dev:,} dev items "
         "(accuracy)"
     )
-    _show(
-        project, lfs, chosen, changed, trial.votes, trial.reports, drawn.table, drawn.gold,
-        drawn.is_random,
-    )  # fmt: skip
+    checked = Checked(
+        lfs,
+        project.config.classes,
+        project.config.vote_sets,
+        trial.votes,
+        trial.reports,
+        items=drawn.table,
+        gold=drawn.gold,
+        is_random=drawn.is_random,
+    )
+    show_check(checked, chosen, changed)
     for name, where in trial.overstayed.items():
         typer.secho(
             f"\n{name} was stopped: it took too long, at {where}. A loop that never ends?",
@@ -296,6 +293,7 @@ def _check_on_all(
     from pipelines.engine import run_line
     from pipelines.queries import RunView
     from pipelines.stages.vote import lf_view
+    from weaklight.cli.lf_show import Checked, show_check
     from weaklight.cli.show import Display
 
     with Display() as display:
@@ -304,86 +302,17 @@ def _check_on_all(
     items, attributes = view.path("ingest", "items"), view.path("ingest", "attributes")
     assert items is not None and attributes is not None
     typer.echo(f"ran on all {len(view.items):,} items")
-    _show(
-        project, lfs, chosen, {lf.name for lf in chosen}, np.asarray(view.votes),
-        [LFReport(**entry) for entry in view.lfs], lf_view(items, attributes), view.dev_gold,
-        np.ones(len(view.items), bool),
-    )  # fmt: skip
-
-
-def _show(
-    project: Project,
-    lfs: list[LabelingFunction],
-    chosen: list[LabelingFunction],
-    changed: set[str],
-    votes: Votes,
-    reports: Sequence[LFReport],
-    items: pd.DataFrame,
-    gold: NDArray[np.int64],
-    is_random: NDArray[np.bool_],
-) -> None:
-    """Print the table, what went wrong, mistakes of the changed LFs, and the findings."""
-    from labeling_functions import analyse, find_problems
-    from labeling_functions.trial import mistakes, without_examples
-    from weaklight.cli.show import table
-
-    names = [lf.name for lf in lfs]
-    classes, class_sets = project.config.classes, project.config.vote_sets
-    judged = without_examples(votes, lfs, items["item_id"])
-    spread = analyse(votes[is_random], names, classes=classes, class_sets=class_sets)
-    accuracy = analyse(judged, names, classes=classes, class_sets=class_sets, gold=gold)
-    shown = {lf.name for lf in chosen}
-    for report in reports:
-        if report.name in shown and (report.first_traceback or report.n_errors):
-            typer.secho(f"\n{report.name} {report.note}", fg="red")
-            typer.echo(report.first_traceback or "", nl=bool(report.first_traceback))
-    vote_names = [*classes, *(s.name for s in class_sets)]
-    for lf in chosen:
-        wrong = (
-            []
-            if lf.name not in changed
-            else mistakes(
-                lf,
-                judged[:, names.index(lf.name)],
-                items,
-                gold,
-                classes=classes,
-                class_sets=class_sets,
-            )
-        )
-        if not wrong:
-            continue
-        row = accuracy.loc[lf.name]
-        typer.echo(f"\n{lf.name} is wrong on {row['gold_n'] - row['correct']} dev items:")
-        lines = [
-            [m.item_id, f"said {vote_names[m.said]}", f"is {classes[m.gold]}", _reading(m.read)]
-            for m in wrong
-        ]
-        typer.echo(_columns(lines))
-    rows = [
-        [
-            lf.name,
-            _votes_for(lf, accuracy.loc[lf.name]),
-            _percent(spread["coverage"][lf.name]),
-            _percent(spread["conflicts"][lf.name]),
-            _accuracy(accuracy.loc[lf.name]),
-        ]
-        for lf in chosen
-    ]
-    header = ["name", "votes for", "coverage", "conflicts", "accuracy on dev"]
-    typer.echo("\n" + table(header, rows))
-    found = find_problems(votes, names, classes=classes, class_sets=class_sets, gold=gold)
-    _show_findings([f for f in found if shown & set(f.lfs)])
-
-
-def _show_findings(found: list[Finding]) -> None:
-    if not found:
-        return
-    typer.echo("\nlook at these:")
-    for finding in found[:MAX_FINDINGS]:
-        typer.echo(f"- {finding.sentence}")
-    if len(found) > MAX_FINDINGS:
-        typer.echo(f"- and {len(found) - MAX_FINDINGS} more; name some LFs to see theirs alone")
+    checked = Checked(
+        lfs,
+        view.classes,
+        view.class_sets,
+        np.asarray(view.votes),
+        [LFReport(**entry) for entry in view.lfs],
+        items=lf_view(items, attributes),
+        gold=view.dev_gold,
+        is_random=np.ones(len(view.items), bool),
+    )
+    show_check(checked, chosen, checked.names)
 
 
 def _watch(folder: Path, check: Callable[[], None]) -> None:
@@ -429,50 +358,6 @@ def _taken(suggestions: list[Any], take: str) -> list[Any]:
             f"--take lists numbers from 1 to {len(suggestions)}, such as 1,2, but came {take!r}"
         )
     return [suggestions[number - 1] for number in numbers]
-
-
-def _kind(lf: LabelingFunction) -> str:
-    """Return what sort of LF it is, in a word."""
-    kind = getattr(lf, "kind", None) or type(lf).__name__.removesuffix("Function").lower()
-    return {"item": "python", "column": "columns"}.get(kind, kind)
-
-
-def _votes_for(lf: LabelingFunction, row: Any) -> str:
-    """Return what it votes for, as declared or else as seen."""
-    declared = getattr(lf, "vote", None)
-    if declared is not None:
-        return str(declared)
-    seen = [] if row is None else list(row["polarity"])
-    return ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "") or "-"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
-
-
-def _accuracy(row: Any) -> str:
-    if not row["gold_n"]:
-        return "-"
-    interval = f"[{row['low']:.2f}, {row['high']:.2f}]"
-    return f"{row['accuracy']:.2f} {interval} n={row['gold_n']}"
-
-
-def _reading(read: Any) -> str:
-    parts = []
-    for name, value in list(read.items())[:MAX_READ]:
-        shown = f"{value:.3g}" if isinstance(value, float) else " ".join(str(value).split())
-        parts.append(
-            f"{name} {shown if len(shown) <= LONGEST_CELL else shown[:LONGEST_CELL] + '...'}"
-        )
-    return ", ".join(parts)
-
-
-def _columns(lines: list[list[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  " + "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 def _project_option(project: Path) -> str:
