@@ -41,7 +41,8 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 # positive = "cat"              # what bag_label = 1 says that a bag contains
 
 # [aggregate]
-# model = "auto"                # auto, majority_vote, snorkel or dawid_skene
+# model = "auto"                # or a label model by name: docs/label_models.md
+# class_balance = "auto"        # auto, uniform, estimated, or a share for each class
 # features = "auto"             # auto, on or off: spread labels over the neighbor graph
 
 # [schedule]
@@ -86,7 +87,9 @@ def init(
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where the demo project goes.")] = Path("demo"),
-    example: Annotated[str, typer.Option(help="Which bundled example: fashion or mail.")] = "fashion",
+    example: Annotated[
+        str, typer.Option(help="Which bundled example: fashion or mail.")
+    ] = "fashion",
     prefect: Annotated[
         bool, typer.Option("--prefect/--no-prefect", help="Through Prefect, or plainly.")
     ] = True,
