@@ -47,8 +47,8 @@ def unit_power(clip: NDArray[np.int16] | NDArray[np.floating]) -> NDArray[np.flo
 
     Examples
     --------
-    >>> unit_power(np.array([300, -400], np.int16)).round(3).tolist()
-    [0.849, -1.131]
+    >>> [f"{x:.3f}" for x in unit_power(np.array([300, -400], np.int16))]
+    ['0.849', '-1.131']
     """
     wave = clip.astype(np.float32)
     return wave / np.float32(max(np.sqrt(np.mean(wave.astype(np.float64) ** 2)), 1e-8))

@@ -31,7 +31,7 @@ def rows_for_width(width: float, *, guess: float = 0.5, level: float = 0.95) -> 
     Examples
     --------
     >>> rows_for_width(0.1), rows_for_width(0.1, guess=0.9), rows_for_width(0.04, guess=0.9)
-    (381, 139, 864)
+    (381, 141, 868)
     """
     if not 0 < width < 1:
         raise DataError(f"width must lie between 0 and 1, but is {width}; 0.1 is ten points")
