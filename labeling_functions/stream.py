@@ -168,16 +168,22 @@ class VoteStream:
         self, shard: Shard, waiting: dict[int, NDArray[np.int64]]
     ) -> dict[int, tuple[NDArray[np.int64], NDArray[np.uint64] | None]]:
         """Enter what is cached; return the rows that are not, with their keys, by LF."""
-        keys_by_columns: dict[tuple[str, ...] | None, NDArray[np.uint64]] = {}
+        needed: dict[tuple[str, ...] | None, NDArray[np.bool_]] = {}
+        for place, inside in waiting.items():
+            if self._columns[place].cache is not None:
+                rows = needed.setdefault(
+                    self._columns[place].lf.columns, np.zeros(shard.n_rows, bool)
+                )
+                rows[inside] = True
+        keys_by_columns = {
+            names: self._row_keys(shard, names, rows) for names, rows in needed.items()
+        }
         left: dict[int, tuple[NDArray[np.int64], NDArray[np.uint64] | None]] = {}
         for place, inside in waiting.items():
             column = self._columns[place]
             keys = None
             if column.cache is not None:
-                names = column.lf.columns
-                if names not in keys_by_columns:
-                    keys_by_columns[names] = self._row_keys(shard, names)
-                keys = keys_by_columns[names][inside]
+                keys = keys_by_columns[column.lf.columns][inside]
                 known, is_known = column.cache.look_up(keys)
                 hits = np.flatnonzero(is_known)
                 part = RowVotes(known.votes[hits], known.trouble[hits], known.problems)
@@ -192,13 +198,18 @@ class VoteStream:
         known = set(self._items.columns)
         return shard.frame[[name for name in shard.frame.columns if name in known]]
 
-    def _row_keys(self, shard: Shard, names: tuple[str, ...] | None) -> NDArray[np.uint64]:
+    def _row_keys(
+        self, shard: Shard, names: tuple[str, ...] | None, rows: NDArray[np.bool_]
+    ) -> NDArray[np.uint64]:
+        """Return the (n, 2) keys of the shard's rows, computed for ``rows`` alone."""
         if self._keys is None:
-            keys = shard.frame[self._key_column]
+            items = shard.frame[self._key_column][rows]
         else:
-            keys = pd.Series(np.asarray(self._keys)[shard.start : shard.start + shard.n_rows])
-        visible = [name for name in self._items.columns if names is None or name in names]
-        return row_keys(shard.frame.reindex(columns=visible), names, keys.astype(str))
+            span = slice(shard.start, shard.start + shard.n_rows)
+            items = pd.Series(np.asarray(self._keys)[span][rows])
+        keys = np.zeros((shard.n_rows, 2), np.uint64)
+        keys[rows] = row_keys(self._visible(shard)[rows], names, items.astype(str))
+        return keys
 
     def _as_tasks(
         self,
