@@ -49,6 +49,7 @@ _WANTED = {  # what pydantic calls the mistake, in words for people who write TO
     "float_type": "must be a number",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
+    "missing": 'must name its column, such as {column = "x", above = 0.5}',
     "mapping_type": 'must be a table, such as {spam = "p_spam"}',
     "string_type": "must be a text in quotes",
     "tuple_type": 'must be a list, such as ["a", "b"]',
@@ -70,10 +71,7 @@ class Template(LabelingFunction, ABC):
             try:
                 object.__setattr__(self, name, check.validate_python(value))
             except ValidationError as error:
-                problem = error.errors(include_url=False)[0]
-                place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
-                wanted = _WANTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-                self.refuse(name + place, f"{wanted}, but is {problem['input']!r:.80}")
+                self.refuse(*_explain(name, error))
         self.check()
         if not self.description:
             object.__setattr__(self, "description", self.sentence())
@@ -206,6 +204,16 @@ def listing(words: typing.Sequence[object], joined: str = "or") -> str:
     if len(texts) > MAX_LISTED:
         return ", ".join(texts[:MAX_LISTED]) + f" and {len(texts) - MAX_LISTED} more"
     return f" {joined} ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+
+
+def _explain(name: str, error: ValidationError) -> tuple[str, str]:
+    """Return where in option ``name`` the mistake lies, and what it is."""
+    problem = error.errors(include_url=False)[0]
+    place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
+    if problem["type"] == "value_error":  # one of our own checks says it all
+        return name + place, problem["msg"].removeprefix("Value error, ")
+    wanted = _WANTED.get(problem["type"], problem["msg"])
+    return name + place, f"{wanted}, but is {problem['input']!r:.80}"
 
 
 @cache

@@ -148,6 +148,11 @@ def test_zero_shot_votes_for_the_nearest_description_if_it_is_clearly_nearest():
         ("rule", {"conditions": [], "vote": 1}, "at least one"),
         ("rule", {"conditions": [{"column": "a", "abve": 1}], "vote": 1}, "did you mean 'above'"),
         ("rule", {"conditions": [{"column": "a"}], "vote": 1}, "has no test"),
+        (
+            "rule",
+            {"conditions": [{"above": 1}], "vote": 1},
+            r"conditions\[0\] must name its column",
+        ),
         ("lookup", {"column": "t", "vote": 1}, "entries must hold at least one"),
         ("lookup", {"column": ["a", "b"], "entries": ["x"], "vote": 1}, "2 texts, but holds 1"),
         ("lookup", {"column": "t", "entries": ["x"], "fuzzy": 101, "vote": 1}, "at most at 100"),
