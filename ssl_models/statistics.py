@@ -55,7 +55,7 @@ class StatisticsEncoder:
 
     def encode(self, signals: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Return (n, dim) float32."""
-        return (self._values(signals) - self.mean_) / self.scale_
+        return np.asarray((self._values(signals) - self.mean_) / self.scale_, np.float32)
 
     def save(self, folder: Path) -> None:
         """Write ``encoder.json`` and ``encoder.safetensors``."""

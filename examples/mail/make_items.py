@@ -52,6 +52,9 @@ _FOOTER = re.compile(
     r"|-{5}.{0,20}yahoo! groups sponsor|to unsubscribe.{0,80}(egroups|yahoogroups|listmaster))",
     re.MULTILINE | re.IGNORECASE,
 )
+_QUOTED_FOOTER = re.compile(
+    r"^[>|)} ]+_{20,}.*(?:\n[>|)} ]*.*(?:mailing list|listinfo|@|https?://).*){1,4}", re.MULTILINE
+)
 _LIST_FOOTER = re.compile(r"mailing list|maintainer|yahoo! groups|egroups|listinfo", re.IGNORECASE)
 _EXPLICIT = re.compile(
     r"porn|\bxxx|\bsex|penis|\bcum\b|erect|orgas|\bviagra|hammer|horny|\bnude|\bsluts?\b|\bfuck"
@@ -148,11 +151,12 @@ def _tidy(body: str) -> str:
         if _LIST_FOOTER.search(body[footer.start() : footer.start() + 600]):
             body = body[: footer.start()]
             break
+    body = _QUOTED_FOOTER.sub("", body)
     lines = [" ".join(line.split()) for line in body.split("\n")]
     paragraphs = _BLANK_LINES.split("\n".join(lines).strip())
     kept: list[str] = []
     for paragraph in paragraphs:
-        room = MOST_CHARACTERS - sum(map(len, kept))
+        room = MOST_CHARACTERS - sum(len(p) + 2 for p in kept)
         if room < len(paragraph):
             if not kept:
                 kept.append(paragraph[:room].rsplit(" ", 1)[0])

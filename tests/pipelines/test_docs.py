@@ -1,0 +1,40 @@
+"""Every snippet of docs/text_audio_series.md runs, in order."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from labeling_functions.functions import LabelingFunction
+from pipelines.config import parse_config
+from pipelines.signal_attributes import AUDIO, SERIES
+from pipelines.text_attributes import ATTRIBUTES
+
+PAGE = Path(__file__).parents[2] / "docs" / "text_audio_series.md"
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    return found
+
+
+def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for text in blocks("python"):
+        exec(compile(text, str(PAGE), "exec"), names)
+    assert isinstance(names["hisses"], LabelingFunction)
+    assert names["features"].shape == (60, 16)
+
+
+def test_its_settings_are_settings_and_its_attributes_are_all() -> None:
+    for text in blocks("toml"):
+        assert parse_config(tomllib.loads(text)).items.text == "body"
+    for kind, attributes in (("text", ATTRIBUTES), ("audio", AUDIO), ("series", SERIES)):
+        listed = re.search(rf"^\* \*\*{kind}\*\*: (.*?)\n(?:\*|\n)", PAGE.read_text(), re.M | re.S)
+        assert listed is not None
+        assert re.findall(r"`(\w+)`", listed[1]) == list(attributes)
