@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import softmax
 
+from weak_supervision.classifiers.linear_head import LinearHead
 from weak_supervision.folds import deal_folds
 from weaklight.errors import DataError
 
@@ -99,6 +100,18 @@ class Discriminant:
         """Return probabilities (n, K) float32; the class prior for rows that are not finite."""
         proba: NDArray[np.float32] = softmax(self.logits(features), axis=1)
         return proba
+
+    def as_linear_head(self, classes: tuple[str, ...] | None = None) -> LinearHead:
+        """Return a `LinearHead` that predicts the same, to be saved and shipped as one."""
+        n_features, n_classes = self.coef_.shape
+        head = LinearHead()
+        head.coef_, head.intercept_ = self.coef_, self.intercept_
+        head.mean_ = np.zeros(n_features, dtype=np.float32)
+        head.scale_ = np.ones(n_features, dtype=np.float32)
+        head.class_prior_ = self.class_prior_
+        head.temperature_ = 1.0
+        head.classes_ = tuple(classes or map(str, range(n_classes)))
+        return head
 
 
 class CrossFitted:

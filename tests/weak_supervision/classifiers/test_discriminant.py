@@ -68,6 +68,16 @@ def test_rows_without_features_get_the_class_prior():
     )
 
 
+def test_it_ships_as_a_linear_head(tmp_path):
+    _, truth, x = planted(n=90, d=4)
+    x[0] = np.nan
+    model = Discriminant().fit(x, np.eye(3)[truth])
+    model.as_linear_head(("a", "b", "c")).save(tmp_path)
+    shipped = LinearHead.load(tmp_path)
+    assert shipped.classes_ == ("a", "b", "c")
+    np.testing.assert_allclose(shipped.predict_proba(x), model.predict_proba(x), atol=1e-5)
+
+
 def test_wrong_input_is_refused():
     with pytest.raises(DataError, match="must have the same rows"):
         Discriminant().fit(np.ones((3, 2)), np.ones((2, 2)))
