@@ -112,7 +112,8 @@ class _Matcher:
             except re2.error:  # too large together
                 self.is_refused[:] = True
         self._places = np.flatnonzero(~self.is_refused)
-        self._union = "|".join(f"(?:{pattern})" for pattern in taken) if has_prefilter else None
+        union = "|".join(f"(?:{pattern})" for pattern in taken)
+        self._union = union if has_prefilter and _arrow_takes(union) else None
 
     def match(
         self, texts: pa.Array, rows: NDArray[np.intp]
@@ -132,6 +133,15 @@ class _Matcher:
             all_rows = np.concatenate([all_rows, np.repeat(rows, counts)])
             all_hits = np.concatenate([all_hits, self._places[hits]])
         return all_rows, all_hits
+
+
+def _arrow_takes(pattern: str) -> bool:
+    """Tell whether the pattern fits the memory that Arrow gives RE2."""
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _binary(kind: pa.DataType) -> pa.DataType:

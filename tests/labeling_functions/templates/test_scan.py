@@ -95,6 +95,13 @@ def test_a_pattern_too_large_for_re2_is_left_to_re():
     assert scan.found.tolist() == [[0, 1], [0, 0]]
 
 
+def test_a_long_list_of_words_is_one_pattern():
+    lf = keywords("text", [f"word{i}ending" for i in range(5_000)], vote="spam")
+    texts = pa.array(["a word17ending b", "word17", "é WORD4999ENDING"])
+    is_hit, is_open = TextGroup([lf]).vote(texts)
+    assert is_hit.ravel().tolist() == [1, 0, 0] and is_open.ravel().tolist() == [0, 0, 1]
+
+
 def test_several_words_are_counted_across_what_is_sure_and_what_is_open():
     lfs = [
         keywords("text", ["free", "cash", "win"], vote="spam", need=2),
