@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from ssl_models.checkpoints import write_json
 from ssl_models.embed import embed as embed_images
 from ssl_models.embed import load_encoder
 from ssl_models.statistics import STATISTICS, StatisticsEncoder
-from ssl_models.text import TEXT_ENCODERS, SentenceEncoder, TextEncoder, load_text_encoder, words
+from ssl_models.text import TEXT_ENCODERS, SentenceEncoder, load_text_encoder, words
 from weaklight.errors import ConfigError
 
 __all__ = ["BASELINES", "baseline_features", "choose_method", "embedder", "fit_encoder"]
@@ -104,31 +105,25 @@ def fit_encoder(
     return {"method": method, "verdict": verdict}, reasons
 
 
-def embedder(
-    folder: Path, items: Payload, root: Path
-) -> Callable[[NDArray[np.intp]], NDArray[np.float32]]:
-    """Return a function from rows of ``items`` to their (c, d) features.
+def embedder(folder: Path, root: Path) -> Callable[[Any], NDArray[np.float32]]:
+    """Return a function from items to their (n, d) features.
 
     Parameters
     ----------
     folder
-        The encoder, of any kind.
+        The encoder, of any kind: of (n, H, W, C) uint8 images, of texts, of clips each (T,) int16,
+        or of series each (T, C) float32.
     root
         The project's folder.
     """
-    if isinstance(items, Pixels):
-        of_images = load_encoder(folder)
-        return lambda rows: embed_images(of_images, items[rows])
     backbone = json.loads((folder / "encoder.json").read_bytes())["backbone"]
-    if backbone == "waveform":
-        of_clips = load_audio_encoder(folder)
-        return lambda rows: embed_audio(of_clips, items.take(rows))
-    encoder: TextEncoder | StatisticsEncoder
+    if backbone in TEXT_ENCODERS:
+        return load_text_encoder(folder, root).encode
     if backbone in STATISTICS:
-        encoder = StatisticsEncoder.load(folder)
-    else:
-        encoder = load_text_encoder(folder, root)
-    return lambda rows: encoder.encode(items.take(rows))
+        return StatisticsEncoder.load(folder).encode
+    if backbone == "waveform":
+        return partial(embed_audio, load_audio_encoder(folder))
+    return partial(embed_images, load_encoder(folder))
 
 
 def baseline_features(

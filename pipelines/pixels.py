@@ -53,6 +53,10 @@ class Pixels:
             picked[here] = self._shards[shard][rows[here] - self._starts[shard]]
         return picked
 
+    def take(self, rows: Any) -> NDArray[np.uint8]:
+        """Return copies of the images of these rows."""
+        return self[rows]
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         whole = self[:]
         return whole if dtype is None else whole.astype(dtype)

@@ -1,22 +1,24 @@
-"""Label new image files with the encoder and head of a project's latest run.
+"""Label new files with the encoder and head of a project's latest run.
 
 Try it: ``weaklight predict photo.png --project demo``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipelines.decode import decode_image, fit_to
+from pipelines.config import Kind
+from pipelines.decode import UnusableItemError, decode_image, decode_text, decode_wave, fit_to
+from pipelines.encoders import embedder
 from pipelines.project import Project
 from pipelines.readers import SUFFIXES
-from ssl_models.embed import embed, load_encoder
 from weak_supervision.classifiers import LinearHead
-from weaklight.errors import ArtifactError
+from weaklight.errors import ArtifactError, DataError
 
 __all__ = ["predict_files"]
 
@@ -24,14 +26,14 @@ __all__ = ["predict_files"]
 def predict_files(
     project: Project, paths: Iterable[Path], *, at_least: float = 0.0
 ) -> tuple[pd.DataFrame, list[tuple[Path, str]]]:
-    """Label images.
+    """Label images, texts or clips, whichever the project is about.
 
     Parameters
     ----------
     project
         A project whose latest run reached ``train``.
     paths
-        Image files, or folders that are searched for them.
+        Files, or folders that are searched for them: images, ``.txt`` or ``.wav``.
     at_least
         Below this probability the label is None: the classifier abstains.
 
@@ -44,27 +46,29 @@ def predict_files(
     ------
     ArtifactError
         If no run has trained a classifier yet.
+    DataError
+        If the project is about series, which no file holds alone.
     """
     run = project.latest_run(having="train")
     if run is None:
         raise ArtifactError("no trained classifier yet; run `weaklight train` first")
-    encoder = load_encoder(project.store.path("pretrain", run.artifacts["pretrain"], "encoder"))
     head = LinearHead.load(project.store.path("train", run.artifacts["train"], "head"))
-    pixels = project.store.manifest("ingest", run.artifacts["ingest"]).metrics["image"]
-    height, width, channels = pixels
+    ingested = project.store.manifest("ingest", run.artifacts["ingest"]).metrics
+    kind: Kind = ingested["kind"]
+    decode = _decoder(kind, ingested)
     files: list[Path] = []
-    images, dropped = [], []
-    for file in _expand(paths):
+    items, dropped = [], []
+    for file in _expand(paths, kind):
         try:
-            picture = decode_image(file.read_bytes())
-        except (OSError, ValueError) as error:
-            dropped.append((file, f"no readable image ({error})"))
-            continue
-        images.append(fit_to(picture, (width, height), "L" if channels == 1 else "RGB"))
-        files.append(file)
+            items.append(decode(file.read_bytes()))
+            files.append(file)
+        except (OSError, UnusableItemError) as error:
+            dropped.append((file, str(error)))
     probability = np.zeros((0, len(head.classes_)), dtype=np.float32)
-    if images:
-        probability = head.predict_proba(embed(encoder, np.stack(images)))
+    if items:
+        folder = project.store.path("pretrain", run.artifacts["pretrain"], "encoder")
+        encode = embedder(folder, project.root)
+        probability = head.predict_proba(encode(np.stack(items) if kind == "image" else items))
     best = probability.argmax(axis=1)
     top = probability[np.arange(len(files)), best]
     table = pd.DataFrame(
@@ -81,11 +85,27 @@ def predict_files(
     return table, dropped
 
 
-def _expand(paths: Iterable[Path]) -> list[Path]:
+def _decoder(kind: Kind, ingested: Mapping[str, Any]) -> Callable[[bytes], Any]:
+    """Return what makes of a file's bytes what ingest made of the project's."""
+    if kind == "image":
+        height, width, channels = ingested["image"]
+        mode = "L" if channels == 1 else "RGB"
+        return lambda data: fit_to(decode_image(data), (width, height), mode)
+    if kind == "text":
+        return decode_text
+    if kind == "audio":
+        return lambda data: decode_wave(data).at(ingested["sample_rate"])
+    raise DataError(
+        "a file does not hold a series; put new ones into the project's table as unlabeled and "
+        "run the line: only they are embedded"
+    )
+
+
+def _expand(paths: Iterable[Path], kind: Kind) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES["image"])
+            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES[kind])
         else:
             files.append(path)
     return files

@@ -57,8 +57,8 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
     def compute(rows: NDArray[np.intp]) -> NDArray[np.float32]:
         nonlocal encode
         if encode is None:
-            encode = embedder(inputs.encoder, payload, work.project_root)
-        return encode(rows)
+            encode = embedder(inputs.encoder, work.project_root)
+        return encode(payload.take(rows))
 
     features = cached_rows(
         cache,

@@ -93,11 +93,11 @@ def test_reading_an_e_mail() -> None:
         b"From: Ann <ann@school.edu>\nDate: Mon, 2 Sep 2002 14:05:00 +0200\n"
         b"Subject: [Club] Re: tea\nList-Id: <club.example.org>\n"
         b"Content-Type: text/html; charset=iso-8859-1\n\n"
-        b"<html><style>p {}</style><p>Caf\xe9 at <a href='http://x.y'>four</a>?</p>"
+        b"<html><style>p {}</style><p>No\xebl at <a href='http://x.y'>four</a>?</p>"
         b"<p>Write to bob@x.org</p><p>____________________</p><p>Club mailing list</p></html>"
     )
     assert maker.read_mail(raw) == {
-        "text": "Re: tea\n\nCaf\xe9 at http://x.y four?\n\nWrite to someone@somewhere",
+        "text": "Re: tea\n\nNo\xebl at http://x.y four?\n\nWrite to someone@somewhere",
         "sender_domain": "school.edu",
         "is_html": True,
         "hour": 14,

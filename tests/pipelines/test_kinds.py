@@ -13,6 +13,7 @@ from scipy.io import wavfile
 
 from pipelines.engine import plan, run_line
 from pipelines.payload import load_payload
+from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
 from pipelines.signal_attributes import AUDIO, SERIES, measure_audio, measure_series
 from pipelines.text_attributes import ATTRIBUTES, measure
@@ -104,6 +105,12 @@ def test_texts_go_down_the_whole_line(tmp_path: Path) -> None:
     assert "<blockquote>" in page and "<img" not in page and "$5!" in page
     assert [p.status for p in plan(opened)] == ["cached"] * 11
 
+    (tmp_path / "new.txt").write_text("A steel hammer for $4!")
+    (tmp_path / "empty.txt").write_text(" ")
+    labelled, dropped = predict_files(opened, [tmp_path])
+    assert labelled["label"].tolist() == ["shop"]
+    assert [(path.name, why) for path, why in dropped] == [("empty.txt", "text is empty")]
+
     more = pd.concat([texts(), texts().tail(1).assign(item_id="new", body="A cow. A hen.")])
     more.to_parquet(tmp_path / "items.parquet", index=False)
     caches = opened.state / "cache"
@@ -120,7 +127,7 @@ def test_a_text_that_cannot_be_used_is_dropped_counted_and_named(tmp_path: Path)
     table["text"] = table["text"].astype(object)
     table.loc[:3, "text"] = ["", "  \n ", None, "zero\0byte"]
     table.loc[[60, 61], "text"] = table["text"][40]  # dev, repeated in test
-    table.loc[62, "text"] = "caf\N{REPLACEMENT CHARACTER}"
+    table.loc[62, "text"] = "na\N{REPLACEMENT CHARACTER}"
     table.to_parquet(tmp_path / "items.parquet", index=False)
     opened = project(tmp_path, TEXT_LFS)
     record = run_line(opened, ("ingest",))
@@ -228,6 +235,8 @@ def test_clips_go_down_the_whole_line(tmp_path: Path) -> None:
     assert measured["classifier_accuracy"]["value"] > 0.9
     assert measured["knn_log_mel"]["value"] > 0.9
     page = outputs(opened, record, "report", "report").read_text()
+    (tmp_path / "new.wav").write_bytes(wav(tone(220, 0.3, 8000), 8000))
+    assert predict_files(opened, [tmp_path])[0]["label"].tolist() == ["farm"]
     assert "<audio controls" in page and "data:image/svg+xml" in page
 
 

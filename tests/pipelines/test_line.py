@@ -290,16 +290,16 @@ def test_a_disk_that_fills_up_keeps_nothing_half_written(finished: Path, tmp_pat
 def test_items_whose_features_are_not_finite_are_set_aside(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pipelines.stages.embed as stage
+    import pipelines.encoders as encoders
 
-    original = stage.embed_images
+    original = encoders.embed_images
 
     def broken(*args: object, **kwargs: object) -> np.ndarray:
         features = original(*args, **kwargs)
         features[3] = np.nan
         return features
 
-    monkeypatch.setattr(stage, "embed_images", broken)
+    monkeypatch.setattr(encoders, "embed_images", broken)
     shutil.rmtree(project / ".weaklight")
     record = again(project)
     opened = Project.open(project)

@@ -39,14 +39,16 @@ def review(
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Image files or folders of images.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image, text or WAV files, or folders of them.")
+    ],
     project: ProjectOption = Path(),
     out: Annotated[Path | None, typer.Option(help="Write a CSV here instead of a table.")] = None,
     at_least: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Below this probability, abstain.")
     ] = 0.0,
 ) -> None:
-    """Label new images with the trained classifier."""
+    """Label new images, texts or clips with the trained classifier."""
     from pipelines.predict import predict_files
     from pipelines.project import Project
     from weaklight.cli.show import table
@@ -55,7 +57,7 @@ def predict(
     for path, reason in dropped:
         typer.secho(f"left out {path}: {reason}", fg="yellow", err=True)
     if labelled.empty:
-        raise DataError("no image could be read; give files or folders of images")
+        raise DataError("no file could be read; give files or folders of what the project is about")
     if out is not None:
         labelled.to_csv(out, index=False)
         typer.echo(f"wrote {len(labelled)} rows to {out}")
