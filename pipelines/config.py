@@ -173,6 +173,8 @@ class AggregateConfig(_Section):
     features: Literal["auto", "on", "off"] = "auto"
     # "auto": each label model's own way; else "uniform", "estimated" or a share for each class
     class_balance: Literal["auto", "uniform", "estimated"] | tuple[float, ...] = "auto"
+    # a student on the features that joins the voters, or learns the clear cases first
+    hybrid: Literal["none", "self_training", "curriculum"] = "none"
 
 
 class CleanConfig(_Section):
@@ -183,6 +185,9 @@ class CleanConfig(_Section):
     # more detectors for people to look at; confident learning alone decides what is dropped
     crowdlab: bool = True
     margins: bool = False
+    # train only on labels of which at most this share is expected to be wrong; needs gold rows of
+    # the calibration split (weaklight gold plan --role calibration)
+    max_error: float | None = Field(default=None, gt=0, lt=1)
 
 
 class TrainConfig(_Section):

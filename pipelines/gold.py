@@ -20,13 +20,12 @@ import pandas as pd
 from pipelines.project import Project
 from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
 from pipelines.store import write_atomically
-from weaklight.contracts import SPLITS
+from weaklight.contracts import ROLES
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["ROLES", "Draw", "add_gold", "draw_gold", "write_sheet"]
+__all__ = ["Draw", "add_gold", "draw_gold", "write_sheet"]
 
-ROLES = tuple(split for split in SPLITS if split != "unlabeled")
 _SHOWN = ("path", "text")  # what a person needs to see of an item, where the project has it
 
 

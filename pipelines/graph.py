@@ -53,7 +53,7 @@ class StageSpec:
 _PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 2, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 3, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
         1,
@@ -128,6 +128,7 @@ STAGES: tuple[StageSpec, ...] = (
         {
             "items": "ingest.items",
             "weak_labels": "aggregate.weak_labels",
+            "gold_calibration": "ingest.gold_calibration",
             "human": "reviews.human",
             "votes": "vote.votes",
             "features": "embed.features",

@@ -14,6 +14,7 @@ from weaklight.errors import DataError
 
 __all__ = [
     "ABSTAIN",
+    "ROLES",
     "SPLITS",
     "ClassSet",
     "Votes",
@@ -24,6 +25,7 @@ __all__ = [
 
 ABSTAIN = -1
 SPLITS = ("unlabeled", "dev", "calibration", "test")
+ROLES = SPLITS[1:]  # what gold may be used for; an item has one role for good
 
 Votes = NDArray[np.int16]
 

@@ -27,6 +27,7 @@ _MODELS = {
     "glad": "GLAD",
     "crowdlab": "CROWDLAB",
     "joint": "votes and features together",
+    "hybrid": "votes and a student, round by round",
 }
 _FEATURES = {
     "": "",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipelines.config import AggregateConfig
 from pipelines.stages.bags import read_votes
 from pipelines.stages.base import StageResult, Work
+from pipelines.stages.rounds import HYBRID, Taught, teach
 from weak_supervision.choice import choose
 from weak_supervision.label_models import hard_labels
 from weak_supervision.neighbors import NeighborGraph
@@ -70,7 +71,14 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         use_features=config.features,
         seed=work.seed,
     )
-    posterior, known = choice.posterior, choice.is_covered
+    posterior, known, taught = choice.posterior, choice.is_covered, None
+    if config.hybrid != "none":
+        work.progress(0, 1, f"{config.hybrid.replace('_', '-')}, round by round")
+        taught = teach(
+            config.hybrid, choice, votes, features, graph, human,
+            n_classes=len(work.classes), class_sets=work.class_sets, seed=work.seed,
+        )  # fmt: skip
+        posterior, known = taught.posterior, taught.is_covered
     labels = hard_labels(posterior, known, keys=items["item_id"].tolist())
     weak = pd.DataFrame({"item_id": items["item_id"]})
     for k, name in enumerate(work.classes):
@@ -78,8 +86,11 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     weak["label"] = labels
     weak["confidence"] = np.where(known, posterior.max(axis=1), 0.0).astype(np.float32)
     weak["covered"] = known
-    weak["source"] = _sources(votes, human, has_bags)
-    weak["round"] = 0
+    source = _sources(votes, human, has_bags)
+    if taught is not None:
+        source[taught.by_student & (source == "features")] = "student"
+    weak["source"] = source
+    weak["round"] = 0 if taught is None else taught.round
     weak.to_parquet(work.out / "weak_labels.parquet", index=False)
 
     folder = work.out / "posteriors"
@@ -87,6 +98,9 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     for name, candidate in choice.posteriors.items():
         np.save(folder / f"{name}.npy", candidate)
         np.save(folder / f"{name}.covered.npy", choice.knows[name])
+    if taught is not None:
+        np.save(folder / f"{HYBRID}.npy", posterior)
+        np.save(folder / f"{HYBRID}.covered.npy", known)
     np.save(folder / "chosen.npy", posterior)
     np.save(folder / "chosen.covered.npy", known)
     overruled = items["item_id"].to_numpy()[choice.overruled_unanimous].tolist()
@@ -95,6 +109,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         "reason": choice.reason,
         "candidates": choice.candidates,
         "overruled_unanimous": overruled,
+        "hybrid": None if taught is None else taught.summary,
     }
     (work.out / "choice.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     return StageResult(
@@ -109,7 +124,16 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
             "n_human": int((human != ABSTAIN).sum()),
             "n_overruled_unanimous": len(overruled),
         },
-        notes=(f"chose {choice.chosen}",),
+        notes=(f"chose {choice.chosen}", *_told(taught)),
+    )
+
+
+def _told(taught: Taught | None) -> tuple[str, ...]:
+    if taught is None:
+        return ()
+    s = taught.summary
+    return (
+        f"{s['method']}: {s['n_admitted']} labels after {s['n_rounds']} rounds; {s['stop_reason']}",
     )
 
 

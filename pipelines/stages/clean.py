@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.config import CleanConfig
 from pipelines.stages.base import StageResult, Work
+from weak_supervision.hybrid import Admitted, admit_conformally
 from weak_supervision.neighbors import NeighborGraph
 from weak_supervision.noise import detect_issues, out_of_fold_proba
 from weaklight.contracts import ABSTAIN
@@ -28,6 +29,7 @@ class CleanInputs:
 
     items: Path
     weak_labels: Path
+    gold_calibration: Path
     human: Path
     votes: Path
     features: Path
@@ -81,6 +83,13 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
     dropped = doubts.loc[doubts["detectors"].str.contains("confident learning"), "item_id"]
     if config.action == "drop":
         weights[weak["item_id"].isin(dropped).to_numpy()] = 0.0
+    admitted_note: tuple[str, ...] = ()
+    if config.max_error is not None:
+        admitted = _admitted(weak, targets, inputs.gold_calibration, config.max_error)
+        weights[(admitted.labels == ABSTAIN) & ~by_human] = 0.0
+        admitted_note = (admitted.stop_reason,)
+        if not (weights > 0).any():
+            raise DataError(f"[clean] max_error = {config.max_error:g}: {admitted.stop_reason}")
     _check_classes_left(weights, labels, work.classes)
 
     issues.to_parquet(work.out / "issues.parquet", index=False)
@@ -108,6 +117,7 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
             f"{len(dropped)} of {n_usable} labels are doubted by the features"
             + (" and left out of training" if config.action == "drop" else " and kept"),
             *found.notes,
+            *admitted_note,
         ),
     )
 
@@ -120,6 +130,16 @@ def _issues(
     found = found[open_to_doubt]
     columns = ["kind", "label", "suggested", "score", "detectors"]
     return found[columns].assign(item_id=item_ids[found["row"].to_numpy()])[["item_id", *columns]]
+
+
+def _admitted(
+    weak: pd.DataFrame, posterior: NDArray[np.float32], gold_calibration: Path, max_error: float
+) -> Admitted:
+    """Return which weak labels are sure enough, judged by gold that trained and tuned nothing."""
+    gold = pd.read_parquet(gold_calibration).set_index("item_id")["gold"]
+    rows = np.flatnonzero(weak["item_id"].isin(gold.index).to_numpy() & weak["covered"].to_numpy())
+    truth = gold.loc[weak["item_id"].iloc[rows]].to_numpy(np.int64)
+    return admit_conformally(posterior, posterior[rows], truth, alpha=max_error)
 
 
 def _check_classes_left(

@@ -22,7 +22,7 @@ from pipelines.readers import read_source
 from pipelines.reviews import ReviewStore
 from pipelines.signals import write_signals
 from pipelines.stages.base import StageResult, Work
-from weaklight.contracts import SPLITS
+from weaklight.contracts import ROLES, SPLITS
 from weaklight.errors import DataError
 
 __all__ = ["IngestInputs", "ingest"]
@@ -87,9 +87,10 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     attributes = _attributes(table, kind, decoded, config, work)
     _write_table(attributes, work.out / "attributes.parquet")
     golds = pd.DataFrame({"item_id": table["item_id"], "gold": gold})
-    for name, splits in (("gold_dev", ("dev",)), ("gold_test", ("test",))):
-        rows = table["split"].isin(splits) & (gold >= 0)
-        _write_table(golds[rows].astype({"gold": "int64"}), work.out / f"{name}.parquet")
+    gold_files = {f"gold_{role}": f"gold_{role}.parquet" for role in ROLES}
+    for role, file in zip(ROLES, gold_files.values(), strict=True):
+        rows = (table["split"] == role) & (gold >= 0)
+        _write_table(golds[rows].astype({"gold": "int64"}), work.out / file)
     _write_table(bag_labels, work.out / "bag_labels.parquet")
 
     counts = {s: int((table["split"] == s).sum()) for s in SPLITS}
@@ -114,8 +115,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
             "items": "items.parquet",
             **payload,
             "attributes": "attributes.parquet",
-            "gold_dev": "gold_dev.parquet",
-            "gold_test": "gold_test.parquet",
+            **gold_files,
             "bag_labels": "bag_labels.parquet",
             "report": "ingest.json",
         },

@@ -17,11 +17,13 @@ from weaklight.errors import LabelingError
 
 def test_noisy_labels_alone_are_cleaned_and_learnt_from(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    table = shapes(n_unlabeled=240, n_dev=30, n_test=60)
-    wrong = rng.random(len(table)) < 0.25
-    other = [CLASSES[(CLASSES.index(k) + 1 + rng.integers(2)) % 3] for k in table["kind"]]
-    table["noisy_label"] = np.where(wrong, other, table["kind"])
-    table.loc[table["split"] != "unlabeled", "noisy_label"] = None
+    table = shapes(n_unlabeled=0, n_dev=270, n_test=60)
+    truth, unlabeled = table["gold"].copy(), np.arange(330) < 240
+    wrong = rng.random(330) < 0.25
+    other = [CLASSES[(CLASSES.index(k) + 1 + rng.integers(2)) % 3] for k in truth]
+    table["noisy_label"] = np.where(wrong, other, truth)
+    table.loc[~unlabeled, "noisy_label"] = None
+    table.loc[unlabeled, ["split", "gold"]] = ["unlabeled", None]
     table.drop(columns=["bag_id", "bag_label"], errors="ignore").to_parquet(
         tmp_path / "items.parquet", index=False
     )
@@ -33,7 +35,6 @@ def test_noisy_labels_alone_are_cleaned_and_learnt_from(tmp_path: Path) -> None:
     assert [lf["name"] for lf in lfs] == ["noisy_label"]
     issues = pd.read_parquet(project.store.path("clean", run.artifacts["clean"], "issues"))
     doubted = set(issues.loc[issues["kind"] == "label", "item_id"])
-    unlabeled = table["split"] == "unlabeled"
     truly = set(table.loc[wrong & unlabeled, "item_id"])
     assert len(doubted & truly) > 0.6 * len(doubted)
     evaluated = json.loads(

@@ -141,14 +141,13 @@ def _crowd(
         {"row": "int64", "label": "int64", "suggested": "int64", "score": "float64"}
     )
     ballots = np.where((votes >= 0) & (votes < proba.shape[1]), votes, np.nan).astype(float)
-    columns = ~np.isnan(ballots).all(axis=0)
     rows = np.flatnonzero((labels != ABSTAIN) & ~np.isnan(ballots).all(axis=1))
-    if columns.sum() < 2 or len(rows) == 0:
-        return none, "no CROWDLAB: it needs two voters on classes at least"
+    ballots = ballots[rows]
+    ballots = ballots[:, ~np.isnan(ballots).all(axis=0)]
+    if not ((~np.isnan(ballots)).sum(axis=1) >= 2).any():
+        return none, "no CROWDLAB: it needs items on which two vote for a class"
     from cleanlab.multiannotator import get_label_quality_multiannotator
 
-    ballots = ballots[rows][:, columns]
-    ballots = ballots[:, ~np.isnan(ballots).all(axis=0)]
     if len(np.unique(ballots[~np.isnan(ballots)])) < proba.shape[1]:
         return none, "no CROWDLAB: it needs a vote for every class"
     quality = get_label_quality_multiannotator(ballots, proba[rows], verbose=False)["label_quality"]

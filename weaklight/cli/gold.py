@@ -38,11 +38,12 @@ def plan(
     reviewer: ReviewerOption = "",
 ) -> None:
     """Say how many items to label by hand, and with --to draw them at random."""
-    from pipelines.gold import ROLES, draw_gold, write_sheet
+    from pipelines.gold import draw_gold, write_sheet
     from pipelines.project import Project
     from pipelines.reviews import ReviewStore
     from weak_supervision.evaluation.sample_size import rows_for_width
     from weaklight.cli.show import table
+    from weaklight.contracts import ROLES
     from weaklight.errors import DataError
 
     opened = Project.open(project)

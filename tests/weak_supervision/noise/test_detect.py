@@ -74,6 +74,8 @@ def test_a_detector_that_cannot_run_says_so(spoilt) -> None:
     votes, features, _, labels = spoilt
     proba = out_of_fold_proba(features, np.eye(4)[labels])
     alone = detect_issues(labels, proba, votes=votes[:, :1])
-    assert alone.notes == ("no CROWDLAB: it needs two voters on classes at least",)
+    assert alone.notes == ("no CROWDLAB: it needs items on which two vote for a class",)
+    apart = np.where(np.arange(1200)[:, None] % 5 == np.arange(5), votes, -1)
+    assert detect_issues(labels, proba, votes=apart).notes == alone.notes
     nothing = detect_issues(np.full(8, -1), np.full((8, 2), 0.5), features=np.ones((8, 2)))
     assert nothing.table.empty and "no training dynamics" in nothing.notes[0]

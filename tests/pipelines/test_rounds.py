@@ -1,0 +1,78 @@
+"""Hybrids in the line: rounds in `aggregate`, conformal admission in `clean`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.engine import run_line
+from pipelines.project import Project
+from pipelines.reviews import ReviewEvent, ReviewStore
+from tests.pipelines.conftest import LFS, SETTINGS, shapes
+from weaklight.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("rounds") / "project"
+    (root / "lfs").mkdir(parents=True)
+    table = shapes(n_dev=70)
+    dev = table.index[table["split"] == "dev"]
+    table.loc[dev[:40], "split"] = "calibration"
+    table.to_parquet(root / "items.parquet", index=False)
+    (root / "weaklight.toml").write_text(SETTINGS)
+    (root / "lfs" / "shapes.py").write_text(LFS)
+    run_line(Project.open(root), ("bags",))
+    return root
+
+
+def with_settings(embedded: Path, to: Path, settings: str) -> Project:
+    root = Path(shutil.copytree(embedded, to / "project"))
+    (root / "weaklight.toml").write_text(SETTINGS + settings)
+    return Project.open(root)
+
+
+@pytest.mark.parametrize("method", ["self_training", "curriculum"])
+def test_rounds_keep_what_people_said_and_where_each_label_is_from(
+    embedded: Path, tmp_path: Path, method: str
+) -> None:
+    project = with_settings(embedded, tmp_path, f'\n[aggregate]\nhybrid = "{method}"\n')
+    store = ReviewStore(project.state / "reviews.sqlite")
+    decided = ["i0050", "i0060"]
+    for item in decided:
+        store.record(ReviewEvent(item, "ada", "relabel", new="round", queue="random"))
+    run = run_line(project, ("aggregate",))
+    folder = project.store.folder("aggregate", run.artifacts["aggregate"])
+    weak = pd.read_parquet(folder / "weak_labels.parquet").set_index("item_id")
+    assert (weak.loc[decided, "source"] == "human").all()
+    assert (weak.loc[decided, "p_round"] > 0.99).all()
+    assert (weak["round"] >= 0).all() and set(weak["source"]) <= {
+        "human", "votes", "bag", "features", "student",
+    }  # fmt: skip
+    told = json.loads((folder / "choice.json").read_text())["hybrid"]
+    assert told["method"] == method and told["n_rounds"] >= 1 and told["stop_reason"]
+    after = np.load(folder / "posteriors" / "chosen.npy")
+    assert np.array_equal(after, np.load(folder / "posteriors" / "hybrid.npy"))
+
+
+def test_only_labels_that_are_sure_enough_train(embedded: Path, tmp_path: Path) -> None:
+    project = with_settings(embedded, tmp_path, "\n[clean]\nmax_error = 0.3\n")
+    run = run_line(project, ("clean",))
+    entry = next(s for s in run.stages if s.name == "clean")
+    assert any("at most 30% are expected to be wrong" in note for note in entry.notes)
+    folder = project.store.folder("clean", run.artifacts["clean"])
+    weights = np.load(folder / "weights.npy")
+    items = pd.read_parquet(project.store.path("ingest", run.artifacts["ingest"], "items"))
+    assert (weights > 0).any()
+    assert (weights[items["split"] != "unlabeled"] == 0).all()
+
+
+def test_too_few_calibration_rows_are_refused(embedded: Path, tmp_path: Path) -> None:
+    project = with_settings(embedded, tmp_path, "\n[clean]\nmax_error = 0.05\n")
+    with pytest.raises(DataError, match=r"too few for an error of 0\.05, 100 are"):
+        run_line(project, ("clean",))
