@@ -108,7 +108,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        2,
+        3,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
