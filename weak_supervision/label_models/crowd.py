@@ -98,8 +98,8 @@ class Glad(BaseLabelModel):
     Notes
     -----
     Time O(v K) a search step through pandas for v votes of all items: thousands of items, not
-    millions. Assumes that an LF errs towards every other
-    class alike, and independently given class and difficulty.
+    millions. Assumes that an LF errs towards every other class alike, and independently given class
+    and difficulty.
 
     References
     ----------
