@@ -40,6 +40,7 @@ _TEST_COLUMNS = ("test_accuracy", "test_low", "test_high", "test_n")
 # The orders in which unlabelled items are offered for review, with the reason to choose each.
 QUEUES = {
     "least confident": "Labels that the sources are least sure of come first.",
+    "most useful": "Unsure items that stand for many others come first; each answer speaks for its like.",
     "functions disagree": "Items where the most functions contradict the majority come first.",
     "settles conflicts": "Each answer speaks for the most items on which functions contradict.",
     "cleaning issues": "Labels that the features contradict, worst first.",
@@ -299,6 +300,11 @@ class RunView:
         rows = np.flatnonzero(self.splits == "unlabeled")
         if order == "random":
             return numpy_generator(seed, "review queue").permutation(rows)
+        if order == "most useful":
+            manifest = self.project.store.manifest("aggregate", self.record.artifacts["aggregate"])
+            if "label_next" not in manifest.outputs:  # a run from before there was such an order
+                return rows[:0]
+            return self.rows_of(self._table("aggregate", "label_next")["item_id"])
         confidence = self.weak["confidence"].to_numpy(np.float64)
         covered = self.labels != ABSTAIN
         if order == "cleaning issues":

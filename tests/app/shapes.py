@@ -153,6 +153,7 @@ def build(root: Path, seed: int = 0) -> Project:
     write(
         "aggregate",
         weak_labels=weak,
+        label_next=pd.DataFrame({"item_id": ids[split == "unlabeled"][[5, 2, 9]]}),
         choice={
             "chosen": "majority_vote",
             "reason": "No challenger predicts left-out functions better.",

@@ -94,6 +94,9 @@ def test_queues_are_in_the_order_they_promise(view):
     confidence = view.weak["confidence"].to_numpy()
     doubtful = view.queue("least confident")
     assert (np.diff(confidence[doubtful]) >= 0).all()
+    useful = view.queue("most useful")
+    unlabeled = view.item_ids[view.splits == "unlabeled"]
+    assert view.item_ids[useful].tolist() == unlabeled[[5, 2, 9]].tolist()
     silent = view.queue("uncovered")
     assert len(silent) and (view.votes[silent] == ABSTAIN).all()
     torn = view.queue("functions disagree")
