@@ -26,7 +26,14 @@ from ssl_models.checkpoints import write_json
 from ssl_models.embed import embed as embed_images
 from ssl_models.embed import load_encoder
 from ssl_models.statistics import STATISTICS, StatisticsEncoder
-from ssl_models.text import TEXT_ENCODERS, SentenceEncoder, load_text_encoder, words
+from ssl_models.text import (
+    TEXT_ENCODERS,
+    SentenceEncoder,
+    TfidfSVD,
+    Word2Vec,
+    load_text_encoder,
+    words,
+)
 from weaklight.errors import ConfigError
 
 __all__ = ["BASELINES", "baseline_features", "choose_method", "embedder", "fit_encoder"]
@@ -138,11 +145,11 @@ def baseline_features(
     """
     if isinstance(items, Pixels):
         return [items[rows].reshape(len(rows), -1).astype(np.float32) / 255 for rows in wanted]
-    method = {"text": "tfidf_svd", "audio": "log_mel", "series": "summary"}[items.kind]
+    encoder: TfidfSVD | StatisticsEncoder
     if isinstance(items, Texts):
-        encoder: Any = TEXT_ENCODERS[method](seed=seed)
+        encoder = TfidfSVD(seed=seed)
     else:
-        encoder = StatisticsEncoder(method, sample_rate=items.sample_rate)
+        encoder = StatisticsEncoder(BASELINES[items.kind][0], sample_rate=items.sample_rate)
     encoder.fit(items.take(learn))
     return [encoder.encode(items.take(rows)) for rows in wanted]
 
@@ -153,7 +160,7 @@ def _new(method: str, items: Texts | Signals, work: Work) -> Any:
         return StatisticsEncoder(name, sample_rate=items.sample_rate)
     if model:
         return SentenceEncoder(model=model, root=work.project_root)
-    return TEXT_ENCODERS[name](seed=work.seed)
+    return (Word2Vec if name == "word2vec" else TfidfSVD)(seed=work.seed)
 
 
 def _train_cpc(

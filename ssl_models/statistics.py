@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from ssl_models.audio.logmel import log_mel_statistics
 from ssl_models.checkpoints import write_json, write_tensors
 from ssl_models.series import summary_statistics
-from weaklight.errors import ArtifactError
+from weaklight.errors import ArtifactError, ConfigError
 
 __all__ = ["STATISTICS", "StatisticsEncoder"]
 
@@ -41,7 +41,9 @@ class StatisticsEncoder:
     mean_, scale_ : (dim,) float32
     """
 
-    def __init__(self, name: Literal["log_mel", "summary"], *, sample_rate: int = 0) -> None:
+    def __init__(self, name: str, *, sample_rate: int = 0) -> None:
+        if name not in STATISTICS:
+            raise ConfigError(f"statistics must be one of {STATISTICS}, but are {name!r}")
         self.name = name
         self.sample_rate = sample_rate
 
