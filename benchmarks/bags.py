@@ -11,11 +11,14 @@ the epoch and the threshold that do best on each test fold.
 
 ``--photos``: image-level garment labels of 400 street photographs ("there is a bag in the picture,
 not where"), patches as instances. Each photograph is scored by a model that never saw it.
+``--page FILE`` writes a page of photographs under their heat maps, with the true outlines beside.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import html
 import json
 import sys
 import time
@@ -34,6 +37,7 @@ EPOCHS = range(5, 41, 5)  # at which the rule-breaker looks at the test fold
 PATCH, STRIDE = 24, 12  # of photographs of 144 x 96 pixels: 77 patches
 MIN_SHARE = 0.005  # a garment is in the picture if it covers so much of it
 FREQUENT = (0.1, 0.9)  # garments in so many of the pictures are looked for
+SHOWN = 3  # photographs a garment on the page
 KEPT = 0.1  # share of the pixels that a heat map names, garments being small
 METHODS = (
     "embedding", "set_kernel", "mi_svm", "noisy_or", "top_k", "attention", "dsmil", "transformer",
@@ -53,7 +57,7 @@ def main() -> None:
     for path in args.paths:
         keys |= measure_set(path.stem, *_read(path), methods=args.methods, repeats=args.repeats)
     if args.photos:
-        keys |= localization(args.budget_s, args.threads)
+        keys |= localization(args.budget_s, args.threads, args.page)
     print(json.dumps(keys | describe()))
 
 
@@ -120,7 +124,7 @@ def _test_selected(bags: Bags, labels: NDArray[np.int64]) -> float:
 # Photographs ---------------------------------------------------------------------------------
 
 
-def localization(budget_s: float, threads: int) -> dict[str, Any]:
+def localization(budget_s: float, threads: int, page: Path | None = None) -> dict[str, Any]:
     """Return how well instance scores find garments, beside chance and the centre.
 
     ``auc``: of pixels inside against outside the garment, mean over photographs that hold it.
@@ -149,6 +153,7 @@ def localization(budget_s: float, threads: int) -> dict[str, Any]:
     centre = np.exp(-2 * (ys**2 + xs**2))
     found: dict[str, list[tuple[float, float]]] = {"": [], "_random": [], "_center": []}
     looked_for = []
+    shown: dict[str, list[Any]] = {}
     for k, name in enumerate(names[1:], start=1):
         holds = ((masks == k).mean(axis=(1, 2)) >= MIN_SHARE).astype(np.int64)
         if not FREQUENT[0] <= holds.mean() <= FREQUENT[1]:
@@ -161,8 +166,12 @@ def localization(budget_s: float, threads: int) -> dict[str, Any]:
                 scores = model.predict_instances([features[row]])[0][:, 1]
                 heat = _heat(scores, corners, height, width)
                 chance = _heat(draw.random(len(corners)), corners, height, width)
+                if len(shown.setdefault(str(name), [])) < SHOWN:
+                    shown[str(name)].append((photos[row], heat, masks[row] == k))
                 for key, map_ in (("", heat), ("_random", chance), ("_center", centre)):
                     found[key].append(_judge(map_, masks[row] == k))
+    if page is not None:
+        page.write_text(_page(shown), encoding="utf-8")
     keys: dict[str, Any] = {"localization_garments": ", ".join(looked_for)}
     for key, judged in found.items():
         auc, iou = np.mean(judged, axis=0)
@@ -180,6 +189,32 @@ def _heat(
         total[y : y + PATCH, x : x + PATCH] += score
         count[y : y + PATCH, x : x + PATCH] += 1
     return total / count
+
+
+def _page(shown: dict[str, list[Any]]) -> str:
+    """Return HTML: of each garment some photographs, their heat, and where it truly is."""
+    from ssl_models.pictures.draw import as_rgb, contact_sheet, heat_overlay, png
+
+    parts = [
+        "<!doctype html><meta charset=utf-8><title>Where in the picture</title>"
+        "<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem}</style>"
+        "<h1>Where in the picture?</h1><p>Learnt from labels of whole photographs alone. Of each "
+        "garment: the photograph, the instance scores as heat, and where the garment truly is.</p>"
+    ]
+    for name, examples in shown.items():
+        sheet = contact_sheet(
+            [
+                picture
+                for photo, heat, mask in examples
+                for picture in (
+                    as_rgb(photo), heat_overlay(photo, heat), heat_overlay(photo, mask * 1.0, mask),
+                )
+            ],
+            columns=3 * SHOWN,
+        )  # fmt: skip
+        data = base64.b64encode(png(sheet)).decode()
+        parts.append(f'<h2>{html.escape(name)}</h2><img src="data:image/png;base64,{data}">')
+    return "\n".join(parts)
 
 
 def _judge(heat: NDArray[np.float64], mask: NDArray[np.bool_]) -> tuple[float, float]:
@@ -218,6 +253,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--methods", type=lambda text: text.split(","), default=list(METHODS))
     parser.add_argument("--photos", action="store_true", help="also look for garments in photos")
+    parser.add_argument("--page", type=Path, help="write the heat maps here, as HTML")
     parser.add_argument("--budget-s", type=float, default=90.0, help="of the patches' encoder")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

@@ -40,7 +40,7 @@ _TEST_COLUMNS = ("test_accuracy", "test_low", "test_high", "test_n")
 # The orders in which unlabelled items are offered for review, with the reason to choose each.
 QUEUES = {
     "least confident": "Labels that the sources are least sure of come first.",
-    "most useful": "Unsure items that stand for many others come first: one answer serves them all.",
+    "most useful": "Unsure items that stand for many others come first: one answer serves all.",
     "functions disagree": "Items where the most functions contradict the majority come first.",
     "settles conflicts": "Each answer speaks for the most items on which functions contradict.",
     "cleaning issues": "Labels that the features contradict, worst first.",
