@@ -27,8 +27,8 @@ def useful():
 
 def test_features_that_know_the_classes_are_used(useful):
     choice, truth = useful
-    assert choice.chosen == "joint"
-    assert accuracy(choice, choice.chosen, truth) > accuracy(choice, "majority_vote", truth) + 0.05
+    assert choice.chosen in {"joint", "majority_vote+features"}  # both right on 99 %
+    assert accuracy(choice, choice.chosen, truth) > accuracy(choice, "majority_vote", truth) + 0.2
 
 
 def test_every_candidate_comes_with_its_evidence(useful):

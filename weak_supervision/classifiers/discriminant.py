@@ -18,11 +18,12 @@ from weaklight.errors import DataError
 
 __all__ = ["CrossFitted", "Discriminant"]
 
-# Halfway to a sphere. Taught by majority votes and judged on test gold, 0.3 / 0.5 / 0.7 / 0.9 are
+# Halfway. Taught by majority votes and judged on test gold, 0.3 / 0.5 / 0.7 / 0.9 are
 # right on 0.86 / 0.87 / 0.88 / 0.88 of LabelMe and 0.86 / 0.86 / 0.86 / 0.87 of YouTube, with an
 # F1 of 0.89 / 0.91 / 0.92 / 0.92 on SMS: anything in the middle does.
 SHRINKAGE = 0.5
 CHUNK_ROWS = 65_536  # weighted copies of the features are made so many rows at a time
+CONSTANT = 1e-5  # variance beside mean square
 TINY = 1e-9
 
 
@@ -36,8 +37,9 @@ class Discriminant:
     Parameters
     ----------
     shrinkage
-        0..1: how far the covariance within the classes is drawn towards a multiple of the
-        identity. With hundreds of features and thousands of labels it has to be well above 0.
+        0..1: how far the covariance within the classes is drawn towards its diagonal, so that the
+        scale of a feature does not matter. With hundreds of features and thousands of labels it
+        has to be well above 0.
 
     Attributes
     ----------
@@ -54,8 +56,8 @@ class Discriminant:
 
     References
     ----------
-    Fisher 1936, "The use of multiple measurements in taxonomic problems"; Friedman 1989,
-    "Regularized discriminant analysis", JASA 84, eq. 18 with lambda = 1.
+    Fisher 1936, "The use of multiple measurements in taxonomic problems"; Schaefer and Strimmer
+    2005, "A shrinkage approach to large-scale covariance matrix estimation", SAGMB 4, target D.
     """
 
     def __init__(self, *, shrinkage: float = SHRINKAGE) -> None:
@@ -214,10 +216,11 @@ def _solve(
     prior = counts / total
     means = sums / np.maximum(counts, TINY)[:, None]  # (K, d)
     within = second / total - (means.T * prior) @ means
-    size = len(within)
-    sphere = max(float(np.trace(within)) / size, TINY)
+    size = np.diag(second) / total + TINY
+    # what float32 cannot tell from a constant counts for nothing
+    own = np.where(np.diag(within) > CONSTANT * size, np.diag(within), size)
     shrunken = (1.0 - shrinkage) * within
-    shrunken[np.diag_indices(size)] += shrinkage * sphere
+    shrunken[np.diag_indices_from(shrunken)] += shrinkage * own
     coef = cho_solve(cho_factor(shrunken), means.T)  # (d, K)
     intercept = np.log(np.maximum(prior, TINY)) - 0.5 * np.einsum("kd,dk->k", means, coef)
     return coef.astype(np.float32), intercept.astype(np.float32)

@@ -11,9 +11,19 @@ from weaklight.errors import DataError
 @pytest.mark.parametrize("shrinkage", [0.1, 0.5, 1.0])
 def test_hard_labels_give_scikit_learns_discriminant(shrinkage):
     _, truth, x = planted(n=400, d=10)
+    centred = x - np.stack([x[truth == c].mean(axis=0) for c in range(3)])[truth]
+    x /= centred.std(axis=0)  # theirs shrinks towards a sphere, which is the diagonal then
     theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(x, truth)
     ours = Discriminant(shrinkage=shrinkage).fit(x, np.eye(3)[truth])
     np.testing.assert_allclose(ours.predict_proba(x), theirs.predict_proba(x), atol=1e-3)
+
+
+def test_the_scale_of_a_feature_does_not_matter():
+    _, truth, x = planted(n=300, d=6)
+    y = np.eye(3)[truth]
+    straight = Discriminant().fit(x, y).predict_proba(x)
+    x = np.column_stack([x * [1, 100, 0.01, 3, 1, 1], np.full(300, 7.0)])
+    np.testing.assert_allclose(Discriminant().fit(x, y).predict_proba(x), straight, atol=1e-2)
 
 
 def test_a_weight_of_two_is_the_row_twice_and_a_soft_label_two_halves():
