@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from labeling_functions import analyse
+from pipelines.config import Kind
 from pipelines.pixels import write_pixels
 from pipelines.project import Project, RunRecord, StageRecord
 from pipelines.reviews import ReviewStore
+from pipelines.signals import write_signals
 from pipelines.store import Manifest, Output, hash_path
 from weaklight.contracts import ABSTAIN, ClassSet, expand_votes
 from weaklight.intervals import Proportion
@@ -74,8 +76,8 @@ def vote(pixels: np.ndarray) -> tuple[np.ndarray, list[dict]]:
     return np.stack([v for _, _, v in rules], axis=1).astype(np.int16), reports
 
 
-def build(root: Path, seed: int = 0) -> Project:
-    """Write the project and one finished run into ``root``."""
+def build(root: Path, seed: int = 0, kind: Kind = "image") -> Project:
+    """Write the project and one finished run into ``root``; texts or clips in place of pictures."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "weaklight.toml").write_text(TOML)
     project = Project.open(root)
@@ -111,11 +113,18 @@ def build(root: Path, seed: int = 0) -> Project:
         stages.append(StageRecord(stage, digest, stage == "ingest", 1.5, 210.0, {}, notes))
 
     items = pd.DataFrame({"item_id": ids, "split": split, "bag_id": bag_id, "noisy_label": None})
+    payload: dict[str, object] = {"pixels": pixels} if kind == "image" else {}
+    if kind == "text":
+        items["text"] = [
+            f"<b>A {CLASSES[c]}</b>, as {i} says.\n\nMore." for i, c in zip(ids, truth, strict=True)
+        ]
+    if kind == "audio":
+        payload["signals"] = [np.full(800 + i, 100 * c, np.int16) for i, c in enumerate(truth)]
     gold = pd.DataFrame({"item_id": ids, "gold": truth})
     write(
         "ingest",
         items=items,
-        pixels=pixels,
+        **payload,
         gold_dev=gold[split == "dev"],
         gold_test=gold[split == "test"],
         bag_labels=pd.DataFrame({"bag_id": ["bag0", "bag1"], "bag_label": [1, 0]}),
@@ -214,6 +223,9 @@ def _save(out: Path, name: str, value: object) -> str:
     if name == "pixels":
         write_pixels(value, out / "pixels.json")
         return "pixels.json"
+    if name == "signals":
+        write_signals(value, out / "signals.json", kind="audio", sample_rate=8000)
+        return "signals.json"
     if isinstance(value, pd.DataFrame):
         value.to_parquet(out / f"{name}.parquet", index=False)
         return f"{name}.parquet"

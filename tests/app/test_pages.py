@@ -190,6 +190,19 @@ def test_map_selection_shows_pictures_and_leaves_dev_and_test_alone(open_page, s
         assert not page.exception
 
 
+def test_texts_and_clips_are_shown_for_what_they_are(open_page, tmp_path):
+    def cards_of(kind: str) -> str:
+        page = open_page("review", build(tmp_path / kind, kind=kind))
+        return "".join(e.proto.body for e in page.get("html"))
+
+    texts, clips = cards_of("text"), cards_of("audio")
+    assert texts.count('<div class="wl-text">') == 1 and "&lt;b&gt;A " in texts
+    assert texts.count('<div class="wl-near">') == 6
+    assert "<img" not in texts and "<b>A" not in texts
+    assert clips.count('<audio controls src="data:audio/wav;base64,') == 1
+    assert clips.count('src="data:image/svg+xml;base64,') == 7  # the clip and six like it
+
+
 def test_text_from_a_project_is_never_html(open_page, shapes):
     page = open_page("review")
     cards = [e.proto.body for e in page.get("html")]

@@ -15,6 +15,7 @@ from app.services.tiles import tiles
 from app.services.workbench import PAGE_SIZE, Workbench
 from pipelines.queries import RunView
 from pipelines.reviews import ReviewStore
+from tests.app.shapes import build
 from weaklight.errors import DataError
 
 
@@ -114,6 +115,12 @@ def test_tiles_show_the_human_label_first(desk):
     (tile,) = tiles(desk.view, row, colors, desk.standing())
     assert (tile.label, tile.mark) == ("excluded", "✕")
     assert tile.src.startswith("data:image/png;base64,")
+
+
+def test_a_tile_of_a_text_holds_its_words(tmp_path):
+    view = RunView.latest(build(tmp_path / "texts", kind="text"))
+    (tile,) = tiles(view, [0], class_colors(view.classes))
+    assert tile.src == "" and tile.words.startswith("<b>A ") and tile.words.endswith("More.")
 
 
 def test_keys_are_one_each_and_leave_streamlits_own_alone():
