@@ -17,7 +17,7 @@ from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
 __all__ = ["Ballots", "collect", "distinct_rows"]
 
 EXACT = 2**53  # float64 counts exactly up to here
-ROWS_AT_ONCE = 65_536  # bounds the float64 copy of the votes
+ROWS_AT_ONCE = 8192  # so that the float64 copy of the votes stays in the cache
 
 
 def distinct_rows(
@@ -193,7 +193,7 @@ def collect(
         first = inverse = np.arange(n_items)
         soft = soft_votes
     else:
-        keyed = votes if gold is None else np.column_stack([votes, gold])
+        keyed = votes if gold is None else np.column_stack([votes, gold.astype(np.int16)])
         first, inverse = distinct_rows(keyed, len(meanings))
         soft = np.zeros((0, len(first), n_classes))
     counts = np.bincount(inverse, minlength=len(first)).astype(np.float64)

@@ -157,8 +157,9 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
         self._n_lfs = checked.shape[1], len(soft_votes)
         soft = self._checked_soft_votes(soft_votes, len(checked))
         known = _checked_gold(gold, len(checked), n_classes)
-        notes = self._left_out(checked, soft, known)
-        ballots = self._collect(checked, soft, known if self.uses_gold else None)
+        has_gold = self.uses_gold and bool((known != ABSTAIN).any())
+        ballots = self._collect(checked, soft, known if has_gold else None)
+        notes = self._left_out(checked, soft, known, ballots)
         self._learns_prior = self.learns_balance and class_balance in (None, "estimated")
         self.class_prior_ = _class_prior(class_balance, ballots)
         self._extra_notes: list[str] = []
@@ -236,18 +237,19 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
         )
 
     def _left_out(
-        self, votes: Votes, soft: NDArray[np.float64], gold: NDArray[np.int64]
+        self, votes: Votes, soft: NDArray[np.float64], gold: NDArray[np.int64], ballots: Ballots
     ) -> list[str]:
         notes = []
-        n_set_votes = int((votes >= self._n_classes).sum())
-        if n_set_votes and not self.uses_class_sets:
-            notes.append(f"{n_set_votes} votes for class sets left out, which it cannot use")
+        if self._class_sets and not self.uses_class_sets:
+            n_set_votes = int((votes >= self._n_classes).sum())
+            if n_set_votes:
+                notes.append(f"{n_set_votes} votes for class sets left out, which it cannot use")
         if len(soft) and not self.uses_soft_votes:
             notes.append(f"{len(soft)} soft LFs left out, which it cannot use")
         n_gold = int((gold != ABSTAIN).sum())
         if n_gold and not self.uses_gold:
             notes.append(f"{n_gold} gold rows left out, which it cannot use")
-        silent = int((votes == ABSTAIN).all(axis=0).sum()) if len(votes) else 0
+        silent = int((ballots.rows == ABSTAIN).all(axis=0).sum()) if len(votes) else 0
         if 0 < silent < votes.shape[1]:
             notes.append(f"{silent} of {votes.shape[1]} LFs never vote and count for nothing")
         return notes
