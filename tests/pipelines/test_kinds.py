@@ -240,6 +240,21 @@ def test_clips_go_down_the_whole_line(tmp_path: Path) -> None:
     assert "<audio controls" in page and "data:image/svg+xml" in page
 
 
+def test_cpc_learns_from_clips_on_request(tmp_path: Path) -> None:
+    table = clips().head(36)
+    table["audio"] = [wav(tone(200 + 10 * i, 0.5 + i / 100, seed=i)) for i in range(36)]
+    table.to_parquet(tmp_path / "items.parquet", index=False)
+    more = '[pretrain]\nmethod = "cpc"\nsteps = 2\nbatch_size = 4'
+    opened = project(tmp_path, AUDIO_LFS, more=more)
+    record = run_line(opened, ("embed",))
+    history = json.loads(
+        (outputs(opened, record, "pretrain", "encoder") / "history.json").read_text()
+    )
+    assert history["steps"] and history["verdict"]
+    features = np.load(outputs(opened, record, "embed", "features"))
+    assert features.shape == (36, 1536) and np.isfinite(features).all()
+
+
 def ingest_audio(root: Path, files: dict[str, bytes], more: str = "") -> tuple[Project, RunRecord]:
     for name, content in files.items():
         (root / "sounds").mkdir(parents=True, exist_ok=True)
