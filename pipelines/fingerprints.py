@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from labeling_functions import load_folder
@@ -47,12 +48,25 @@ def human_labels(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]
 
 
 def starting_weights(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Digest the file that ``[pretrain] init`` names; nothing where it names none."""
-    file = project.config.pretrain.init_file(project.root)
-    if file is None or not file.is_file():
-        return {}
-    (sha256,) = _file_digests([file], project.state / "cache" / "seen_weights.json")
-    return {"init": sha256}
+    """Digest the weights that ``[pretrain]`` names: ``init``, or a model of sentences."""
+    settings, seen = project.config.pretrain, project.state / "cache" / "seen_weights.json"
+    file = settings.init_file(project.root)
+    if file is not None and file.is_file():
+        return {"init": _file_digests([file], seen)[0]}
+    files = _model_files(settings.method, project.root)
+    return {"model": digest_json(_file_digests(files, seen))} if files else {}
+
+
+def _model_files(method: str, root: Path) -> list[Path]:
+    """Return the weights of ``sentence_transformers:MODEL``, a folder or an installed package."""
+    model = method.partition(":")[2]
+    if model and (root / model).is_dir():
+        return sorted((root / model).rglob("*.safetensors"))
+    try:
+        listed = (metadata.files(model) if model else None) or []
+    except (metadata.PackageNotFoundError, ValueError):
+        return []
+    return sorted(Path(str(f.locate())) for f in listed if f.suffix == ".safetensors")
 
 
 def _gold(project: Project) -> list[list[str | None]]:

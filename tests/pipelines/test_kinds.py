@@ -12,6 +12,7 @@ import pytest
 from scipy.io import wavfile
 
 from pipelines.engine import plan, run_line
+from pipelines.fingerprints import starting_weights
 from pipelines.payload import load_payload
 from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
@@ -183,6 +184,19 @@ def test_settings_that_do_not_fit_texts(
     texts().to_parquet(tmp_path / "items.parquet", index=False)
     with pytest.raises(error, match=words):
         run_line(project(tmp_path, TEXT_LFS, more=more), ("pretrain",))
+
+
+def test_another_model_under_the_same_name_is_another_encoder(tmp_path: Path) -> None:
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.parent.mkdir()
+    more = 'text = "body"\n[pretrain]\nmethod = "sentence_transformers:model"'
+    digests = []
+    for content in (b"one", b"another"):
+        weights.write_bytes(content)
+        digests.append(starting_weights(project(tmp_path, TEXT_LFS, more=more), {}))
+    assert digests[0].keys() == {"model"} and digests[0] != digests[1]
+    weights.unlink()
+    assert starting_weights(project(tmp_path, TEXT_LFS, more=more), {}) == {}
 
 
 def tone(hertz: float, seconds: float, rate: int = RATE, seed: int = 0) -> np.ndarray:

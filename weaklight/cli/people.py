@@ -39,7 +39,7 @@ def review(
 
 
 def predict(
-    images: Annotated[
+    files: Annotated[
         list[Path], typer.Argument(help="Image, text or WAV files, or folders of them.")
     ],
     project: ProjectOption = Path(),
@@ -53,7 +53,7 @@ def predict(
     from pipelines.project import Project
     from weaklight.cli.show import table
 
-    labelled, dropped = predict_files(Project.open(project), images, at_least=at_least)
+    labelled, dropped = predict_files(Project.open(project), files, at_least=at_least)
     for path, reason in dropped:
         typer.secho(f"left out {path}: {reason}", fg="yellow", err=True)
     if labelled.empty:

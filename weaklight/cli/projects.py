@@ -19,16 +19,15 @@ classes = ["cat", "dog"]        # class names, in order
 
 [items]
 source = "images"               # a folder, a .csv, .jsonl or .parquet file, or torchvision:NAME
-# text = "body"                 # a table's column that holds the items: image, text, audio or series
+# text = "body"                 # a table's column that holds texts; or audio, series, image
 # image_size = 0                # 0: the most frequent size, at most 96 px
-# sample_rate = 0               # of audio, in hertz; 0: that of the files, which must then share one
+# sample_rate = 0               # of audio, in hertz; 0: the one that all files share
 
 # [class_sets]                  # LFs and bags may vote for a set of classes
 # pets = ["cat", "dog"]
 
 # [pretrain]
-# method = "auto"               # images: see `weaklight methods`; text: word2vec, tfidf_svd or
-#                               # sentence_transformers:MODEL; audio: log_mel or cpc; series: summary
+# method = "auto"               # images: `weaklight methods`; others: docs/text_audio_series.md
 # init = "resnet18.pth"         # public weights to start from; see docs/encoders.md
 # device = "auto"               # auto, cpu or cuda
 # devices = 1                   # more than one launches torchrun
@@ -81,7 +80,9 @@ def init(
     first = folder / "lfs" / "first.py"
     if not first.exists():
         first.write_text(_FIRST_LF, encoding="utf-8")
-    typer.echo(f"wrote {settings} and {first}; put your images into {folder / 'images'},")
+    typer.echo(
+        f"wrote {settings} and {first}; put your images into {folder / 'images'} (or name a table),"
+    )
     typer.echo(f"edit the classes, then: weaklight run --project {folder}")
 
 
