@@ -5,30 +5,24 @@ Try it: ``LinearHead().fit(features, posterior).predict_proba(features)``.
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
-from weaklight.contracts import check_posterior
-from weaklight.errors import ArtifactError, DataError, TrainingError
+from weak_supervision.classifiers.base import Dev, Head
+from weaklight.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["LinearHead"]
 
-MIN_DEV_ROWS = 20  # below this a temperature would be noise
-TEMPERATURES = (0.05, 20.0)
-logger = logging.getLogger(__name__)
 
-
-class LinearHead:
+class LinearHead(Head):
     """Multinomial logistic regression with soft targets and row weights.
 
     Parameters
@@ -38,19 +32,13 @@ class LinearHead:
         hundreds of standardised features with labels that are partly wrong.
     max_iter
         Steps of L-BFGS at most; the problem is convex, so more change little.
+    balance
+        "classes" lets every class count the same, "none" leaves the rows their weights.
 
     Attributes
     ----------
     coef_, intercept_
-        (d, K) and (K,) float32, for standardised features.
-    mean_, scale_
-        (d,) float32 of the training rows.
-    class_prior_
-        (K,) float32 weighted mean of the targets: the answer for rows without finite features.
-    temperature_
-        Divides the logits; 1 unless ``fit`` was given at least 20 dev rows.
-    classes_
-        Class names that go into ``head.json``, or class ids as text.
+        (d, K) and (K,) float32, for standardised features; the rest as in `Head`.
 
     Notes
     -----
@@ -63,84 +51,46 @@ class LinearHead:
     Guo et al. 2017, "On calibration of modern neural networks", arXiv:1706.04599, section 4.2.
     """
 
+    kind = "linear"
+    settings = ("l2", "max_iter", "balance")
+
     coef_: NDArray[np.float32]
     intercept_: NDArray[np.float32]
-    mean_: NDArray[np.float32]
-    scale_: NDArray[np.float32]
-    class_prior_: NDArray[np.float32]
-    temperature_: float
-    classes_: tuple[str, ...]
 
-    def __init__(self, *, l2: float = 10.0, max_iter: int = 300) -> None:
+    def __init__(self, *, l2: float = 10.0, max_iter: int = 300, balance: str = "none") -> None:
         self.l2 = l2
         self.max_iter = max_iter
+        self.balance = balance
 
-    def fit(
-        self,
-        features: NDArray[np.floating],
-        targets: NDArray[np.floating],
-        weights: NDArray[np.floating] | None = None,
-        *,
-        dev: tuple[NDArray[np.floating], NDArray[np.integer]] | None = None,
-        classes: Sequence[str] | None = None,
+    @classmethod
+    def from_layer(
+        cls,
+        coef: NDArray[np.float32],
+        intercept: NDArray[np.float32],
+        class_prior: NDArray[np.float32],
+        classes: Sequence[str],
     ) -> Self:
-        """Minimise the weighted cross-entropy, then calibrate on ``dev``.
+        """Return a head for features as they are: (d, K) and (K,) learnt elsewhere, (K,) prior."""
+        head = cls()
+        head.coef_, head.intercept_ = coef, intercept
+        head.mean_, head.scale_ = np.zeros(len(coef), np.float32), np.ones(len(coef), np.float32)
+        head.class_prior_, head.classes_, head.temperature_ = class_prior, tuple(classes), 1.0
+        return head
 
-        Parameters
-        ----------
-        features
-            (n, d) floats; rows with weight 0 may hold NaN.
-        targets
-            (n, K) floats, rows with weight sum to 1.
-        weights
-            (n,) floats, not negative; 1 where left out.
-        dev
-            Features (n_dev, d) and class ids (n_dev,) for the temperature alone.
-        classes
-            The K class names to remember.
+    def layer(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return coefficients (d, K) and intercepts (K,) for features that are not standardised."""
+        coef = self.coef_ / self.scale_[:, None]
+        return coef, self.intercept_ - self.mean_ @ coef
 
-        Raises
-        ------
-        DataError
-            If shapes do not fit, no row has weight, or a weighted row is not finite.
-        TrainingError
-            If the loss is not finite.
-        """
-        weights = np.ones(len(targets)) if weights is None else np.asarray(weights, np.float64)
-        if not len(features) == len(targets) == len(weights):
-            raise DataError(
-                f"features, targets and weights must have the same rows, but came with "
-                f"{len(features)}, {len(targets)} and {len(weights)}"
-            )
-        used = weights > 0
-        if not used.any():
-            raise DataError(
-                "training needs a row with weight above 0, but there is none; "
-                "check that the LFs cover anything and that cleaning left something"
-            )
-        x = np.asarray(features[used], dtype=np.float32)
-        if not np.isfinite(x).all():
-            raise DataError(
-                f"{int((~np.isfinite(x).all(axis=1)).sum())} weighted rows have NaN or infinite "
-                "features; give them weight 0"
-            )
-        y = check_posterior(targets[used], targets.shape[1])
-        w = weights[used]
-        self.classes_ = tuple(classes or map(str, range(y.shape[1])))
-        self.class_prior_ = np.average(y, axis=0, weights=w).astype(np.float32)
-        self.mean_ = np.average(x, axis=0, weights=w).astype(np.float32)
-        spread = np.sqrt(np.average((x - self.mean_) ** 2, axis=0, weights=w))
-        self.scale_ = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
-        self._minimise((x - self.mean_) / self.scale_, y, w.astype(np.float32))
-        self.temperature_ = 1.0
-        if dev is not None:
-            self._calibrate(*dev)
-        return self
-
-    def _minimise(
-        self, x: NDArray[np.float32], y: NDArray[np.float32], w: NDArray[np.float32]
+    def _learn(
+        self,
+        x: NDArray[np.float32],
+        y: NDArray[np.float32],
+        w: NDArray[np.float64],
+        dev: Dev | None,
     ) -> None:
         n_features, n_classes = x.shape[1], y.shape[1]
+        w = w.astype(np.float32)
         total = float(w.sum())
         penalty = self.l2 / total
 
@@ -169,93 +119,32 @@ class LinearHead:
         theta = result.x.reshape(n_features + 1, n_classes).astype(np.float32)
         self.coef_, self.intercept_ = theta[:-1], theta[-1]
 
-    def _calibrate(self, features: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
-        if len(labels) < MIN_DEV_ROWS:
-            logger.warning(
-                "%d dev rows are too few to calibrate on (%d needed); temperature stays 1",
-                len(labels),
-                MIN_DEV_ROWS,
-            )
-            return
-        logits = self._logits(features).astype(np.float64)  # (n_dev, K)
-        rows = np.arange(len(labels))
-
-        def loss(log_temperature: float) -> float:
-            log_p = log_softmax(logits / np.exp(log_temperature), axis=1)
-            return -float(log_p[rows, labels].mean())
-
-        best = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded")
-        self.temperature_ = float(np.exp(best.x))
-
-    def _logits(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
-        if features.ndim != 2 or features.shape[1] != len(self.mean_):
-            raise DataError(
-                f"this head was trained on {len(self.mean_)} features an item, but came with shape "
-                f"{features.shape}; embed the items with the encoder that the head belongs to"
-            )
-        x = (np.asarray(features, dtype=np.float32) - self.mean_) / self.scale_
+    def _logits(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         return (x @ self.coef_ + self.intercept_).astype(np.float32)
 
-    def predict_proba(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return calibrated probabilities (n, K) float32; the class prior without features.
+    def _arrays(self) -> dict[str, NDArray[np.float32]]:
+        return {"coef": self.coef_, "intercept": self.intercept_}
 
-        Raises
-        ------
-        DataError
-            If the rows have another width than in training.
-        """
-        finite = np.isfinite(features).all(axis=1)
-        proba = np.tile(self.class_prior_, (len(features), 1))
-        logits = self._logits(features[finite]).astype(np.float64)
-        proba[finite] = softmax(logits / self.temperature_, axis=1)
-        return proba
-
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` into ``folder``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"coef": self.coef_, "intercept": self.intercept_}
-        save_file(
-            {k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / "head.safetensors"
-        )
-        about = {
-            "classes": list(self.classes_),
-            "d": len(self.mean_),
-            "temperature": self.temperature_,
-            "mean": self.mean_.tolist(),
-            "scale": self.scale_.tolist(),
-            "class_prior": self.class_prior_.tolist(),
-            "l2": self.l2,
-            "max_iter": self.max_iter,
-        }
-        (folder / "head.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises
-        ------
-        ArtifactError
-            If a file is missing or damaged.
-        """
-        try:
-            about = json.loads((folder / "head.json").read_text(encoding="utf-8"))
-            arrays = load_file(folder / "head.safetensors")
-            head = cls(l2=about["l2"], max_iter=about["max_iter"])
-            head.coef_, head.intercept_ = arrays["coef"], arrays["intercept"]
-            head.mean_ = np.asarray(about["mean"], dtype=np.float32)
-            head.scale_ = np.asarray(about["scale"], dtype=np.float32)
-            head.class_prior_ = np.asarray(about["class_prior"], dtype=np.float32)
-            head.temperature_ = float(about["temperature"])
-            head.classes_ = tuple(about["classes"])
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise ArtifactError(
-                f"a trained head is head.safetensors and head.json in {folder}, but reading "
-                f"failed: {error!r}; run the train stage again"
-            ) from error
-        if head.coef_.shape != (about["d"], len(head.classes_)):
-            raise ArtifactError(
-                f"head.json speaks of {about['d']} features and {len(head.classes_)} classes, but "
-                f"head.safetensors holds {head.coef_.shape}; run the train stage again"
+    def _restore(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+        self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
+        expected = (self.n_features_in_, len(self.classes_))
+        if self.coef_.shape != expected:
+            raise ValueError(
+                f"head.json speaks of {expected[0]} features and {expected[1]} classes, but "
+                f"head.safetensors holds {self.coef_.shape}"
             )
-        return head
+
+    def networks(self) -> list[nn.Module]:
+        """Return the one layer, as torch has it."""
+        import torch
+        from torch import nn
+        from torch.nn.utils import skip_init
+
+        layer = skip_init(nn.Linear, *self.coef_.shape)
+        layer.load_state_dict(
+            {
+                "weight": torch.from_numpy(np.ascontiguousarray(self.coef_.T)),
+                "bias": torch.from_numpy(self.intercept_),
+            }
+        )
+        return [layer]

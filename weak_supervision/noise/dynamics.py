@@ -121,6 +121,10 @@ def _mean_margins(
         others = logits[0].scatter(1, index, -torch.inf).max(dim=1).values
         total.add_((own - others).double() / epochs)
 
-    head = RobustHead(strategy="plain", epochs=epochs, seed=derive_seed(seed, "area_under_margin"))
-    head.fit(features, np.eye(n_classes, dtype=np.float32)[labels], on_epoch=watch)
+    RobustHead(
+        strategy="plain",
+        epochs=epochs,
+        seed=derive_seed(seed, "area_under_margin"),
+        on_epoch=watch,
+    ).fit(features, np.eye(n_classes, dtype=np.float32)[labels])
     return total.numpy()

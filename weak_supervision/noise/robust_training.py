@@ -9,6 +9,7 @@ import copy
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from weaklight.seeds import derive_seed, numpy_generator
 
 __all__ = ["TrainingConfig", "predict_logits", "train_robustly"]
 
+BATCHES_AN_EPOCH, LEAST_BATCH = 20, 16
 logger = logging.getLogger(__name__)
 
 
@@ -28,10 +30,14 @@ class TrainingConfig:
 
     Attributes
     ----------
-    epochs, batch_size, lr, weight_decay : of AdamW with a cosine schedule
+    epochs, lr, weight_decay : of AdamW with a cosine schedule
+    batch_size : at most; fewer where an epoch would have under 20 batches, down to batches of 16
     mixup : alpha of mixup's Beta distribution, 0 for none (Zhang et al. 2018, arXiv:1710.09412)
     ema : momentum of the averaged weights that predict, 0 for none; on CIFAR-10N averaging alone is
         worth as much as co-teaching
+    patience : epochs without a lower log-loss on dev before training stops and goes back to the
+        best epoch; 0 trains to the end and looks at nothing
+    predict_batch : rows of a forward pass outside training
     seed : of the order of rows and of mixup
     """
 
@@ -41,7 +47,13 @@ class TrainingConfig:
     weight_decay: float = 1e-4
     mixup: float = 0.0
     ema: float = 0.0
+    patience: int = 0
+    predict_batch: int = 4096
     seed: int = 0
+
+    def batch_of(self, n: int) -> int:
+        """Return the batch size for ``n`` rows: thirty epochs of one batch would teach nothing."""
+        return min(self.batch_size, max(LEAST_BATCH, n // BATCHES_AN_EPOCH))
 
 
 def train_robustly(
@@ -54,6 +66,9 @@ def train_robustly(
     noise: Noise | None = None,
     config: TrainingConfig = TrainingConfig(),
     augment: Callable[[Tensor], Tensor] | None = None,
+    dev: tuple[Tensor, Tensor] | None = None,
+    also: Callable[[nn.Module], Tensor] | None = None,
+    groups: Callable[[nn.Module], list[dict[str, Any]]] | None = None,
     on_epoch: Callable[[int, list[Tensor]], None] | None = None,
 ) -> list[nn.Module]:
     """Train the networks and return those that should predict.
@@ -75,6 +90,13 @@ def train_robustly(
         Rate and transition matrix; needed by ``co_teaching`` and ``forward``.
     augment
         Applied to each batch of inputs, for fine-tuning on pixels.
+    dev
+        Inputs (n_dev, ...) and class ids (n_dev,) that ``config.patience`` watches.
+    also
+        Called with each network in each step; the loss that it returns is added.
+    groups
+        Parameter groups of a network with their own ``lr``, as torch.optim takes them; all
+        parameters learn at ``config.lr`` where left out.
     on_epoch
         Called after each epoch with its number and each network's (n, K) logits of all rows.
 
@@ -85,7 +107,8 @@ def train_robustly(
     Raises
     ------
     ConfigError
-        If the strategy is unknown, has another number of networks, or cannot be combined.
+        If the strategy is unknown, has another number of networks, or cannot be combined, or
+        patience has no dev rows to watch.
     TrainingError
         If the loss is not finite.
     """
@@ -96,9 +119,11 @@ def train_robustly(
     scale = (weight / weight[pool].mean()).to(device)
     order = torch.Generator().manual_seed(derive_seed(config.seed, "robust_training", "order"))
     mixing = numpy_generator(config.seed, "robust_training", "mixup")
-    batches = max(1, len(pool) // config.batch_size)
+    batch_size = config.batch_of(len(pool))
+    batches = max(1, len(pool) // batch_size)
+    grouped = groups or (lambda network: [{"params": list(network.parameters())}])
     optimiser = torch.optim.AdamW(
-        [p for n in networks for p in n.parameters()],
+        [group for network in networks for group in grouped(network)],
         lr=config.lr,
         weight_decay=config.weight_decay,
     )
@@ -106,16 +131,20 @@ def train_robustly(
     averages = [copy.deepcopy(n) for n in networks] if config.ema else []
     averaged = [(a, p) for n, m in zip(networks, averages, strict=False)
                 for p, a in zip(n.parameters(), m.parameters(), strict=True)]  # fmt: skip
+    ready = averages or list(networks)
+    if config.patience and dev is None:
+        raise ConfigError("early stopping watches dev rows, but none came; set patience = 0")
+    watch = _Watch(ready, dev, config) if dev is not None and config.patience else None
 
     def predict() -> list[Tensor]:
-        return [predict_logits(network, inputs) for network in networks]
+        return [predict_logits(n, inputs, batch_size=config.predict_batch) for n in networks]
 
     for epoch in range(config.epochs):
         plan.begin_epoch(epoch, predict)
         for network in networks:
             network.train()
         shuffled = pool[torch.randperm(len(pool), generator=order)]
-        for rows in shuffled[: batches * config.batch_size].tensor_split(batches):
+        for rows in shuffled[: batches * batch_size].tensor_split(batches):
             x = inputs[rows].to(device)
             if augment is not None:
                 x = augment(x)
@@ -130,6 +159,8 @@ def train_robustly(
             for i, loss in enumerate(losses):
                 kept = plan.chosen(losses, i, epoch) * scale[rows]
                 total = total + (kept * loss).sum() / kept.sum().clamp_min(1e-8)
+            if also is not None:
+                total = total + sum(also(network) for network in networks)
             if not torch.isfinite(total):
                 raise TrainingError(
                     f"the loss became {total.item()} in epoch {epoch}; lower the learning rate or "
@@ -144,8 +175,42 @@ def train_robustly(
                     average.lerp_(parameter, 1 - config.ema)
         if on_epoch is not None:
             on_epoch(epoch, predict())
-    ready = averages or list(networks)
+        if watch is not None and watch.is_over(epoch):
+            break
+    if watch is not None:
+        watch.go_back()
     return [network.eval() for network in ready]
+
+
+class _Watch:
+    """Early stopping: remembers the epoch with the lowest log-loss on dev."""
+
+    def __init__(
+        self, networks: list[nn.Module], dev: tuple[Tensor, Tensor], config: TrainingConfig
+    ) -> None:
+        self.networks, self.config = networks, config
+        self.inputs, self.labels = dev
+        self.best, self.epoch = float("inf"), 0
+        self.states: list[dict[str, Tensor]] = []
+
+    def is_over(self, epoch: int) -> bool:
+        """Look at dev; say whether patience has run out."""
+        logits = [
+            predict_logits(n, self.inputs, batch_size=self.config.predict_batch)
+            for n in self.networks
+        ]
+        proba = torch.stack(logits).softmax(dim=2).mean(dim=0)  # (n_dev, K)
+        loss = -float(proba.gather(1, self.labels[:, None]).clamp_min(1e-12).log().mean())
+        if loss < self.best:
+            self.best, self.epoch = loss, epoch
+            self.states = [copy.deepcopy(network.state_dict()) for network in self.networks]
+        return epoch - self.epoch >= self.config.patience
+
+    def go_back(self) -> None:
+        """Give the networks the weights of the best epoch."""
+        logger.info("epoch %d had the lowest log-loss on dev, %.4f", self.epoch, self.best)
+        for network, state in zip(self.networks, self.states, strict=True):
+            network.load_state_dict(state)
 
 
 @torch.inference_mode()
