@@ -20,6 +20,7 @@ __all__ = ["propose"]
 N_CUTS = 24  # limits tried per column and direction
 N_STARTS = 24  # conditions per class that a second one is added to
 MAX_PER_VOTE = 12
+GAIN = 1.0  # right votes that a second condition must be worth beyond either one alone
 MAX_VALUES = 20  # a column of words with more of them names items, not kinds
 
 
@@ -51,11 +52,12 @@ def propose(
         starts = np.argsort(-lift, kind="stable")[:N_STARTS]
         pair_n = holds[starts] @ holds.T  # (starts, c)
         pair_right = (holds[starts] * fits[:, value]) @ holds.T
+        alone, spare = right - precision * single_n, pair_right - precision * pair_n
         rules: list[tuple[tuple[int, ...], float, float]]
         rules = [((int(c),), right[c], single_n[c]) for c in range(len(conditions))]
         rules += [
             ((int(starts[s]), int(c)), pair_right[s, c], pair_n[s, c])
-            for s, c in np.argwhere(pair_right > precision * pair_n)
+            for s, c in np.argwhere(spare > np.maximum(alone[starts][:, None], alone) + GAIN)
         ]
         rules = [r for r in rules if r[2] >= MIN_HITS and r[1] > precision * r[2]]
         rules.sort(key=lambda r: (precision * r[2] - r[1], len(r[0]), r[0]))
