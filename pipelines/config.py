@@ -191,9 +191,48 @@ class CleanConfig(_Section):
 
 
 class TrainConfig(_Section):
-    """``[train]``: the classifier on frozen features."""
+    """``[train]``: the classifier, and how it learns from labels of which some are wrong.
 
+    0 means chosen: 30 epochs for heads and 10 for ``finetune``, learning rates that suit each.
+    ``l2`` is read for the plain linear head alone, ``hidden`` for ``mlp``, ``consistency`` and
+    ``device`` for ``finetune``, which trains encoder and head on the pixels of images.
+    """
+
+    head: Literal["linear", "mlp", "finetune"] = "linear"
+    # the names in weak_supervision.noise.STRATEGIES, which a test compares
+    strategy: Literal[
+        "plain", "gce", "sce", "forward", "elr", "co_teaching", "small_loss_mixture"
+    ] = "plain"
+    balance: Literal["none", "classes"] = "none"
+    # share of wrong labels; estimated on the features where a strategy needs it
+    noise_rate: float | None = Field(default=None, ge=0, lt=1)
     l2: float = Field(default=10.0, ge=0)
+    hidden: int = Field(default=512, ge=1)
+    epochs: int = Field(default=0, ge=0)
+    batch_size: int = Field(default=0, ge=0)
+    learning_rate: float = Field(default=0.0, ge=0)
+    mixup: float = Field(default=0.0, ge=0)
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    # epochs without a better dev score before training stops; 0 trains to the end
+    patience: int = Field(default=0, ge=0)
+    consistency: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> TrainConfig:
+        if self.consistency and self.head != "finetune":
+            raise ValueError(
+                f'consistency compares views of pixels, which head = "{self.head}" never sees; '
+                'set head = "finetune"'
+            )
+        steps = ("epochs", "batch_size", "learning_rate", "mixup", "ema", "patience")
+        stated = [name for name in steps if getattr(self, name)]
+        if stated and (self.head, self.strategy) == ("linear", "plain"):
+            raise ValueError(
+                f'{" and ".join(stated)} would change nothing: head = "linear" with strategy = '
+                '"plain" is solved exactly, without epochs; choose another head or strategy'
+            )
+        return self
 
 
 class EvaluateConfig(_Section):

@@ -139,7 +139,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        1,
+        2,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
@@ -148,8 +148,10 @@ STAGES: tuple[StageSpec, ...] = (
             "gold_dev": "ingest.gold_dev",
             "features": "embed.features",
             "present": "embed.present",
+            "encoder": "pretrain.encoder",
         },
         "train",
+        payload=_PAYLOAD,
     ),
     StageSpec(
         "evaluate",

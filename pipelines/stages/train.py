@@ -1,4 +1,4 @@
-"""Train: a linear head on frozen features with soft targets, calibrated on dev gold.
+"""Train: the classifier that ``[train]`` asks for, calibrated on dev gold.
 
 Try it: ``weaklight train``.
 """
@@ -10,15 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipelines.config import TrainConfig
+from pipelines.payload import load_payload
+from pipelines.pixels import Pixels
 from pipelines.stages.base import StageResult, Work
-from weak_supervision.classifiers import LinearHead
+from weak_supervision.classifiers import Head, LinearHead
+from weak_supervision.classifiers.temperature import MIN_DEV_ROWS
+from weaklight.errors import ConfigError
 
 __all__ = ["TrainInputs", "train"]
 
-# Fewer dev rows give a temperature that is mostly chance.
-_MIN_DEV_ROWS = 20
+EPOCHS, BATCH_SIZE, LEARNING_RATE = 30, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
 
 
 @dataclass(frozen=True)
@@ -31,33 +35,109 @@ class TrainInputs:
     gold_dev: Path
     features: Path
     present: Path
+    encoder: Path
+    pixels: Path | None = None
+    signals: Path | None = None
 
 
 def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
-    """Fit the head on rows with weight; dev gold sets the temperature and nothing else."""
-    items = pd.read_parquet(inputs.items, columns=["item_id"])
+    """Train on rows with weight; dev gold sets the temperature, and stops where patience is set.
+
+    Raises
+    ------
+    ConfigError
+        If ``finetune`` is asked for items that are no images, or patience without dev gold.
+    """
+    items = pd.read_parquet(inputs.items, columns=["item_id", "split"])
     features = np.load(inputs.features, allow_pickle=False)
     present = np.load(inputs.present, allow_pickle=False)
     targets = np.load(inputs.targets, allow_pickle=False)
     weights = np.load(inputs.weights, allow_pickle=False)
     used = (weights > 0) & present
-    gold = pd.read_parquet(inputs.gold_dev)
-    dev_rows = items["item_id"].isin(gold["item_id"]).to_numpy() & present
-    notes: tuple[str, ...] = ()
-    dev = None
-    if dev_rows.sum() >= _MIN_DEV_ROWS:
-        of_item = gold.set_index("item_id")["gold"]
-        dev = (features[dev_rows], of_item.loc[items["item_id"][dev_rows]].to_numpy())
+    rows, labels = _dev(items["item_id"], pd.read_parquet(inputs.gold_dev), present)
+    notes: list[str] = []
+    outputs = {"head": "head", "probabilities": "probabilities.npy"}
+    enough = len(rows) >= MIN_DEV_ROWS
+    if not enough:
+        notes.append(f"not calibrated: {len(rows)} dev rows, {MIN_DEV_ROWS} are needed")
+        if config.patience:
+            raise ConfigError(
+                f"[train] patience watches dev gold, but {len(rows)} dev rows are fewer than "
+                f"{MIN_DEV_ROWS}; label more dev rows or leave patience out"
+            )
+    work.progress(0, 1, f"training: {config.head}, {config.strategy}")
+    if config.head == "finetune":
+        payload = load_payload(inputs.items, inputs.pixels, inputs.signals)
+        if not isinstance(payload, Pixels):
+            raise ConfigError(
+                f'[train] head = "finetune" learns from pixels, but the items are {payload.kind}; '
+                'take "linear" or "mlp"'
+            )
+        from pipelines.stages.finetune import Labelled, finetune
+
+        labelled = Labelled(
+            features,
+            targets,
+            np.where(used, weights, 0.0).astype(np.float32),
+            (items["split"] == "unlabeled").to_numpy() & present,
+            (rows, labels) if enough else None,
+        )
+        head: Head
+        head, features = finetune(
+            inputs.encoder,
+            payload,
+            labelled,
+            config,
+            classes=work.classes,
+            seed=work.seed,
+            out=work.out / "encoder",
+        )
+        features[~present] = np.nan
+        outputs["encoder"] = "encoder"
+        notes.append("the encoder was tuned: its features are not those of the map and the graph")
     else:
-        notes = (f"not calibrated: {int(dev_rows.sum())} dev rows, {_MIN_DEV_ROWS} are needed",)
-    head = LinearHead(l2=config.l2).fit(
-        features[used], targets[used], weights[used], dev=dev, classes=work.classes
-    )
-    probabilities = head.predict_proba(features)
+        dev = (features[rows], labels) if enough else None
+        head = _new_head(config, work.seed).fit(
+            features[used], targets[used], weights[used], dev=dev, classes=work.classes
+        )
     head.save(work.out / "head")
-    np.save(work.out / "probabilities.npy", probabilities)
+    np.save(work.out / "probabilities.npy", head.predict_proba(features))
     return StageResult(
-        outputs={"head": "head", "probabilities": "probabilities.npy"},
-        metrics={"n_trained_on": int(used.sum()), "temperature": float(head.temperature_)},
-        notes=notes,
+        outputs=outputs,
+        metrics={
+            "n_trained_on": int(used.sum()),
+            "temperature": float(head.temperature_),
+            "head": config.head,
+            "strategy": config.strategy,
+        },
+        notes=tuple(notes),
     )
+
+
+def _new_head(config: TrainConfig, seed: int) -> Head:
+    if (config.head, config.strategy) == ("linear", "plain"):
+        return LinearHead(l2=config.l2, balance=config.balance)
+    from weak_supervision.noise import RobustHead
+
+    return RobustHead(
+        strategy=config.strategy,
+        hidden=config.hidden if config.head == "mlp" else 0,
+        noise_rate=config.noise_rate,
+        balance=config.balance,
+        epochs=config.epochs or EPOCHS,
+        batch_size=config.batch_size or BATCH_SIZE,
+        lr=config.learning_rate or LEARNING_RATE,
+        mixup=config.mixup,
+        ema=config.ema,
+        patience=config.patience,
+        seed=seed,
+    )
+
+
+def _dev(
+    item_ids: pd.Series, gold: pd.DataFrame, present: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.integer]]:
+    """Return the rows with dev gold and features, and their gold."""
+    rows = np.flatnonzero(item_ids.isin(gold["item_id"]).to_numpy() & present)
+    labels = gold.set_index("item_id")["gold"].loc[item_ids.iloc[rows]].to_numpy()
+    return rows, labels

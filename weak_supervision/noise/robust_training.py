@@ -131,6 +131,9 @@ def train_robustly(
     averages = [copy.deepcopy(n) for n in networks] if config.ema else []
     averaged = [(a, p) for n, m in zip(networks, averages, strict=False)
                 for p, a in zip(n.parameters(), m.parameters(), strict=True)]  # fmt: skip
+    # running statistics of batch norms are averages already: they are copied
+    copied = [(a, b) for n, m in zip(networks, averages, strict=False)
+              for b, a in zip(n.buffers(), m.buffers(), strict=True)]  # fmt: skip
     ready = averages or list(networks)
     if config.patience and dev is None:
         raise ConfigError("early stopping watches dev rows, but none came; set patience = 0")
@@ -173,6 +176,8 @@ def train_robustly(
             with torch.no_grad():
                 for average, parameter in averaged:
                     average.lerp_(parameter, 1 - config.ema)
+                for buffer, current in copied:
+                    buffer.copy_(current)
         if on_epoch is not None:
             on_epoch(epoch, predict())
         if watch is not None and watch.is_over(epoch):

@@ -1,0 +1,213 @@
+"""Fine-tuning as ``[train] head = "finetune"`` asks: encoder and head learn from pixels.
+
+The library rooms do not know one another: here an encoder of :mod:`ssl_models` and its views are
+handed to the training loop of :mod:`weak_supervision`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipelines.config import TrainConfig
+from pipelines.pixels import Pixels
+from ssl_models import load_encoder, save_encoder, suggest_settings
+from ssl_models.augment import Augment, AugmentConfig
+from ssl_models.backbones import Backbone
+from ssl_models.embed import embed
+from ssl_models.hardware import resolve_device
+from weak_supervision.classifiers import LinearHead, balanced_weights
+from weak_supervision.hybrid.fixmatch import FixMatch
+from weak_supervision.noise.robust_head import noise_for
+from weak_supervision.noise.robust_training import TrainingConfig, train_robustly
+from weak_supervision.noise.strategies import STRATEGIES
+from weaklight.seeds import derive_seed, numpy_generator
+
+__all__ = ["Labelled", "finetune"]
+
+EPOCHS, BATCH_SIZE, PREDICT_BATCH = 10, 64, 256
+HEAD_LR, ENCODER_SHARE = 3e-3, 0.1  # the encoder starts from something worth keeping
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What is learnt from, row-aligned with the images.
+
+    Attributes
+    ----------
+    features
+        (n, d) float32 of the encoder as it is; finite where there is weight.
+    targets, weights
+        (n, K) float32 and (n,) float32; 0 leaves a row out.
+    unlabelled
+        (n,) bool: the rows whose views must agree where ``consistency`` is on.
+    dev
+        Rows (n_dev,) and their class ids (n_dev,), or None.
+    """
+
+    features: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    unlabelled: NDArray[np.bool_]
+    dev: tuple[NDArray[np.intp], NDArray[np.integer]] | None
+
+
+class _Tunable(nn.Module):
+    """An encoder under the layer of a linear probe; takes uint8 images, or views in 0..1."""
+
+    def __init__(self, encoder: Backbone, probe: LinearHead) -> None:
+        super().__init__()
+        self.encoder = deepcopy(encoder).requires_grad_(True)
+        head = LinearHead.from_layer(*probe.layer(), probe.class_prior_, probe.classes_)
+        (layer,) = head.networks()
+        assert isinstance(layer, nn.Linear)
+        self.layer = layer
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = images.float().div(255) if images.dtype == torch.uint8 else images
+        logits: Tensor = self.layer(self.encoder(pixels))
+        return logits
+
+
+def finetune(
+    folder: Path,
+    pixels: Pixels,
+    labelled: Labelled,
+    config: TrainConfig,
+    *,
+    classes: tuple[str, ...],
+    seed: int,
+    out: Path,
+) -> tuple[LinearHead, NDArray[np.float32]]:
+    """Train a copy of the encoder in ``folder`` with its head and write the encoder to ``out``.
+
+    Returns
+    -------
+    The head, calibrated where there is dev, and the tuned encoder's features (n, d) of all images.
+
+    Raises
+    ------
+    ConfigError, TrainingError
+        As `train_robustly`.
+
+    Notes
+    -----
+    The head starts as a linear probe on the encoder's features: a random one would push good
+    features about before it has learnt what they say (Kumar et al. 2022, arXiv:2202.10054). Of two
+    networks each starts from the probe of one half of the rows, as equal networks would stay equal;
+    the first is kept. Fp32; a killed training starts again.
+    """
+    encoder = load_encoder(folder)
+    rows = np.flatnonzero(labelled.weights > 0)
+    x, y = labelled.features[rows], labelled.targets[rows]
+    w = labelled.weights[rows].astype(np.float64)
+    device = resolve_device(config.device)
+    n_networks = STRATEGIES[config.strategy].n_networks
+    order = numpy_generator(seed, "finetune", "halves").permutation(len(rows))
+    probes = [
+        LinearHead(l2=config.l2, balance=config.balance).fit(
+            x[part], y[part], w[part], classes=classes
+        )
+        for part in np.array_split(order, n_networks)
+    ]
+    networks = [_Tunable(encoder, probe).to(device) for probe in probes]
+    weak = _views(_mild(), seed, "weak")
+    trained = train_robustly(
+        networks,
+        _tensor(pixels, rows),
+        torch.from_numpy(y),
+        torch.from_numpy(
+            (balanced_weights(y, w) if config.balance == "classes" else w).astype(np.float32)
+        ),
+        strategy=config.strategy,
+        noise=noise_for(config.strategy, x, y, config.noise_rate, seed),
+        config=TrainingConfig(
+            epochs=config.epochs or EPOCHS,
+            batch_size=config.batch_size or BATCH_SIZE,
+            lr=config.learning_rate or HEAD_LR,
+            mixup=config.mixup,
+            ema=config.ema,
+            patience=config.patience,
+            predict_batch=PREDICT_BATCH,
+            seed=seed,
+        ),
+        augment=weak,
+        dev=_dev(pixels, labelled),
+        also=_consistency(pixels, labelled, weak, config, seed) if config.consistency else None,
+        groups=_groups(config.learning_rate or HEAD_LR),
+    )
+    kept = trained[0].to("cpu")
+    assert isinstance(kept, _Tunable)
+    out.mkdir(parents=True)
+    save_encoder(kept.encoder, out, json.loads((folder / "encoder.json").read_bytes()))
+    features = embed(load_encoder(out), pixels, device=config.device)
+    head = LinearHead.from_layer(
+        kept.layer.weight.detach().numpy().T.copy(),
+        kept.layer.bias.detach().numpy(),
+        np.average(y, axis=0, weights=w).astype(np.float32),
+        classes,
+    )
+    if labelled.dev is not None:
+        head.calibrate(features[labelled.dev[0]], labelled.dev[1])
+    return head, features
+
+
+def _tensor(pixels: Pixels, rows: NDArray[np.intp]) -> Tensor:
+    return torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2)  # (n, H, W, C) -> (n, C, H, W)
+
+
+def _dev(pixels: Pixels, labelled: Labelled) -> tuple[Tensor, Tensor] | None:
+    if labelled.dev is None:
+        return None
+    return _tensor(pixels, labelled.dev[0]), torch.as_tensor(labelled.dev[1])
+
+
+def _mild() -> AugmentConfig:
+    """Return FixMatch's weak view: flips, and crops that move the image a little."""
+    return replace(
+        AugmentConfig.identity(), flip=0.5, crop_scale=(0.6, 1.0), crop_ratio=(3 / 4, 4 / 3)
+    )
+
+
+def _views(config: AugmentConfig, seed: int, name: str) -> Callable[[Tensor], Tensor]:
+    augment = Augment(config)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "finetune", name))
+    return lambda images: augment(images, generator=generator)
+
+
+def _consistency(
+    pixels: Pixels,
+    labelled: Labelled,
+    weak: Callable[[Tensor], Tensor],
+    config: TrainConfig,
+    seed: int,
+) -> FixMatch:
+    n, height, width, channels = pixels.shape
+    suggested, _ = suggest_settings(n=n, size=min(height, width), channels=channels)
+    return FixMatch(
+        _tensor(pixels, np.flatnonzero(labelled.unlabelled)),
+        weak,
+        _views(suggested.augment, seed, "strong"),
+        batch_size=config.batch_size or BATCH_SIZE,
+        seed=seed,
+    )
+
+
+def _groups(head_lr: float) -> Callable[[nn.Module], list[dict[str, Any]]]:
+    def of(network: nn.Module) -> list[dict[str, Any]]:
+        assert isinstance(network, _Tunable)
+        return [
+            {"params": list(network.encoder.parameters()), "lr": ENCODER_SHARE * head_lr},
+            {"params": list(network.layer.parameters()), "lr": head_lr},
+        ]
+
+    return of
