@@ -129,7 +129,7 @@ def _staircase(facts: Mapping[str, Any]) -> list[charts.StepPoint]:
     base, _, features = facts["choice"]["chosen"].partition("+")
     path = [("majority_vote", "Majority vote")]
     if base != "majority_vote":
-        path.append((base, words.model_name(base)))
+        path.append((base, words.model_name(base, start=True)))
     if features:
         path.append(("chosen", "With the features"))
     path.append(("classifier", "Classifier"))

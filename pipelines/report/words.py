@@ -128,9 +128,13 @@ def what_was_done(facts: Numbers) -> list[str]:
             f"{facts['bags']['n_bags']:,} bags with one label each added votes on "
             f"{facts['bags']['n_votes']:,} items."
         )
-    doubted = (
-        f"{cleaning['n_issues']:,} labels that the features contradict were marked as doubtful."
+    n = cleaning["n_issues"]
+    some = (
+        "1 label that the features contradict was"
+        if n == 1
+        else (f"{n:,} labels that the features contradict were")
     )
+    doubted = f"{some} marked as doubtful."
     lines.append(doubted if cleaning["n_issues"] else "No label contradicts the features.")
     people = labels["by_source"].get("human", 0)
     beside = f" and {people:,} labels that people gave in review" if people else ""
