@@ -6,6 +6,7 @@ Try it: ``print(choose(votes, n_classes=3, features=features).reason)``.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -220,30 +221,33 @@ def choose(
     )
 
 
-def check_with_gold(choice: Choice, gold: NDArray[np.integer]) -> str:
-    """Say in a sentence or two whether gold agrees with a choice that was made without it.
+def check_with_gold(
+    posteriors: Mapping[str, NDArray[np.floating]], chosen: str, gold: NDArray[np.integer]
+) -> str:
+    """Say in a sentence whether gold agrees with a choice that was made without it.
 
     Parameters
     ----------
+    posteriors
+        Name to (n, K) of the candidates, ``"majority_vote"`` and ``chosen`` among them.
+    chosen
+        Name of the one that was chosen.
     gold
         (n,) class ids of items that were drawn at random, -1 elsewhere. Dev gold, never test.
     """
     rows = np.flatnonzero(gold != ABSTAIN)
     if not len(rows):
         return "There is no gold to check the choice with."
-    right = {
-        name: hard_labels(choice.posteriors[name])[rows] == gold[rows] for name in choice.posteriors
-    }
-    best = max(right, key=lambda name: (right[name].mean(), name == choice.chosen))
-    low, high = wilson(int(right[choice.chosen].sum()), len(rows))
+    right = {name: hard_labels(p)[rows] == gold[rows] for name, p in posteriors.items()}
+    best = max(right, key=lambda name: (right[name].mean(), name == chosen))
+    low, high = wilson(int(right[chosen].sum()), len(rows))
     sentence = (
-        f"On {len(rows)} items with gold {choice.chosen} is right on "
-        f"{right[choice.chosen].mean():.3f} ({low:.3f} to {high:.3f}), {BASELINE} on "
-        f"{right[BASELINE].mean():.3f}"
+        f"On {len(rows)} items with gold the choice is right on {right[chosen].mean():.3f} "
+        f"({low:.3f} to {high:.3f}), {BASELINE} on {right[BASELINE].mean():.3f}"
     )
-    if best == choice.chosen:
+    if best == chosen:
         return sentence + ": no candidate is better, so the choice was right."
-    gain = right[best].astype(float) - right[choice.chosen]
+    gain = right[best].astype(float) - right[chosen]
     surely = float(np.quantile(bootstrap_means(gain), 1.0 - LEVEL)) > 0
     verdict = "so the choice was wrong" if surely else "which may be chance"
     return sentence + f" and {best} on {right[best].mean():.3f}, {verdict}."

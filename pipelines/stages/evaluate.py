@@ -24,6 +24,7 @@ from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
 from pipelines.stages.judged import GOLD_SPLITS, EvaluateInputs, Judged, Step, label_steps
 from pipelines.stages.sensitivity import sensitivities, slices
+from weak_supervision.choice import check_with_gold
 from weak_supervision.evaluation import (
     CrossoverPoint,
     accuracy,
@@ -85,6 +86,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "slices": slices(run, steps[-1], config.slices),
         "sensitivity": ranges,
         "lf_findings": _lf_findings(run),
+        "choice_check": _choice_check(run),
     }
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     (work.out / "evaluation.json").write_text(text, encoding="utf-8")
@@ -94,6 +96,13 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         metrics={entry["key"]: entry["value"] for entry in headline},
         notes=() if has_gold else (f"{NO_TEST_GOLD}: the report speaks of agreement",),
     )
+
+
+def _choice_check(run: Judged) -> str:
+    """Say what dev gold thinks of the choice that was made without it."""
+    names = [*run.models, "chosen"]
+    dev = np.where(run.in_split("dev"), run.gold, ABSTAIN)
+    return check_with_gold({name: run.posterior(name) for name in names}, "chosen", dev)
 
 
 def _missing(reason: str) -> dict[str, Any]:
