@@ -155,7 +155,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        3,
+        4,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -173,7 +173,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        4,
+        5,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
