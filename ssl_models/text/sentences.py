@@ -117,11 +117,13 @@ class SentenceEncoder:
             os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the library is imported
             try:
                 from sentence_transformers import SentenceTransformer
+                from transformers.utils.logging import disable_progress_bar
             except ImportError as error:
                 raise ConfigError(
                     "sentence_transformers needs an optional library; "
                     'run `pip install "weaklight[text]"`'
                 ) from error
+            disable_progress_bar()  # of loading: it would run into our own
             with preserve_global_rng():
                 self._module = SentenceTransformer(str(folder), device="cpu").eval()
         return self._module
