@@ -100,7 +100,7 @@ def measure_audio(
         probe = linear_probe(x[seen], data.digit[seen], x[held], n_classes=10)
         right = Proportion(int((probe.proba.argmax(1) == data.digit[held]).sum()), int(held.sum()))
         results[f"{name}_linear"] = round(right.value, 4)
-        results[f"{name}_linear_interval"] = [round(right.low, 4), round(right.high, 4)]
+        results[f"{name}_linear_interval"] = [round(end, 4) for end in right.interval]
     return results
 
 

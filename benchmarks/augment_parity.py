@@ -77,7 +77,7 @@ def measure(steps: int, threads: int) -> dict[str, Any]:
         scores = score_features(rows)
         keys |= {
             f"{name}_knn": scores.knn.value,
-            f"{name}_knn_interval": [round(scores.knn.low, 4), round(scores.knn.high, 4)],
+            f"{name}_knn_interval": [round(end, 4) for end in scores.knn.interval],
             f"{name}_linear": scores.linear.value,
             f"{name}_s_per_step": round(seconds / steps, 3),
         }
