@@ -32,6 +32,7 @@ __all__ = [
     "Decoded",
     "UnusableItemError",
     "decode_image",
+    "decode_one_series",
     "decode_text",
     "decode_wave",
     "fit_to",
@@ -157,7 +158,7 @@ def decode_series(
     DataError
         If the series have different numbers of channels.
     """
-    rows, series, sha256 = _decode_each(table, "series", _decode_one_series, drop, progress)
+    rows, series, sha256 = _decode_each(table, "series", decode_one_series, drop, progress)
     channels = Counter(one.shape[1] for one in series)
     if len(channels) > 1:
         raise DataError(
@@ -335,8 +336,14 @@ def decode_wave(data: bytes) -> Wave:
     return Wave(mono.astype(np.float32), int(rate), channels)
 
 
-def _decode_one_series(cell: Any) -> NDArray[np.float32]:
-    """Return (T, C) from a list of T numbers, a list of C such lists, or either as JSON text."""
+def decode_one_series(cell: Any) -> NDArray[np.float32]:
+    """Return (T, C) from a list of T numbers, a list of C such lists, or either as JSON text.
+
+    Raises
+    ------
+    UnusableItemError
+        If it is none of these, shorter than four steps, or not finite.
+    """
     try:
         value = json.loads(cell) if isinstance(cell, str) else cell
         channels = [np.asarray(c, np.float32) for c in _as_channels(value)]

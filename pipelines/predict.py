@@ -1,92 +1,157 @@
-"""Label new files with the encoder and head of a project's latest run.
+"""Label new items with the encoder and head of a project's latest trained run.
 
 Try it: ``weaklight predict photo.png --project demo``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipelines.config import Kind
-from pipelines.decode import UnusableItemError, decode_image, decode_text, decode_wave, fit_to
+from pipelines.config import ItemsConfig, Kind
+from pipelines.decode import (
+    UnusableItemError,
+    decode_image,
+    decode_one_series,
+    decode_text,
+    decode_wave,
+    fit_to,
+)
 from pipelines.encoders import embedder
-from pipelines.project import Project
-from pipelines.readers import SUFFIXES
-from weak_supervision.classifiers import LinearHead
+from pipelines.project import Project, RunRecord
+from pipelines.readers import SUFFIXES, TABLES, read_rows
+from weak_supervision.classifiers import load_head
 from weaklight.errors import ArtifactError, DataError
 
-__all__ = ["predict_files"]
+__all__ = ["classifier_of", "encoder_of", "predict_files"]
+
+AT_ONCE = 2048  # items in memory
+
+
+def classifier_of(project: Project) -> RunRecord:
+    """Return the latest run that trained a classifier.
+
+    Raises
+    ------
+    ArtifactError
+        If there is none yet.
+    """
+    run = project.latest_run(having="train")
+    if run is None:
+        raise ArtifactError("no trained classifier yet; run `weaklight train` first")
+    return run
+
+
+def encoder_of(project: Project, run: RunRecord) -> Path:
+    """Return the encoder whose features the run's head takes: the tuned one where there is one."""
+    tuned = project.store.manifest("train", run.artifacts["train"]).outputs
+    stage = "train" if "encoder" in tuned else "pretrain"
+    return project.store.path(stage, run.artifacts[stage], "encoder")
 
 
 def predict_files(
     project: Project, paths: Iterable[Path], *, at_least: float = 0.0
 ) -> tuple[pd.DataFrame, list[tuple[Path, str]]]:
-    """Label images, texts or clips, whichever the project is about.
+    """Label images, texts, clips or series, whichever the project is about.
 
     Parameters
     ----------
     project
         A project whose latest run reached ``train``.
     paths
-        Files, or folders that are searched for them: images, ``.txt`` or ``.wav``.
+        Files (images, ``.txt``, ``.wav``), folders that are searched for them, or tables (CSV,
+        JSONL, Parquet) whose columns are called as in the project's. Series come in tables alone.
     at_least
         Below this probability the label is None: the classifier abstains.
 
     Returns
     -------
-    A table with ``file``, ``label``, ``probability`` and ``p_<class>`` for each class, and the
-    files that could not be read with the reason.
+    A table with ``file``, ``item_id`` (of rows of a table; their number where they have none),
+    ``label``, ``probability`` and ``p_<class>`` for each class; and what could not be read, with
+    the reason: a file, or ``table/item_id``.
 
     Raises
     ------
     ArtifactError
         If no run has trained a classifier yet.
     DataError
-        If the project is about series, which no file holds alone.
+        If a path does not exist, or what it holds is of another kind than the project's items.
     """
-    run = project.latest_run(having="train")
-    if run is None:
-        raise ArtifactError("no trained classifier yet; run `weaklight train` first")
-    head = LinearHead.load(project.store.path("train", run.artifacts["train"], "head"))
+    run = classifier_of(project)
+    head = load_head(project.store.path("train", run.artifacts["train"], "head"))
+    encode = embedder(encoder_of(project, run), project.root)
     ingested = project.store.manifest("ingest", run.artifacts["ingest"]).metrics
     kind: Kind = ingested["kind"]
     decode = _decoder(kind, ingested)
-    files: list[Path] = []
-    items, dropped = [], []
-    for file in _expand(paths, kind):
-        try:
-            items.append(decode(file.read_bytes()))
-            files.append(file)
-        except (OSError, UnusableItemError) as error:
-            dropped.append((file, str(error)))
-    probability = np.zeros((0, len(head.classes_)), dtype=np.float32)
-    if items:
-        folder = project.store.path("pretrain", run.artifacts["pretrain"], "encoder")
-        encode = embedder(folder, project.root)
-        probability = head.predict_proba(encode(np.stack(items) if kind == "image" else items))
+    names: list[tuple[str, str | None]] = []
+    found = [np.zeros((0, len(head.classes_)), dtype=np.float32)]
+    dropped: list[tuple[Path, str]] = []
+    rows = _rows(paths, kind, project.config.items)
+    while some := list(islice(rows, AT_ONCE)):
+        items = []
+        for file, item_id, payload in some:
+            try:
+                items.append(decode(_content(payload, kind)))
+                names.append((str(file), item_id))
+            except (OSError, UnusableItemError) as error:
+                dropped.append((file if item_id is None else file / item_id, str(error)))
+        if items:
+            features = encode(np.stack(items) if kind == "image" else items)
+            found.append(head.predict_proba(features))
+    probability = np.concatenate(found)  # (n, K)
     best = probability.argmax(axis=1)
-    top = probability[np.arange(len(files)), best]
-    table = pd.DataFrame(
-        {
-            "file": [str(f) for f in files],
-            "label": [
-                head.classes_[k] if p >= at_least else None for k, p in zip(best, top, strict=True)
-            ],
-            "probability": top,
-        }
-    )
+    top = probability[np.arange(len(names)), best]
+    sure = top >= at_least
+    table = pd.DataFrame(names, columns=["file", "item_id"])
+    table["label"] = [head.classes_[k] if s else None for k, s in zip(best, sure, strict=True)]
+    table["probability"] = top
     for k, name in enumerate(head.classes_):
         table[f"p_{name}"] = probability[:, k]
     return table, dropped
 
 
-def _decoder(kind: Kind, ingested: Mapping[str, Any]) -> Callable[[bytes], Any]:
-    """Return what makes of a file's bytes what ingest made of the project's."""
+def _rows(
+    paths: Iterable[Path], kind: Kind, config: ItemsConfig
+) -> Iterator[tuple[Path, str | None, Any]]:
+    """Yield each item's file, its id where the file is a table, and its payload."""
+    for path in paths:
+        if path.is_dir():
+            ours = SUFFIXES.get(kind, frozenset())
+            for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in ours):
+                yield file, None, file
+        elif not path.exists():
+            raise DataError(f"there is no file or folder {path}; check the name")
+        elif path.suffix.lower() in TABLES:
+            came, ids, cells = read_rows(path, config)
+            if came != kind:
+                raise DataError(
+                    f"this project is about {kind} items, but the column that {path.name} names "
+                    f"holds {came}; give the items a column {getattr(config, kind) or kind!r}"
+                )
+            for item_id, cell in zip(ids, cells, strict=True):
+                yield path, item_id, cell
+        elif kind == "series":
+            raise DataError(
+                f"series come in tables ({', '.join(TABLES)}) with a column "
+                f"{config.series or 'series'!r}, but {path.name} is none"
+            )
+        else:
+            yield path, None, path
+
+
+def _content(payload: Any, kind: Kind) -> Any:
+    if payload is None:
+        raise UnusableItemError(f"no {kind}")
+    return payload.read_bytes() if isinstance(payload, Path) else payload
+
+
+def _decoder(kind: Kind, ingested: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Return what makes of an item's bytes, text or numbers what ingest made of the project's."""
     if kind == "image":
         height, width, channels = ingested["image"]
         mode = "L" if channels == 1 else "RGB"
@@ -95,17 +160,14 @@ def _decoder(kind: Kind, ingested: Mapping[str, Any]) -> Callable[[bytes], Any]:
         return decode_text
     if kind == "audio":
         return lambda data: decode_wave(data).at(ingested["sample_rate"])
-    raise DataError(
-        "a file does not hold a series; put new ones into the project's table as unlabeled and "
-        "run the line: only they are embedded"
-    )
 
+    def series(cell: Any) -> Any:
+        decoded = decode_one_series(cell)
+        if decoded.shape[1] != ingested["channels"]:
+            raise UnusableItemError(
+                f"series has {decoded.shape[1]} channels, but the project's have "
+                f"{ingested['channels']}"
+            )
+        return decoded
 
-def _expand(paths: Iterable[Path], kind: Kind) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES[kind])
-        else:
-            files.append(path)
-    return files
+    return series

@@ -20,7 +20,7 @@ from weaklight.contracts import SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["SUFFIXES", "Source", "find_source", "read_source"]
+__all__ = ["SUFFIXES", "TABLES", "Source", "find_source", "read_rows", "read_source"]
 
 # What the files of a folder must end with to be its items.
 SUFFIXES: dict[Kind, frozenset[str]] = {
@@ -28,7 +28,7 @@ SUFFIXES: dict[Kind, frozenset[str]] = {
     "audio": frozenset({".wav"}),
     "text": frozenset({".txt"}),
 }
-_TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _TORCHVISION = "torchvision:"
 # How many training rows of a torchvision data set become the dev split; the rest lose their gold.
 _TORCHVISION_DEV_ROWS = 500
@@ -66,11 +66,11 @@ def find_source(root: Path, config: ItemsConfig) -> Source:
             f"items.source: expected a folder or a file at {path}, but there is none; "
             "give a path relative to weaklight.toml or torchvision:NAME"
         )
-    kind = _TABLES.get(path.suffix.lower())
+    kind = TABLES.get(path.suffix.lower())
     if kind is None:
         raise ConfigError(
             f"items.source: {path.name} is of no known kind; expected a folder, "
-            f"one of {sorted(_TABLES)} or torchvision:NAME"
+            f"one of {sorted(TABLES)} or torchvision:NAME"
         )
     named: set[Path] = set()
     if kind != "parquet":
@@ -180,6 +180,28 @@ def _from_table(path: Path, kind: str, config: ItemsConfig) -> tuple[Kind, pd.Da
     ]
     table["path"] = [v if t else None for v, t in zip(values, is_text, strict=True)]
     return item_kind, _complete(table)
+
+
+def read_rows(path: Path, config: ItemsConfig) -> tuple[Kind, list[str], list[Any]]:
+    """Read the items of one table that are new to the project: nothing but the items matters.
+
+    Returns
+    -------
+    What they are, their ids (row numbers from 1 where there are none), and each one's bytes, text,
+    numbers or Path still to be read; None where the cell is empty.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read or has no column of items.
+    """
+    table = _read_table(path, TABLES[path.suffix.lower()], config)
+    kind, column = _payload(table, path, config)
+    ids = table[config.item_id] if config.item_id in table else pd.Series(range(1, len(table) + 1))
+    cells = table[column].astype(object).where(table[column].notna(), None)
+    if kind in ("image", "audio"):
+        cells = cells.map(lambda c: path.parent / c if isinstance(c, str) and c else c)
+    return kind, [str(i) for i in ids], cells.tolist()
 
 
 def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:

@@ -40,7 +40,8 @@ def review(
 
 def predict(
     files: Annotated[
-        list[Path], typer.Argument(help="Image, text or WAV files, or folders of them.")
+        list[Path],
+        typer.Argument(help="Image, text or WAV files, folders of them, or tables of new rows."),
     ],
     project: ProjectOption = Path(),
     out: Annotated[Path | None, typer.Option(help="Write a CSV here instead of a table.")] = None,
@@ -48,7 +49,7 @@ def predict(
         float, typer.Option(min=0.0, max=1.0, help="Below this probability, abstain.")
     ] = 0.0,
 ) -> None:
-    """Label new images, texts or clips with the trained classifier."""
+    """Label new images, texts, clips or series with the trained classifier."""
     from pipelines.predict import predict_files
     from pipelines.project import Project
     from weaklight.cli.show import table
@@ -57,16 +58,18 @@ def predict(
     for path, reason in dropped:
         typer.secho(f"left out {path}: {reason}", fg="yellow", err=True)
     if labelled.empty:
-        raise DataError("no file could be read; give files or folders of what the project is about")
+        raise DataError(
+            "nothing could be read; give files, folders or tables of what the project is about"
+        )
     if out is not None:
         labelled.to_csv(out, index=False)
         typer.echo(f"wrote {len(labelled)} rows to {out}")
         return
     rows = [
-        [r["file"], r["label"] or "(abstains)", f"{r['probability']:.3f}"]
+        [r["item_id"] or r["file"], r["label"] or "(abstains)", f"{r['probability']:.3f}"]
         for r in labelled.to_dict("records")
     ]
-    typer.echo(table(["file", "label", "probability"], rows))
+    typer.echo(table(["item", "label", "probability"], rows))
 
 
 def methods() -> None:
