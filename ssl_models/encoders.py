@@ -63,8 +63,8 @@ def load_encoder(folder: Path) -> Backbone:
         encoder.set_normalisation(description["mean"], description["std"])
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ArtifactError(
-            f"{folder} holds no readable encoder ({type(error).__name__}: {error}); run the "
-            "pretrain stage again"
+            f"{folder} holds no readable encoder of images ({type(error).__name__}: {error}); run "
+            "the pretrain stage again, on images"
         ) from error
     strict_load(encoder, tensors, str(folder / "encoder.safetensors"))
     return encoder.eval()
