@@ -158,6 +158,12 @@ class PatchBody(nn.Module, ABC):
         """Return rows and columns of patches in an image."""
         return -(-height // self.patch), -(-width // self.patch)
 
+    def padded(self, images: Tensor) -> Tensor:
+        """Return the images, continued by their border to whole patches."""
+        height, width = images.shape[-2:]
+        down, right = -height % self.patch, -width % self.patch
+        return F.pad(images, (0, right, 0, down), mode="replicate") if down or right else images
+
 
 def patch_body(encoder: Backbone, method: str) -> PatchBody:
     """Return the encoder's body, which knows patches.

@@ -163,12 +163,6 @@ class VisionTransformer(PatchBody):
             return self.position
         return resized_positions(self.position.float(), height, width)
 
-    def padded(self, images: Tensor) -> Tensor:
-        """Return the images, continued by their border to whole patches."""
-        height, width = images.shape[-2:]
-        down, right = -height % self.patch, -width % self.patch
-        return F.pad(images, (0, right, 0, down), mode="replicate") if down or right else images
-
     def _with_extra(self, patches: Tensor) -> Tensor:
         # Not len(): torch.export would take it for a constant.
         extra = self.extra.expand(patches.shape[0], -1, -1).to(patches.dtype)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ssl_models import AugmentConfig, TrainConfig, build_backbone, pretrain
+from ssl_models.backbones import Backbone
 from ssl_models.methods.mae import MAE, MAEViews, patch_targets, sincos_positions
-from ssl_models.vit import transformer_of
 from weaklight.errors import ConfigError
 
 PLAIN = AugmentConfig.identity()
@@ -22,7 +22,8 @@ class KilledError(Exception):
 
 def method(backbone: str = "vit_tiny") -> MAE:
     torch.manual_seed(0)
-    return MAE(build_backbone(backbone, channels=1, image_size=24, width=4), PLAIN)
+    encoder = build_backbone(backbone, channels=1, image_size=24, width=4)
+    return MAE(encoder, PLAIN, mask_ratio=0.75)
 
 
 def stripes(n: int, side: int = 24) -> torch.Tensor:
@@ -37,9 +38,9 @@ class Planted(torch.nn.Module):
         super().__init__()
         self.number = number
 
-    def forward(self, features, latents, order, grid):
-        n_masked = order.shape[1] - latents.shape[1]
-        return torch.full((len(order), n_masked, 16), self.number)
+    def forward(self, features, latents, visible, masked, grid):
+        assert latents.shape[1] == visible.shape[1] == 9 and masked.shape[1] == 27
+        return torch.full((*masked.shape, 16), self.number)
 
 
 @pytest.mark.parametrize(("said", "expected"), [(0.0, 1.0), (1.0, 2.0), (-2.0, 5.0)])
@@ -62,16 +63,31 @@ def test_only_masked_patches_count() -> None:
     assert after.item() == before.item() == pytest.approx(1.25, abs=1e-4)
 
 
-@pytest.mark.parametrize("backbone", ["vit_tiny", "vit_compact"])
+@pytest.mark.parametrize("backbone", ["vit_tiny", "vit_compact", "compact"])
 def test_the_encoder_does_not_see_masked_patches(backbone: str) -> None:
-    mae, order = method(backbone), torch.arange(36).expand(2, 36)
+    mae = method(backbone).eval()
+    patch, columns = mae.body.patch, mae.body.grid(24, 24)[1]
+    visible = torch.arange(columns + 1).expand(2, -1)  # the first row and one patch of the second
     images = torch.rand(2, 1, 24, 24)
-    seen = mae.encode_visible(images, order)
-    images[:, :, 4:8, 12:], images[:, :, 8:] = 0.5, 0.5  # from the 10th patch on
-    for before, after in zip(seen, mae.encode_visible(images, order), strict=True):
+    seen = mae.encode_visible(images, visible)
+    images[:, :, patch : 2 * patch, patch:], images[:, :, 2 * patch :] = 0.5, 0.5
+    for before, after in zip(seen, mae.encode_visible(images, visible), strict=True):
         assert torch.equal(before, after)
-    images[:, :, :4] = 0
-    assert not torch.allclose(seen[0], mae.encode_visible(images, order)[0])
+    images[:, :, :patch] = 0
+    assert not torch.allclose(seen[0], mae.encode_visible(images, visible)[0])
+
+
+def test_a_convolutional_network_hands_on_its_features_alone() -> None:
+    """16 patches of 32 px: four visible, twelve asked for, from one token that is kept."""
+    torch.manual_seed(0)
+    mae = MAE(build_backbone("compact", channels=3, image_size=32, width=4), PLAIN, mask_ratio=0.75)
+    lengths: list[int] = []
+    mae.decoder.blocks.register_forward_pre_hook(lambda _, x: lengths.append(x[0].shape[1]))
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    loss, features = mae(mae.views(images, torch.Generator().manual_seed(0)))
+    assert lengths == [1 + 12] and features.shape == (4, mae.encoder.dim)
+    loss.backward()
+    assert all(p.grad is not None and p.grad.any() for p in mae.encoder.parameters())
 
 
 def test_a_quarter_is_visible_and_each_image_draws_its_own() -> None:
@@ -79,8 +95,8 @@ def test_a_quarter_is_visible_and_each_image_draws_its_own() -> None:
     images = torch.randint(0, 256, (200, 1, 24, 24), dtype=torch.uint8)
     views = mae.views(images, torch.Generator().manual_seed(0))
     assert torch.equal(views.order.sort(1).values, torch.arange(36).expand(200, 36))
-    _, latents = mae.encode_visible(views.images, views.order)
-    assert latents.shape == (200, 9, mae.encoder.dim)
+    mae.decoder = Planted(0.0)  # which checks that 9 of 36 are visible
+    mae(views)
     often = torch.bincount(views.order[:, :9].flatten(), minlength=36) / 200
     assert float((often - 0.25).abs().max()) < 0.12  # four standard deviations
 
@@ -94,7 +110,7 @@ def test_targets_by_hand() -> None:
 
 
 def test_targets_follow_the_order_of_patch_tokens() -> None:
-    vit = transformer_of(method().encoder, "mae")
+    vit = method().encoder.body
     image = torch.rand(1, 1, 24, 24)
     changed = image.clone()
     changed[..., 4:8, 8:12] += torch.rand(4, 4)  # second row, third column: patch 8 of 6 x 6
@@ -136,9 +152,10 @@ def drawn(n: int, height: int = 24, width: int = 24) -> np.ndarray:
     return (127 + 120 * waves).astype(np.uint8)[..., None]
 
 
-def test_learns_to_rebuild_better_than_by_the_mean() -> None:
+@pytest.mark.parametrize("backbone", ["vit_tiny", "compact"])
+def test_learns_to_rebuild_better_than_by_the_mean(backbone: str) -> None:
     """Always saying a patch's mean costs 1; one batch, always masked the same, can be learnt."""
-    mae = method()
+    mae = method(backbone)
     views = mae.views(torch.from_numpy(drawn(16)).permute(0, 3, 1, 2), torch.Generator())
     optimiser = torch.optim.AdamW(mae.parameters(), lr=3e-3)
     losses = []
@@ -173,7 +190,6 @@ def test_settings_that_make_no_sense(options: dict[str, float]) -> None:
         MAE(encoder, PLAIN, **options)
 
 
-def test_needs_a_transformer() -> None:
-    encoder = build_backbone("compact", channels=1, image_size=24, width=8)
+def test_needs_patches() -> None:
     with pytest.raises(ConfigError, match="vit_tiny"):
-        MAE(encoder, PLAIN)
+        MAE(Backbone(torch.nn.Flatten(), 576, 1), PLAIN)
