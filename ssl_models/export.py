@@ -26,17 +26,17 @@ from ssl_models.backbones import FIXED_WIDTHS, SMALL_SIDE, TIMM, Backbone
 from ssl_models.checkpoints import write_json, write_tensors
 from ssl_models.distributed import GlobalBatchNorm
 from ssl_models.encoders import load_encoder
+from ssl_models.graphs import CHECKED, GRAPHS, TRACED, Names
 from ssl_models.timm_backbones import import_timm, timm_options
 from ssl_models.vit import VisionTransformer
 from ssl_models.vit_names import timm_arguments, to_timm
 from weaklight.errors import ArtifactError, ConfigError
 
-__all__ = ["FORMATS", "Exported", "export_backbone"]
+__all__ = ["FORMATS", "Exported", "export_backbone", "portable_encoder"]
 
 # Of the largest feature. Two runtimes' fp32 kernels differ by some 1e-6, in dimensions that hardly
 # vary and were blown up by a few 1e-4; a wrong weight or constant is off by tenths.
 TOLERANCE = 1e-3
-TRACED, CHECKED = 2, (1, 5)  # batch sizes; none checked is the traced one
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,7 @@ def export_backbone(folder: Path, out: Path, format: str) -> Exported:
             f"{format} is written to a {kind.suffix} file, but the name is {out.name!r}; take "
             f"{out.with_suffix(kind.suffix).name!r}"
         )
-    encoder = load_encoder(folder).to(memory_format=torch.contiguous_format)
-    for module in encoder.modules():
-        if isinstance(module, GlobalBatchNorm):
-            module.__class__ = nn.BatchNorm2d  # type: ignore[assignment]  # in evaluation the same
+    encoder = portable_encoder(folder)
     description = _describe(encoder, json.loads((folder / "encoder.json").read_bytes()), format)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as aside:
@@ -121,6 +118,21 @@ def export_backbone(folder: Path, out: Path, format: str) -> Exported:
         write_json(beside, description)
         draft.replace(out)
     return Exported(out, beside, worst)
+
+
+def portable_encoder(folder: Path) -> Backbone:
+    """Return the encoder in ``folder`` with nothing of ours in it that a graph cannot hold.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no readable encoder.
+    """
+    encoder = load_encoder(folder).to(memory_format=torch.contiguous_format)
+    for module in encoder.modules():
+        if isinstance(module, GlobalBatchNorm):
+            module.__class__ = nn.BatchNorm2d  # type: ignore[assignment]  # in evaluation the same
+    return encoder
 
 
 def _describe(encoder: Backbone, settings: Mapping[str, Any], format: str) -> dict[str, Any]:
@@ -248,65 +260,22 @@ def _run_weights(
 
 # Graphs ---------------------------------------------------------------------------------------
 
-
-def _example(description: Mapping[str, Any]) -> tuple[tuple[Tensor], dict[str, Any]]:
-    """Return what a graph is traced with: images, and that their number may vary."""
-    images = torch.zeros(TRACED, *description["input"]["shape"][1:])
-    return (images,), {"images": {0: torch.export.Dim("batch", min=1, max=2**16)}}
+_NAMES = Names("images", "features")
 
 
-def _write_torch_export(
-    encoder: Backbone, description: dict[str, Any], path: Path
-) -> dict[str, Any]:
-    example, sizes = _example(description)
-    torch.export.save(torch.export.export(encoder, example, dynamic_shapes=sizes), path)
-    return {"library": f"torch {torch.__version__}", "before": "inside", "after": "inside"}
+def _graph(name: str) -> Format:
+    graph = GRAPHS[name]
 
+    def write(encoder: Backbone, description: dict[str, Any], path: Path) -> dict[str, Any]:
+        example = torch.zeros(TRACED, *description["input"]["shape"][1:])
+        library = graph.write(encoder, example, _NAMES, path)
+        return {"library": library, "before": "inside", "after": "inside"}
 
-def _run_torch_export(path: Path, description: Mapping[str, Any], images: Tensor) -> Tensor:
-    features: Tensor = torch.export.load(path).module()(images)
-    return features
-
-
-def _write_onnx(encoder: Backbone, description: dict[str, Any], path: Path) -> dict[str, Any]:
-    onnxruntime = _import_onnxruntime()
-    example, sizes = _example(description)
-    program = torch.onnx.export(
-        encoder,
-        example,
-        input_names=["images"],
-        output_names=["features"],
-        dynamic_shapes=sizes,
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None  # as dynamo is on
-    program.save(path, external_data=False)
-    runtime = f"onnxruntime {onnxruntime.__version__}"
-    return {"library": runtime, "before": "inside", "after": "inside"}
-
-
-def _run_onnx(path: Path, description: Mapping[str, Any], images: Tensor) -> Tensor:
-    runtime = _import_onnxruntime()
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (features,) = session.run(["features"], {"images": images.numpy()})
-    return torch.from_numpy(features)
-
-
-def _import_onnxruntime() -> Any:
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401  what torch.onnx writes graphs with
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f'ONNX needs {error.name}, which is not installed; run: pip install "weaklight[export]"'
-        ) from error
-    return onnxruntime
+    return Format(graph.suffix, write, lambda path, _, images: graph.run(path, _NAMES, images))
 
 
 FORMATS = {
     "torchvision": Format(".safetensors", _write_torchvision, _run_torchvision),
     "timm": Format(".safetensors", _write_timm, _run_timm),
-    "torch_export": Format(".pt2", _write_torch_export, _run_torch_export),
-    "onnx": Format(".onnx", _write_onnx, _run_onnx),
+    **{name: _graph(name) for name in GRAPHS},
 }

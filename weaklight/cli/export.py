@@ -1,4 +1,4 @@
-"""Commands that take something out of a project: export encoder, export labels."""
+"""Commands that take something out of a project: encoder, classifier, labels."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to the command line."""
     export = typer.Typer(no_args_is_help=True, help="Take results out of a project, for others.")
     export.command("encoder")(encoder)
+    export.command("classifier")(classifier)
     export.command("labels")(labels)
     app.add_typer(export, name="export")
 
@@ -54,6 +55,23 @@ def encoder(
         f"{exported.largest_difference:.0e} of the largest\n"
         f"wrote {exported.description}; it says what goes in and what comes out"
     )
+
+
+def classifier(
+    to: Annotated[Path, typer.Option(help="The folder to make.")] = Path("classifier"),
+    project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+) -> None:
+    """Write the trained classifier as torch.export and ONNX, with a model card."""
+    from pipelines.exchange.classifier import export_classifier
+    from pipelines.project import Project
+
+    card = export_classifier(Project.open(project), to)
+    for file, check in card["checks"].items():
+        typer.echo(
+            f"wrote {to / file}; run by {check['library']} its probabilities differ from the "
+            f"project's by at most {check['largest_difference']:.0e}"
+        )
+    typer.echo(f"{to / 'README.md'} says how its labels came to be and how good it is")
 
 
 def labels(
