@@ -194,11 +194,12 @@ class TrainConfig(_Section):
     """``[train]``: the classifier, and how it learns from labels of which some are wrong.
 
     0 means chosen: 30 epochs for heads and 10 for ``finetune``, learning rates that suit each.
+    ``auto`` is the better on dev of ``linear`` and ``discriminant``; with a strategy, ``mlp``.
     ``l2`` is read for the plain linear head alone, ``hidden`` for ``mlp``, ``consistency`` and
     ``device`` for ``finetune``, which trains encoder and head on the pixels of images.
     """
 
-    head: Literal["linear", "mlp", "finetune"] = "linear"
+    head: Literal["auto", "linear", "discriminant", "mlp", "finetune"] = "auto"
     # the names in weak_supervision.noise.STRATEGIES, which a test compares
     strategy: Literal[
         "plain", "gce", "sce", "forward", "elr", "co_teaching", "small_loss_mixture"
@@ -218,8 +219,18 @@ class TrainConfig(_Section):
     consistency: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    @property
+    def chooses_head(self) -> bool:
+        """Whether dev gold decides between the closed-form heads."""
+        return self.head == "auto" and self.strategy == "plain"
+
     @model_validator(mode="after")
     def _goes_together(self) -> TrainConfig:
+        if self.head == "discriminant" and self.strategy != "plain":
+            raise ValueError(
+                f'strategy = "{self.strategy}" trains by steps, which a discriminant has none of; '
+                'take head = "linear" or "mlp"'
+            )
         if self.consistency and self.head != "finetune":
             raise ValueError(
                 f'consistency compares views of pixels, which head = "{self.head}" never sees; '
@@ -227,10 +238,11 @@ class TrainConfig(_Section):
             )
         steps = ("epochs", "batch_size", "learning_rate", "mixup", "ema", "patience")
         stated = [name for name in steps if getattr(self, name)]
-        if stated and (self.head, self.strategy) == ("linear", "plain"):
+        is_solved = self.head in ("auto", "linear", "discriminant") and self.strategy == "plain"
+        if stated and is_solved:
             raise ValueError(
-                f'{" and ".join(stated)} would change nothing: head = "linear" with strategy = '
-                '"plain" is solved exactly, without epochs; choose another head or strategy'
+                f'{" and ".join(stated)} would change nothing: head = "{self.head}" with '
+                'strategy = "plain" is solved exactly, without epochs; choose another head or strategy'
             )
         return self
 

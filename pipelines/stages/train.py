@@ -17,11 +17,13 @@ from pipelines.payload import load_payload
 from pipelines.pixels import Pixels
 from pipelines.stages.base import StageResult, Work
 from weak_supervision.classifiers import Head, LinearHead
+from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.classifiers.temperature import MIN_DEV_ROWS
 from weaklight.errors import ConfigError
 
 __all__ = ["TrainInputs", "train"]
 
+MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 30, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
 
 
@@ -57,7 +59,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
     rows, labels = _dev(items["item_id"], pd.read_parquet(inputs.gold_dev), present)
     notes: list[str] = []
     outputs = {"head": "head", "probabilities": "probabilities.npy"}
-    enough = len(rows) >= MIN_DEV_ROWS
+    enough, chosen = len(rows) >= MIN_DEV_ROWS, config.head
     if not enough:
         notes.append(f"not calibrated: {len(rows)} dev rows, {MIN_DEV_ROWS} are needed")
         if config.patience:
@@ -97,9 +99,18 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         notes.append("the encoder was tuned: its features are not those of the map and the graph")
     else:
         dev = (features[rows], labels) if enough else None
-        head = _new_head(config, work.seed).fit(
-            features[used], targets[used], weights[used], dev=dev, classes=work.classes
-        )
+        learnt = features[used], targets[used], weights[used]
+        if config.chooses_head or config.head == "discriminant":
+            head = Discriminant().fit(*learnt).as_linear_head(work.classes)
+            if dev is not None:
+                head.calibrate(*dev)
+        if config.chooses_head:
+            chosen, head, note = _better(head, LinearHead(l2=config.l2, balance=config.balance).fit(
+                *learnt, dev=dev, classes=work.classes
+            ), dev)  # fmt: skip
+            notes.append(note)
+        elif config.head != "discriminant":
+            head = _new_head(config, work.seed).fit(*learnt, dev=dev, classes=work.classes)
     head.save(work.out / "head")
     np.save(work.out / "probabilities.npy", head.predict_proba(features))
     return StageResult(
@@ -107,21 +118,39 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         metrics={
             "n_trained_on": int(used.sum()),
             "temperature": float(head.temperature_),
-            "head": config.head,
+            "head": chosen,
             "strategy": config.strategy,
         },
         notes=tuple(notes),
     )
 
 
+def _better(
+    discriminant: Head, linear: Head, dev: tuple[NDArray[np.floating], NDArray[np.integer]] | None
+) -> tuple[str, Head, str]:
+    """Return name, head and reason: the one that is right more often on dev.
+
+    Without enough dev gold it is the discriminant: wrong labels hardly move it, though its Gaussian
+    classes suit some features only.
+    """
+    if dev is None or len(dev[1]) < MIN_ROWS_TO_CHOOSE:
+        reason = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold"
+        return "discriminant", discriminant, f"the head is the discriminant: {reason}"
+    features, labels = dev
+    hits = [int((head.predict(features) == labels).sum()) for head in (discriminant, linear)]
+    name, head = ("linear", linear) if hits[1] >= hits[0] else ("discriminant", discriminant)
+    reason = f"right on {hits[0]} (discriminant) and {hits[1]} (linear) of {len(labels)} dev rows"
+    return name, head, f"the head is {name}: {reason}"
+
+
 def _new_head(config: TrainConfig, seed: int) -> Head:
-    if (config.head, config.strategy) == ("linear", "plain"):
+    if config.head == "linear" and config.strategy == "plain":
         return LinearHead(l2=config.l2, balance=config.balance)
     from weak_supervision.noise import RobustHead
 
     return RobustHead(
         strategy=config.strategy,
-        hidden=config.hidden if config.head == "mlp" else 0,
+        hidden=0 if config.head == "linear" else config.hidden,
         noise_rate=config.noise_rate,
         balance=config.balance,
         epochs=config.epochs or EPOCHS,

@@ -105,15 +105,8 @@ class Discriminant:
 
     def as_linear_head(self, classes: tuple[str, ...] | None = None) -> LinearHead:
         """Return a `LinearHead` that predicts the same, to be saved and shipped as one."""
-        n_features, n_classes = self.coef_.shape
-        head = LinearHead()
-        head.coef_, head.intercept_ = self.coef_, self.intercept_
-        head.mean_ = np.zeros(n_features, dtype=np.float32)
-        head.scale_ = np.ones(n_features, dtype=np.float32)
-        head.class_prior_ = self.class_prior_
-        head.temperature_ = 1.0
-        head.classes_ = tuple(classes or map(str, range(n_classes)))
-        return head
+        names = tuple(classes or map(str, range(self.coef_.shape[1])))
+        return LinearHead.from_layer(self.coef_, self.intercept_, self.class_prior_, names)
 
 
 class CrossFitted:

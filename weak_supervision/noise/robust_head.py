@@ -126,7 +126,7 @@ class RobustHead(Head):
             strategy=self.strategy,
             noise=noise,
             config=config,
-            dev=None if dev is None else (torch.from_numpy(dev[0]), torch.as_tensor(dev[1])),
+            dev=None if dev is None else (torch.from_numpy(dev[0]), torch.tensor(dev[1])),
             on_epoch=self.on_epoch,
         )
 
