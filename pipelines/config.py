@@ -242,7 +242,7 @@ class TrainConfig(_Section):
         if stated and is_solved:
             raise ValueError(
                 f'{" and ".join(stated)} would change nothing: head = "{self.head}" with '
-                'strategy = "plain" is solved exactly, without epochs; choose another head or strategy'
+                'strategy = "plain" is solved exactly, without epochs; take another of either'
             )
         return self
 
