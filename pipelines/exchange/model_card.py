@@ -177,8 +177,8 @@ Head `{settings["head"]}`, strategy `{settings["strategy"]}`, class balance \
 ## Run it
 
 Input `{given["name"]}`, shape ({", ".join(map(str, given["shape"]))}): {what}. Output \
-`{card["output"]["name"]}`: one probability a class, in the order above. Before they were kept, the \
-files were run on items of the project and compared with its own probabilities:
+`{card["output"]["name"]}`: one probability a class, in the order above. Before they were kept, \
+the files were run on items of the project and compared with its own probabilities:
 
 {checks}
 
