@@ -7,6 +7,7 @@ from weak_supervision.hybrid.active import CRITERIA, labelling_order
 from weak_supervision.hybrid.admitted import Admitted
 from weak_supervision.hybrid.conformal import admit_conformally, gold_rows_needed
 from weak_supervision.hybrid.curriculum import Curriculum
+from weak_supervision.hybrid.fixmatch import FixMatch
 from weak_supervision.hybrid.pseudo_labels import adaptive_thresholds, pseudo_labels
 from weak_supervision.hybrid.selection import select_by_cut_statistic
 from weak_supervision.hybrid.self_training import SelfTraining
@@ -15,6 +16,7 @@ __all__ = [
     "CRITERIA",
     "Admitted",
     "Curriculum",
+    "FixMatch",
     "SelfTraining",
     "adaptive_thresholds",
     "admit_conformally",
