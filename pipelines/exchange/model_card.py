@@ -140,7 +140,8 @@ def _markdown(card: Mapping[str, Any]) -> str:
         else f"the features that the encoder in `encoder/` makes of {card['items']} items"
     )
     checks = "\n".join(
-        f"* `{file}`: run by {check['library']}, off by at most {check['largest_difference']:.0e}"
+        f"* `{file}`: run by {check['library']}, off by at most "
+        f"{check['largest_difference']:.0e} of the largest log-probability"
         for file, check in card["checks"].items()
     )
     return f"""# Classifier of run {card["run_id"]}

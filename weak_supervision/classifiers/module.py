@@ -26,8 +26,8 @@ class _HeadModule(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         x = (features - self.mean) / self.scale  # (B, d)
-        probabilities = [network(x).softmax(1) for network in self.networks]
-        log_p = torch.stack(probabilities).mean(0).clamp_min(1e-30).log()  # (B, K)
+        each = torch.stack([network(x).log_softmax(1) for network in self.networks])
+        log_p = each.logsumexp(0)  # (B, K): the logarithm of the mean, but for a constant
         return (log_p / self.temperature).softmax(1)
 
 

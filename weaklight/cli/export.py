@@ -68,8 +68,8 @@ def classifier(
     card = export_classifier(Project.open(project), to)
     for file, check in card["checks"].items():
         typer.echo(
-            f"wrote {to / file}; run by {check['library']} its probabilities differ from the "
-            f"project's by at most {check['largest_difference']:.0e}"
+            f"wrote {to / file}; run by {check['library']} its log-probabilities differ from the "
+            f"project's by at most {check['largest_difference']:.0e} of the largest"
         )
     typer.echo(f"{to / 'README.md'} says how its labels came to be and how good it is")
 
