@@ -20,6 +20,7 @@ classes = ["cat", "dog"]        # class names, in order
 [items]
 source = "images"               # a folder, a .csv, .jsonl or .parquet file, or torchvision:NAME
 # text = "body"                 # a table's column that holds texts; or audio, series, image
+# noisy_label = "folder"        # a column of labels that are partly wrong: one more voter
 # image_size = 0                # 0: the most frequent size, at most 96 px
 # sample_rate = 0               # of audio, in hertz; 0: the one that all files share
 
@@ -38,11 +39,21 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 
 # [bags]
 # positive = "cat"              # what bag_label = 1 says that a bag contains
+# method = "attention"          # or another of docs/bags.md
 
 # [aggregate]
 # model = "auto"                # or a label model by name: docs/label_models.md
 # class_balance = "auto"        # auto, uniform, estimated, or a share for each class
-# features = "auto"             # auto, on or off: spread labels over the neighbor graph
+# features = "auto"             # auto, on or off: what the features make of the votes
+# hybrid = "none"               # self_training or curriculum: docs/hybrid.md
+
+# [clean]
+# action = "drop"               # or keep: what happens to labels that the features contradict
+# max_error = 0.1               # train on labels of which at most a tenth is expected wrong
+
+# [train]
+# head = "auto"                 # linear, discriminant, mlp or finetune: docs/classifiers.md
+# strategy = "plain"            # elr, co_teaching, ...: training on wrong labels, docs/noise.md
 
 # [schedule]
 # cron = "0 2 * * *"            # when `weaklight serve` runs the whole line
