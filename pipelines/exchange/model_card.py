@@ -61,6 +61,7 @@ def write_model_card(
         "intended_use": _USE,
         "labels": _labels(view, stages),
         "training": {
+            "head": stages["train"].metrics["head"],
             "settings": {
                 key: value
                 for key, value in stages["train"].config.items()
@@ -170,7 +171,7 @@ Weak labels: {sources}. People labelled {labels["human_labels"]} items in review
 
 ## How it was trained
 
-Head `{settings["head"]}`, strategy `{settings["strategy"]}`, class balance \
+Head `{training["head"]}`, strategy `{settings["strategy"]}`, class balance \
 `{settings["balance"]}`, on {training["n_trained_on"]} items; temperature \
 {training["temperature"]:.3f}. \
 {" ".join(note + "." for note in training["notes"])}

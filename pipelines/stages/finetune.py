@@ -168,7 +168,7 @@ def _tensor(pixels: Pixels, rows: NDArray[np.intp]) -> Tensor:
 def _dev(pixels: Pixels, labelled: Labelled) -> tuple[Tensor, Tensor] | None:
     if labelled.dev is None:
         return None
-    return _tensor(pixels, labelled.dev[0]), torch.as_tensor(labelled.dev[1])
+    return _tensor(pixels, labelled.dev[0]), torch.tensor(labelled.dev[1])
 
 
 def _mild() -> AugmentConfig:

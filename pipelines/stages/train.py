@@ -16,7 +16,7 @@ from pipelines.config import TrainConfig
 from pipelines.payload import load_payload
 from pipelines.pixels import Pixels
 from pipelines.stages.base import StageResult, Work
-from weak_supervision.classifiers import Head, LinearHead
+from weak_supervision.classifiers import Head, LinearHead, balanced_weights
 from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.classifiers.temperature import MIN_DEV_ROWS
 from weaklight.errors import ConfigError
@@ -59,7 +59,8 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
     rows, labels = _dev(items["item_id"], pd.read_parquet(inputs.gold_dev), present)
     notes: list[str] = []
     outputs = {"head": "head", "probabilities": "probabilities.npy"}
-    enough, chosen = len(rows) >= MIN_DEV_ROWS, config.head
+    enough = len(rows) >= MIN_DEV_ROWS
+    chosen: str = config.head
     if not enough:
         notes.append(f"not calibrated: {len(rows)} dev rows, {MIN_DEV_ROWS} are needed")
         if config.patience:
@@ -100,17 +101,17 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
     else:
         dev = (features[rows], labels) if enough else None
         learnt = features[used], targets[used], weights[used]
-        if config.chooses_head or config.head == "discriminant":
-            head = Discriminant().fit(*learnt).as_linear_head(work.classes)
-            if dev is not None:
-                head.calibrate(*dev)
-        if config.chooses_head:
-            chosen, head, note = _better(head, LinearHead(l2=config.l2, balance=config.balance).fit(
-                *learnt, dev=dev, classes=work.classes
-            ), dev)  # fmt: skip
-            notes.append(note)
-        elif config.head != "discriminant":
+        if config.head != "discriminant":
             head = _new_head(config, work.seed).fit(*learnt, dev=dev, classes=work.classes)
+        if config.chooses_head or config.head == "discriminant":
+            closed = _discriminant(*learnt, config, work.classes)
+            if dev is not None:
+                closed.calibrate(*dev)
+            if config.chooses_head:
+                chosen, head, note = _better(closed, head, dev)
+                notes.append(note)
+            else:
+                head = closed
     head.save(work.out / "head")
     np.save(work.out / "probabilities.npy", head.predict_proba(features))
     return StageResult(
@@ -123,6 +124,18 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         },
         notes=tuple(notes),
     )
+
+
+def _discriminant(
+    features: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    weights: NDArray[np.floating],
+    config: TrainConfig,
+    classes: tuple[str, ...],
+) -> Head:
+    if config.balance == "classes":
+        weights = balanced_weights(targets, weights)
+    return Discriminant().fit(features, targets, weights).as_linear_head(classes)
 
 
 def _better(
@@ -144,7 +157,7 @@ def _better(
 
 
 def _new_head(config: TrainConfig, seed: int) -> Head:
-    if config.head == "linear" and config.strategy == "plain":
+    if config.chooses_head or (config.head == "linear" and config.strategy == "plain"):
         return LinearHead(l2=config.l2, balance=config.balance)
     from weak_supervision.noise import RobustHead
 
