@@ -73,7 +73,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "embed",
-        1,
+        2,
         "pipelines.stages.embed:embed",
         {"items": "ingest.items", "encoder": "pretrain.encoder"},
         "embed",

@@ -111,6 +111,7 @@ def lay_out(
     item lies among its three nearest landmarks; items without features lie at NaN.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     rows = np.flatnonzero(present)
     flat = np.full((len(features), 2), np.nan, dtype=np.float32)
@@ -120,12 +121,15 @@ def lay_out(
         return flat
     rng = numpy_generator(seed, "map")
     chosen = np.sort(rng.choice(len(rows), size=min(_LANDMARKS, len(rows)), replace=False))
-    layout = TSNE(
-        perplexity=min(30.0, (len(chosen) - 1) / 3),
-        init="pca",
-        max_iter=500,
-        random_state=derive_seed(seed, "tsne") % 2**32,
-    ).fit_transform(unit[chosen])
+    # 500 tiny parallel steps: threads that wait for one another lose more than they share out as
+    # soon as anything else runs on the machine
+    with threadpool_limits(1):
+        layout = TSNE(
+            perplexity=min(30.0, (len(chosen) - 1) / 3),
+            init="pca",
+            max_iter=500,
+            random_state=derive_seed(seed, "tsne") % 2**32,
+        ).fit_transform(unit[chosen])
     cosines = unit @ unit[chosen].T  # (n, landmarks)
     near = np.argsort(-cosines, axis=1, kind="stable")[:, :_JOIN]
     weight = np.exp(20 * (np.take_along_axis(cosines, near, axis=1) - 1.0))  # (n, 3)

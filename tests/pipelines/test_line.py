@@ -205,7 +205,7 @@ def test_a_second_run_at_the_same_time_is_refused(project: Path) -> None:
 @pytest.mark.parametrize(
     ("lfs", "error", "words"),
     [
-        ("", LabelingError, "found none"),
+        ("", LabelingError, "found neither"),
         ("def broken(:\n", LabelingError, "shapes.py"),
         (
             LFS.replace("item.aspect > 1.4", "item.aspect > 1e9")
