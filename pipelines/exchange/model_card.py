@@ -208,10 +208,7 @@ def _numbers(measured: Mapping[str, Any]) -> str:
     if "reason" in calibration:
         lines.append(f"* Calibration: {calibration['reason']}")
     else:
-        lines.append(
-            f"* Calibration: {calibration['verdict']} (error {calibration['ece']:.3f}, up to "
-            f"{calibration['null_high']:.3f} is chance, n = {calibration['n']})"
-        )
+        lines.append(f"* Calibration: {calibration['verdict']}")
     if measured["test_looks"]:
         lines.append(
             f"* Evaluations that have read this test gold so far: {measured['test_looks']}"
