@@ -339,11 +339,9 @@ def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tup
         FILLED: "Asking the features where no LF votes",
         JOINT: "Letting votes and features teach each other",
     }[JOINT if best == JOINT else "+" + best.partition("+")[2]]
-    reason = (
-        f" {what} changes the agreement of the labels themselves from "
-        f"{_number(rows[best]['agreement_before']):.3f} to {_number(rows[best]['agreement']):.3f}: "
-        f"{_gain(rows[best])}"
-    )
+    before, after = rows[best]["agreement_before"], rows[best]["agreement"]
+    span = "" if before is None or after is None else f" from {before:.3f} to {after:.3f}"
+    reason = f" {what} changes the agreement of the labels themselves{span}: {_gain(rows[best])}"
     if not sure and _number(rows[best]["gain_low"]) > 0:
         reason += ", but perhaps worse on the items that LFs vote on"
     return (best if sure else model), (
