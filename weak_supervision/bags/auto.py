@@ -1,4 +1,4 @@
-"""Which bag classifier? Ask the training bags, and let the best ones answer together.
+"""Which bag classifier? Ask the training bags, and take the simplest of those that do as well.
 
 Try it: ``AutoBagClassifier().fit(bags, y).chosen_``.
 """
@@ -25,6 +25,7 @@ from weaklight.errors import DataError
 
 __all__ = ["BAG_CLASSIFIERS", "CANDIDATES", "AutoBagClassifier"]
 
+# the simplest first: fixed statistics, a fixed kernel, an instance classifier, learnt poolings
 CANDIDATES: Mapping[str, Callable[[int], Any]] = {
     "embedding": lambda seed: EmbeddingBagClassifier(seed=seed),
     "set_kernel": lambda seed: SetKernelBagClassifier(seed=seed),
@@ -35,12 +36,12 @@ CANDIDATES: Mapping[str, Callable[[int], Any]] = {
 
 
 class AutoBagClassifier:
-    """Candidates judged by cross-validation inside the training bags; those near the best vote.
+    """Candidates judged by cross-validation inside the training bags.
 
     Parameters
     ----------
     candidates
-        Names of `CANDIDATES`.
+        Names of `CANDIDATES`, the simplest first.
     folds
         Inner folds.
     seed
@@ -51,13 +52,13 @@ class AutoBagClassifier:
     scores_
         Inner accuracy of each candidate.
     chosen_
-        Candidates within one standard error of the best. Their probabilities are averaged: on a
-        hundred bags the best by a bag or two is the best by luck.
+        The simplest candidate within one standard error of the best: on a hundred bags the best by
+        a bag or two is the best by luck.
 
     Notes
     -----
-    Time: ``folds`` + 1 trainings of each candidate. Judge it on bags that were not passed to
-    ``fit``: the choice itself is fitted to these.
+    Time: ``folds`` trainings of each candidate and one more of the chosen. Judge it on bags that
+    were not passed to ``fit``: the choice itself is fitted to these.
 
     References
     ----------
@@ -66,7 +67,7 @@ class AutoBagClassifier:
 
     classes_: NDArray[np.int64]
     scores_: dict[str, float]
-    chosen_: tuple[str, ...]
+    chosen_: str
 
     def __init__(
         self, *, candidates: Sequence[str] = tuple(CANDIDATES), folds: int = 5, seed: int = 0
@@ -104,21 +105,17 @@ class AutoBagClassifier:
         self.scores_ = {name: float(h.mean()) for name, h in hits.items()}
         best = max(self.scores_.values())
         error = float(np.sqrt(best * (1 - best) / len(bags)))
-        self.chosen_ = tuple(n for n in names if self.scores_[n] >= best - error)
-        self._models: list[BagClassifier] = [
-            CANDIDATES[name](self.seed).fit(bags, numbers) for name in self.chosen_
-        ]
+        self.chosen_ = next(n for n in names if self.scores_[n] >= best - error)
+        self._model: BagClassifier = CANDIDATES[self.chosen_](self.seed).fit(bags, numbers)
         return self
 
     def predict_proba(self, bags: Sequence[Bag]) -> NDArray[np.float32]:
-        """Return the mean probabilities of the chosen, (n_bags, K) float32."""
-        of_model = [m.predict_proba(bags) for m in self._models]
-        return np.asarray(np.mean(of_model, axis=0), dtype=np.float32)
+        """Return the chosen candidate's probabilities, (n_bags, K) float32."""
+        return self._model.predict_proba(bags)
 
     def predict_instances(self, bags: Sequence[Bag]) -> list[NDArray[np.float32]]:
-        """Return the mean instance scores of the chosen, one (n_i, K) array a bag."""
-        of_model = [m.predict_instances(bags) for m in self._models]
-        return [np.mean(scores, axis=0) for scores in zip(*of_model, strict=True)]
+        """Return the chosen candidate's instance scores, one (n_i, K) array a bag."""
+        return self._model.predict_instances(bags)
 
 
 # Every bag classifier by the name that settings use; called with a seed.

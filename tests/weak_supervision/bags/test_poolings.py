@@ -134,7 +134,10 @@ def test_the_choice_is_made_inside_the_training_bags() -> None:
     bags, labels, _ = planted_bags(n_bags=80, d=8)
     model = AutoBagClassifier(candidates=("embedding", "mi_svm"), folds=4).fit(bags, labels)
     assert set(model.scores_) == {"embedding", "mi_svm"}
-    assert max(model.scores_, key=model.scores_.__getitem__) in model.chosen_
+    best = max(model.scores_.values())
+    error = np.sqrt(best * (1 - best) / 80)
+    near = [n for n in ("embedding", "mi_svm") if model.scores_[n] >= best - error]
+    assert model.chosen_ == near[0]  # the simplest of those that do as well
     with pytest.raises(DataError, match="rarest class has 2 bags"):
         AutoBagClassifier().fit(bags[:20], np.r_[1, 1, np.zeros(18, int)])
 
