@@ -6,6 +6,7 @@ Try it: ``AttentionBagClassifier().fit(bags, labels).attention_of(bags)``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -55,6 +56,7 @@ class AttentionPooling(Pooling):
         return Pooled(self.classify(pooled), attention)
 
 
+@dataclass(kw_only=True, eq=False)
 class AttentionBagClassifier(NetworkBagClassifier):
     """Learns where to look and classifies what it sees there.
 
@@ -76,30 +78,8 @@ class AttentionBagClassifier(NetworkBagClassifier):
     Ilse et al. 2018, "Attention-based deep multiple instance learning", arXiv:1802.04712, eqs. 7-9.
     """
 
-    def __init__(
-        self,
-        *,
-        hidden: int = 64,
-        attention: int = 64,
-        gated: bool = True,
-        dropout: float = 0.25,
-        epochs: int = 40,
-        batch_size: int = 32,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-3,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            hidden=hidden,
-            dropout=dropout,
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
-        self.attention = attention
-        self.gated = gated
+    attention: int = 64
+    gated: bool = True
 
     def _pooling(self, d: int, n_logits: int, mean_bag_size: float) -> Pooling:
         return AttentionPooling(

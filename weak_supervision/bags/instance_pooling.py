@@ -8,6 +8,7 @@ Try it: ``NoisyOrBagClassifier().fit(bags, y).predict_instances(bags)``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import log
 
 import torch
@@ -91,6 +92,7 @@ class NoisyOrBagClassifier(NetworkBagClassifier):
         )
 
 
+@dataclass(kw_only=True, eq=False)
 class TopKBagClassifier(NetworkBagClassifier):
     """A bag is as positive as its k most positive instances are on average.
 
@@ -103,28 +105,7 @@ class TopKBagClassifier(NetworkBagClassifier):
         Of `NetworkBagClassifier`.
     """
 
-    def __init__(
-        self,
-        *,
-        k: int = 1,
-        hidden: int = 64,
-        dropout: float = 0.25,
-        epochs: int = 40,
-        batch_size: int = 32,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-3,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            hidden=hidden,
-            dropout=dropout,
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
-        self.k = k
+    k: int = 1
 
     def _pooling(self, d: int, n_logits: int, mean_bag_size: float) -> Pooling:
         return _InstanceScores(

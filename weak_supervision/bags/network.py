@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -45,6 +46,7 @@ class Pooling(nn.Module, ABC):
         """Pool ``x`` (B, T, D), where ``mask`` (B, T) is true for real instances."""
 
 
+@dataclass(kw_only=True, eq=False)
 class NetworkBagClassifier(ABC):
     """A bag classifier that is a network.
 
@@ -67,28 +69,17 @@ class NetworkBagClassifier(ABC):
     logit, more have one each against the rest, normalised when they are read.
     """
 
-    classes_: NDArray[np.int64]
-    mean_: NDArray[np.float32]
-    scale_: NDArray[np.float32]
+    hidden: int = 64
+    dropout: float = 0.25
+    epochs: int = 40
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 1e-3
+    seed: int = 0
 
-    def __init__(
-        self,
-        *,
-        hidden: int = 64,
-        dropout: float = 0.25,
-        epochs: int = 40,
-        batch_size: int = 32,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-3,
-        seed: int = 0,
-    ) -> None:
-        self.hidden = hidden
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    classes_: NDArray[np.int64] = field(init=False, repr=False)
+    mean_: NDArray[np.float32] = field(init=False, repr=False)
+    scale_: NDArray[np.float32] = field(init=False, repr=False)
 
     @abstractmethod
     def _pooling(self, d: int, n_logits: int, mean_bag_size: float) -> Pooling:

@@ -5,6 +5,8 @@ Try it: ``TransformerBagClassifier().fit(bags, y).predict_proba(bags)``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -53,6 +55,7 @@ class TransformerPooling(Pooling):
         return Pooled(self.classify(h[:, 0]))
 
 
+@dataclass(kw_only=True, eq=False)
 class TransformerBagClassifier(NetworkBagClassifier):
     """Instances look at one another before the bag is classified.
 
@@ -74,30 +77,8 @@ class TransformerBagClassifier(NetworkBagClassifier):
     Shao et al. 2021, "TransMIL", arXiv:2106.00908, section 3.
     """
 
-    def __init__(
-        self,
-        *,
-        heads: int = 4,
-        blocks: int = 2,
-        hidden: int = 64,
-        dropout: float = 0.25,
-        epochs: int = 40,
-        batch_size: int = 32,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-3,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            hidden=hidden,
-            dropout=dropout,
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
-        self.heads = heads
-        self.blocks = blocks
+    heads: int = 4
+    blocks: int = 2
 
     def _pooling(self, d: int, n_logits: int, mean_bag_size: float) -> Pooling:
         return TransformerPooling(
