@@ -39,16 +39,17 @@ def sensitivities(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[st
     """
     by_key = {step.key: step for step in steps}
     test = run.rows("test")
-    base = next(
-        (m for m in run.models if m in MODELS and m != "majority_vote" and _is_chosen(run, m)), None
-    )
+    chosen = run.posterior("chosen")
+    same = [name for name in run.models if np.array_equal(run.posterior(name), chosen)]
+    bases = {name.partition("+")[0] for name in same} - {"majority_vote"}  # before features
+    base = next((m for m in run.models if m in MODELS and m in bases), "majority_vote")
     found = [
         _described(model_name(model, start=True), "one labelling function left out", without)
         for model in dict.fromkeys(["majority_vote", base])
-        if model is not None and (without := _leave_one_out(run, model, test, seed)) is not None
+        if (without := _leave_one_out(run, model, test, seed)) is not None
     ]
     for key in ("chosen", "classifier"):
-        posterior = run.posterior("chosen") if key == "chosen" else run.probabilities
+        posterior = chosen if key == "chosen" else run.probabilities
         step = by_key[key]
         variants = {
             _named(run, name): hard_labels(p.astype(np.float32), keys=run.keys)
@@ -76,15 +77,6 @@ def slices(run: Judged, step: Step, columns: Sequence[str] | None) -> list[dict[
         {"column": s.column, "slice": s.value, "verdict": s.verdict, **s.accuracy.as_dict()}
         for s in judged
     ]
-
-
-def _is_chosen(run: Judged, model: str) -> bool:
-    """Say whether the chosen labels are this model's, with or without features."""
-    chosen = run.posterior("chosen")
-    return any(
-        name.partition("+")[0] == model and np.array_equal(run.posterior(name), chosen)
-        for name in run.models
-    )
 
 
 def _leave_one_out(

@@ -10,7 +10,7 @@ alike::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from weaklight.errors import DataError
 
-__all__ = ["Bag", "BagClassifier", "check_bags", "check_labels", "split_like"]
+__all__ = ["Bag", "BagClassifier", "check_bags", "check_labels", "predict_alone", "split_like"]
 
 Bag = NDArray[np.floating]
 
@@ -88,6 +88,14 @@ def check_labels(y: ArrayLike, n_bags: int) -> tuple[NDArray[np.int64], NDArray[
             "bags of one kind teach nothing"
         )
     return classes, numbers.astype(np.int64)
+
+
+def predict_alone(
+    predict_proba: Callable[[Sequence[Bag]], NDArray[np.float32]], bags: Sequence[Bag]
+) -> list[NDArray[np.float32]]:
+    """Return what each instance would be called as a bag of its own, one (n_i, K) array a bag."""
+    alone = [instance[None, :] for bag in bags for instance in bag]
+    return split_like(predict_proba(alone), bags)
 
 
 def split_like(stacked: NDArray[np.float32], bags: Sequence[Bag]) -> list[NDArray[np.float32]]:

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from weak_supervision.bags.base import Bag, check_bags, check_labels, split_like
+from weak_supervision.bags.base import Bag, check_bags, check_labels, predict_alone
 from weak_supervision.bags.svm import ChosenSVM
 
 __all__ = ["STATISTICS", "EmbeddingBagClassifier", "embed_bags"]
@@ -94,5 +94,4 @@ class EmbeddingBagClassifier:
     def predict_instances(self, bags: Sequence[Bag]) -> list[NDArray[np.float32]]:
         """Return what each instance would be called as a bag of its own, one array a bag."""
         check_bags(bags, self._d)
-        alone = [instance[None, :] for bag in bags for instance in bag]
-        return split_like(self.predict_proba(alone), bags)
+        return predict_alone(self.predict_proba, bags)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from weak_supervision.bags.base import Bag, check_bags, check_labels, split_like
+from weak_supervision.bags.base import Bag, check_bags, check_labels, predict_alone
 from weaklight.errors import TrainingError
 from weaklight.seeds import numpy_generator, seeded_torch
 
@@ -24,6 +24,7 @@ __all__ = ["NetworkBagClassifier", "Pooled", "Pooling"]
 CELLS_AT_ONCE = 4_000_000  # padded numbers in one forward pass: 16 MB of float32
 
 
+@dataclass(frozen=True)
 class Pooled:
     """What a pooling says of a batch.
 
@@ -33,9 +34,8 @@ class Pooled:
     attention : (B, T) weights that sum to 1 over the instances, None where it has none
     """
 
-    def __init__(self, bags: Tensor, attention: Tensor | None = None) -> None:
-        self.bags = bags
-        self.attention = attention
+    bags: Tensor
+    attention: Tensor | None = None
 
 
 class Pooling(nn.Module, ABC):
@@ -150,8 +150,7 @@ class NetworkBagClassifier(ABC):
         neither attention nor the instance's share in the bag's label.
         """
         check_bags(bags, len(self.mean_))
-        alone = [instance[None, :] for bag in bags for instance in bag]
-        return split_like(self.predict_proba(alone), bags)
+        return predict_alone(self.predict_proba, bags)
 
     def _forward(self, bags: Sequence[Bag]) -> Iterator[tuple[NDArray[np.int64], Pooled]]:
         """Yield row numbers and what the network says of them, bags of like size together."""

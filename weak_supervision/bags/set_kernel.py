@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.svm import SVC
 
-from weak_supervision.bags.base import Bag, check_bags, check_labels, split_like
+from weak_supervision.bags.base import Bag, check_bags, check_labels, predict_alone
 from weak_supervision.bags.svm import ChosenSVM
 
 __all__ = ["SetKernelBagClassifier"]
@@ -67,8 +67,7 @@ class SetKernelBagClassifier:
     def predict_instances(self, bags: Sequence[Bag]) -> list[NDArray[np.float32]]:
         """Return what each instance would be called as a bag of its own, one array a bag."""
         check_bags(bags, self._d)
-        alone = [instance[None, :] for bag in bags for instance in bag]
-        return split_like(self.predict_proba(alone), bags)
+        return predict_alone(self.predict_proba, bags)
 
     def _kernel(self, bags: Sequence[Bag]) -> NDArray[np.float64]:
         """Return the normalised kernel (n_bags, n_training bags)."""
