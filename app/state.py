@@ -17,8 +17,10 @@ from app.launch import PROJECT_VARIABLE
 from app.services.colors import class_colors
 from app.services.desk import Desk, Standing
 from app.services.words import measured
+from pipelines.lf_queries import lf_table as build_lf_table
 from pipelines.project import Project
 from pipelines.queries import RunView
+from pipelines.queues import review_queue
 from pipelines.reviews import ReviewStore
 
 __all__ = [
@@ -103,13 +105,13 @@ def accuracies(run_id: str, _found: RunView) -> Mapping[str, str]:
 @st.cache_data(max_entries=4, show_spinner=False)
 def lf_table(run_id: str, _found: RunView) -> pd.DataFrame:
     """Return the run's table of labelling functions."""
-    return _found.lf_table()
+    return build_lf_table(_found)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def queue_ids(run_id: str, order: str, seed: int, _found: RunView) -> list[str]:
     """Return the item ids of a queue."""
-    return [str(i) for i in _found.item_ids[_found.queue(order, seed)]]
+    return [str(i) for i in _found.item_ids[review_queue(_found, order, seed)]]
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -7,7 +7,7 @@ to a table of votes is in ``docs/labeling_functions.md``.
 from labeling_functions.analysis import analyse
 from labeling_functions.apply import ApplyResult, LFReport, apply_lfs
 from labeling_functions.checks import Finding, find_problems
-from labeling_functions.drill import conflicts_between, drill, settle_most_conflicts
+from labeling_functions.drill import drill, drill_pair, settle_most_conflicts
 from labeling_functions.functions import LabelingFunction, labeling_function
 from labeling_functions.load import load_folder
 from labeling_functions.pairs import PairCounts, pair_counts
@@ -37,8 +37,8 @@ __all__ = [
     "analyse",
     "annotator",
     "apply_lfs",
-    "conflicts_between",
     "drill",
+    "drill_pair",
     "find_problems",
     "keywords",
     "labeling_function",

@@ -15,7 +15,7 @@ from labeling_functions.pairs import contradictions
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_votes, expand_votes
 from weaklight.errors import DataError
 
-__all__ = ["check_gold", "conflicts_between", "drill", "settle_most_conflicts"]
+__all__ = ["check_gold", "drill", "drill_pair", "settle_most_conflicts"]
 
 
 def drill(
@@ -60,19 +60,31 @@ def drill(
     }
 
 
-def conflicts_between(
+def drill_pair(
     votes: Votes,
     j: int,
     k: int,
     *,
     classes: Sequence[str] | None = None,
     class_sets: Sequence[ClassSet] = (),
-) -> NDArray[np.intp]:
-    """Return the ascending rows on which the votes of LFs ``j`` and ``k`` cannot both be right."""
+) -> dict[str, NDArray[np.intp]]:
+    """Return the items behind the numbers of ``pair_counts`` for LFs ``j`` and ``k``.
+
+    Returns
+    -------
+    Ascending rows: ``both`` (both vote), ``same`` (with equal votes) and ``conflicts`` (with votes
+    that cannot both be right).
+    """
     n_classes = _n_classes(classes, class_sets, votes, None)
     votes = check_votes(votes, n_classes, len(class_sets))
     clash = contradictions(expand_votes(n_classes, tuple(class_sets)) > 0)
-    return np.flatnonzero(clash[votes[:, j], votes[:, k]])
+    one, other = votes[:, j], votes[:, k]
+    both = (one != ABSTAIN) & (other != ABSTAIN)
+    return {
+        "both": np.flatnonzero(both),
+        "same": np.flatnonzero(both & (one == other)),
+        "conflicts": np.flatnonzero(clash[one, other]),
+    }
 
 
 def settle_most_conflicts(

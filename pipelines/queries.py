@@ -1,10 +1,11 @@
-"""What the pages ask about a finished run, answered from its artifacts alone.
+"""A finished run, read from its artifacts alone.
 
-Every answer is a table or an array of rows; "row" always means the position of an item in
-``items.parquet``. Nothing is loaded before it is asked for, images are memory-mapped, and gold of
-the test split is never read here.
+"Row" always means the position of an item in ``items.parquet``. Nothing is loaded before it is
+asked for, images are memory-mapped, and gold of the test split is never read here. Questions about
+labelling functions are answered in ``lf_queries``, orders of review in ``queues``, one item in
+``cards``, label models in ``candidates``.
 
-Try it: ``RunView.latest(Project.open("my_project")).lf_table()``.
+Try it: ``RunView.latest(Project.open("my_project")).labels``.
 """
 
 from __future__ import annotations
@@ -14,39 +15,24 @@ import json
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from labeling_functions import analyse, conflicts_between, drill, settle_most_conflicts
 from pipelines.exhibits import Exhibit, curve, data_uri, excerpt, sound
 from pipelines.payload import Payload, Texts, load_payload
 from pipelines.pixels import Pixels
 from pipelines.project import Project, RunRecord
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
 from weaklight.errors import DataError
-from weaklight.seeds import numpy_generator
 
-__all__ = ["QUEUES", "Drill", "RunView", "lf_table"]
+__all__ = ["Rows", "RunView"]
 
 Rows = NDArray[np.int64]
 EXCERPT_CHARACTERS = 260  # of a text on a tile: eight lines of a narrow one
-Drill = Literal["votes", "right", "wrong", "conflicts"]
-_TEST_COLUMNS = ("test_accuracy", "test_low", "test_high", "test_n")
-
-# The orders in which unlabelled items are offered for review, with the reason to choose each.
-QUEUES = {
-    "least confident": "Labels that the sources are least sure of come first.",
-    "most useful": "Unsure items that stand for many others come first: one answer serves all.",
-    "functions disagree": "Items where the most functions contradict the majority come first.",
-    "settles conflicts": "Each answer speaks for the most items on which functions contradict.",
-    "cleaning issues": "Labels that the features contradict, worst first.",
-    "uncovered": "Items on which no function votes: where a new function would help.",
-    "random": "A random draw: what the labels look like on the whole, good or bad.",
-}
 
 
 class RunView:
@@ -72,7 +58,6 @@ class RunView:
         )
         # 4096 thumbnails are some 10 MB: every page that a reviewer sees in an hour.
         self.picture = lru_cache(maxsize=4096)(self._encode)
-        self._drill = lru_cache(maxsize=64)(self._drill_into)
 
     @classmethod
     def latest(cls, project: Project) -> RunView | None:
@@ -112,6 +97,11 @@ class RunView:
         """(n,) class ids of the weak labels, -1 where an item has none."""
         labels = self.weak["label"].to_numpy(np.int64)
         return np.where(self.weak["covered"].to_numpy(bool), labels, ABSTAIN)
+
+    @cached_property
+    def posterior(self) -> NDArray[np.float32]:
+        """(n, K) probabilities of the weak labels."""
+        return self.weak[[f"p_{name}" for name in self.classes]].to_numpy(np.float32)
 
     @cached_property
     def votes(self) -> Votes:
@@ -220,52 +210,6 @@ class RunView:
         """Return how many unlabelled items owe their label to which source."""
         return pd.Series(self.sources[self.splits == "unlabeled"]).value_counts()
 
-    # -- labelling functions --------------------------------------------------------------------
-
-    def lf_table(self) -> pd.DataFrame:
-        """Return one row an LF: what it says of itself, then what its votes show.
-
-        Returns
-        -------
-        The fields of ``lfs.json`` (``columns`` as ``reads``), the columns of
-        :func:`labeling_functions.analyse` with gold of dev, and, where the run evaluated,
-        ``test_accuracy``, ``test_low``, ``test_high`` and ``test_n``.
-        """
-        table = pd.DataFrame(self.lfs).rename(columns={"columns": "reads"})
-        if table.empty:
-            return table
-        analysis = analyse(
-            self.votes,
-            table["name"].tolist(),
-            classes=self.classes,
-            class_sets=self.class_sets,
-            gold=self.dev_gold,
-            posterior=None if self.weak.empty else self._posterior,
-            labels=None if self.weak.empty else self.labels,
-        )
-        own = [c for c in table.columns if c not in analysis.columns]
-        table = table[own].merge(analysis.reset_index(), on="name")
-        path = self.path("evaluate", "lf_table")
-        if path is None:
-            return table
-        evaluated = pd.read_parquet(path)
-        return table.merge(evaluated[["name", *_TEST_COLUMNS]], on="name", how="left")
-
-    def lf_rows(self, name: str, which: Drill) -> Rows:
-        """Return the rows where an LF votes, is right or wrong on dev gold, or is contradicted."""
-        return self._drill(self._column(name))[which]
-
-    def lf_conflicts(self, name: str, other: str) -> Rows:
-        """Return the rows on which these two LFs cannot both be right."""
-        pair = (self._column(name), self._column(other))
-        return conflicts_between(
-            self.votes, *pair, classes=self.classes, class_sets=self.class_sets
-        )
-
-    def lf_votes(self, name: str) -> Votes:
-        """Return one LF's votes, (n,) int16."""
-        return np.asarray(self.votes[:, self._column(name)])
-
     # -- items ----------------------------------------------------------------------------------
 
     def rows_of(self, item_ids: Sequence[str] | pd.Series) -> Rows:
@@ -284,45 +228,6 @@ class RunView:
                 "reload the page to see the newest run"
             )
         return np.asarray(rows, dtype=np.int64)
-
-    def queue(self, order: str, seed: int = 0) -> Rows:
-        """Return the unlabelled items in an order of :data:`QUEUES`; dev and test never appear.
-
-        Parameters
-        ----------
-        order
-            One of :data:`QUEUES`; ties keep the order of the source.
-        seed
-            Seed of the random order, to be named wherever its result is.
-        """
-        if order not in QUEUES:
-            raise DataError(f"expected one of the orders {list(QUEUES)}, but came {order!r}")
-        rows = np.flatnonzero(self.splits == "unlabeled")
-        if order == "random":
-            return numpy_generator(seed, "review queue").permutation(rows)
-        if order == "most useful":
-            manifest = self.project.store.manifest("aggregate", self.record.artifacts["aggregate"])
-            if "label_next" not in manifest.outputs:  # a run from before there was such an order
-                return rows[:0]
-            return self.rows_of(self._table("aggregate", "label_next")["item_id"])
-        confidence = self.weak["confidence"].to_numpy(np.float64)
-        covered = self.labels != ABSTAIN
-        if order == "cleaning issues":
-            doubted = self.rows_of(list(self.issues_by_id))
-            return doubted[self.splits[doubted] == "unlabeled"]
-        if order == "settles conflicts":
-            votes = self.votes[rows]
-            best = settle_most_conflicts(
-                votes, len(rows), classes=self.classes, class_sets=self.class_sets
-            )
-            return np.asarray(rows[best], dtype=np.int64)
-        if order == "functions disagree":
-            contradicted = self._contradicted
-            rows = rows[contradicted[rows] > 0]
-            return rows[np.lexsort((confidence[rows], -contradicted[rows]))]
-        silent = (self.votes == ABSTAIN).all(axis=1)
-        rows = rows[silent[rows] if order == "uncovered" else covered[rows]]
-        return rows[np.argsort(confidence[rows], kind="stable")]
 
     def map_points(self) -> pd.DataFrame | None:
         """Return ``x``, ``y``, ``label``, ``confidence``, ``source``, ``split`` by row, or None."""
@@ -406,39 +311,3 @@ class RunView:
     @cached_property
     def _index(self) -> pd.Index:
         return pd.Index(self.item_ids)
-
-    @cached_property
-    def _posterior(self) -> NDArray[np.float32]:
-        """(n, K) probabilities of the weak labels."""
-        return self.weak[[f"p_{name}" for name in self.classes]].to_numpy(np.float32)
-
-    def _drill_into(self, column: int) -> dict[str, Rows]:
-        return drill(
-            self.votes, self.dev_gold, column, classes=self.classes, class_sets=self.class_sets
-        )
-
-    @cached_property
-    def _contradicted(self) -> NDArray[np.float64]:
-        """(n,) share of an item's voters that exclude the class with the most support."""
-        n_classes = len(self.classes)
-        weight = np.vstack([expand_votes(n_classes, self.class_sets), np.zeros(n_classes)])
-        mass = np.zeros((len(self.items), n_classes))
-        for j in range(self.votes.shape[1]):
-            mass += weight[self.votes[:, j]]  # -1 picks the row of zeros
-        top = mass.argmax(axis=1)
-        excludes = np.zeros(len(self.items))
-        for j in range(self.votes.shape[1]):
-            excludes += (self.votes[:, j] != ABSTAIN) & (weight[self.votes[:, j], top] == 0)
-        voters = (self.votes != ABSTAIN).sum(axis=1)
-        return excludes / np.maximum(voters, 1)
-
-    def _column(self, name: str) -> int:
-        for j, lf in enumerate(self.lfs):
-            if lf["name"] == name:
-                return j
-        raise DataError(f"no labelling function of run {self.run_id} is called {name!r}")
-
-
-def lf_table(project: Project, record: RunRecord) -> pd.DataFrame:
-    """Return what :meth:`RunView.lf_table` says; the run need not have gone beyond ``vote``."""
-    return RunView(project, record).lf_table()

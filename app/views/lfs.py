@@ -12,7 +12,8 @@ from app.components.dialog import item_dialog
 from app.components.gallery import gallery
 from app.services.tiles import tiles
 from app.services.words import measured, percent
-from pipelines.queries import Drill, RunView
+from pipelines.lf_queries import Drill, lf_rows, lf_votes
+from pipelines.queries import RunView
 
 PAGE_SIZE = 48
 SHOWN_ROWS = 11  # a longer table scrolls, so that the pictures stay in sight
@@ -125,14 +126,14 @@ def _detail(found: RunView, lf: dict[str, Any]) -> None:
         key="drill",
         label_visibility="collapsed",
     )
-    rows = found.lf_rows(name, drill)
+    rows = lf_rows(found, name, drill)
     if len(rows) == 0:
         st.info(_EMPTY[drill])
         return
     n_pages = -(-len(rows) // PAGE_SIZE)
     number = st.pagination(n_pages, key=f"page {name} {drill}") if n_pages > 1 else 1
     here = rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-    votes = found.lf_votes(name)
+    votes = lf_votes(found, name)
     st.caption(
         f"{len(rows):,} items. Under each picture: the label it has now; at the right, "
         + ("the true class." if drill in ("right", "wrong") else "what this function says.")

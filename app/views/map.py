@@ -16,6 +16,7 @@ from app.components.gallery import gallery
 from app.services.colors import NO_LABEL, SOURCE_COLORS
 from app.services.scatter import groups_figure, selected_rows, values_figure
 from app.services.tiles import tiles
+from pipelines.lf_queries import lf_votes
 from pipelines.queries import RunView
 
 PAGE_SIZE = 40
@@ -92,7 +93,7 @@ def _draw(color_by: str, splits: tuple[str, ...], found: RunView) -> go.Figure:
         return groups_figure(points, points["source"].to_numpy(object), SOURCE_COLORS)
     if color_by == "label":
         return groups_figure(points, _or_none(points["label"]), colors)
-    votes = found.lf_votes(color_by.removeprefix("lf:"))[points.index]
+    votes = lf_votes(found, color_by.removeprefix("lf:"))[points.index]
     says = pd.Series([found.vote_name(int(v)) for v in votes], dtype=object)
     return groups_figure(points, _or_none(says), {"none": NO_LABEL, **colors})
 

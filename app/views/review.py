@@ -12,7 +12,8 @@ from app.services.desk import Standing
 from app.services.tiles import tiles
 from app.services.workbench import Workbench
 from pipelines.cards import item_card
-from pipelines.queries import QUEUES, RunView
+from pipelines.queries import RunView
+from pipelines.queues import QUEUES
 
 
 def page() -> None:

@@ -10,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from app.launch import PROJECT_VARIABLE, command
+from pipelines.lf_queries import lf_rows
 from pipelines.queries import RunView
 from pipelines.reviews import ReviewStore
 
@@ -77,7 +78,7 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
 
     page.get_by_role("link", name="Labeling functions").click()
     page.locator(".tile").first.wait_for()
-    conflicts = RunView.latest(shapes).lf_rows("mostly_full", "conflicts")
+    conflicts = lf_rows(RunView.latest(shapes), "mostly_full", "conflicts")
     page.get_by_text("Conflicts", exact=True).last.click()
     page.get_by_text(f"{len(conflicts)} items.").wait_for()
     page.locator(IDLE).wait_for()

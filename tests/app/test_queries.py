@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from pipelines.cards import item_card
+from pipelines.lf_queries import lf_rows, lf_table, pair_rows
 from pipelines.project import RunRecord
-from pipelines.queries import QUEUES, RunView, lf_table
+from pipelines.queries import RunView
+from pipelines.queues import QUEUES, review_queue
 from tests.app import shapes as drawn
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
@@ -54,63 +56,65 @@ def test_lf_rows_match_a_count_by_hand(view):
             if votes[i] >= 0
             and any(o >= 0 and not allowed[votes[i]] & allowed[o] for o in view.votes[i].tolist())
         ]
-        assert view.lf_rows(lf["name"], "votes").tolist() == np.flatnonzero(votes >= 0).tolist()
-        assert view.lf_rows(lf["name"], "right").tolist() == right
-        assert view.lf_rows(lf["name"], "wrong").tolist() == sorted({*judged} - {*right})
-        assert view.lf_rows(lf["name"], "conflicts").tolist() == conflicts
+        assert lf_rows(view, lf["name"], "votes").tolist() == np.flatnonzero(votes >= 0).tolist()
+        assert lf_rows(view, lf["name"], "right").tolist() == right
+        assert lf_rows(view, lf["name"], "wrong").tolist() == sorted({*judged} - {*right})
+        assert lf_rows(view, lf["name"], "conflicts").tolist() == conflicts
     with pytest.raises(DataError, match="no labelling function"):
-        view.lf_rows("nobody", "votes")
+        lf_rows(view, "nobody", "votes")
     names = [lf["name"] for lf in view.lfs]
-    against = [view.lf_conflicts(names[0], other) for other in names[1:]]
+    against = [pair_rows(view, names[0], other, "conflicts") for other in names[1:]]
     together = np.unique(np.concatenate(against)).tolist()
-    assert together == view.lf_rows(names[0], "conflicts").tolist()
+    assert together == lf_rows(view, names[0], "conflicts").tolist()
 
 
 def test_the_lf_table_has_dev_and_test_side_by_side(view, shapes):
-    table = view.lf_table().set_index("name")
+    table = lf_table(view).set_index("name")
     full = table.loc["mostly_full"]
-    assert full["gold_n"] == len(view.lf_rows("mostly_full", "right")) + len(
-        view.lf_rows("mostly_full", "wrong")
+    assert full["gold_n"] == len(lf_rows(view, "mostly_full", "right")) + len(
+        lf_rows(view, "mostly_full", "wrong")
     )
     assert full["low"] <= full["accuracy"] <= full["high"]
     assert {"test_accuracy", "test_n", "description", "n_errors"} <= set(table.columns)
-    pd.testing.assert_frame_equal(lf_table(shapes, view.record).set_index("name"), table)
+    pd.testing.assert_frame_equal(lf_table(RunView(shapes, view.record)).set_index("name"), table)
 
     only_votes = {k: v for k, v in view.record.artifacts.items() if k in ("ingest", "vote")}
     early = RunRecord("x", "2026", 0, "here", {}, artifacts=only_votes)
-    table = lf_table(shapes, early)
+    table = lf_table(RunView(shapes, early))
     assert "test_accuracy" not in table and table["learned_accuracy"].isna().all()
 
 
 @pytest.mark.parametrize("order", list(QUEUES))
 def test_queues_hold_each_unlabelled_item_at_most_once_and_no_other(view, order):
-    rows = view.queue(order)
+    rows = review_queue(view, order)
     assert len(set(rows.tolist())) == len(rows)
     assert set(view.splits[rows]) <= {"unlabeled"}
-    assert np.array_equal(rows, view.queue(order))
+    assert np.array_equal(rows, review_queue(view, order))
 
 
 def test_queues_are_in_the_order_they_promise(view):
     confidence = view.weak["confidence"].to_numpy()
-    doubtful = view.queue("least confident")
+    doubtful = review_queue(view, "least confident")
     assert (np.diff(confidence[doubtful]) >= 0).all()
-    useful = view.queue("most useful")
+    useful = review_queue(view, "most useful")
     unlabeled = view.item_ids[view.splits == "unlabeled"]
     assert view.item_ids[useful].tolist() == unlabeled[[5, 2, 9]].tolist()
-    silent = view.queue("uncovered")
+    silent = review_queue(view, "uncovered")
     assert len(silent) and (view.votes[silent] == ABSTAIN).all()
-    torn = view.queue("functions disagree")
-    assert set(view.queue("settles conflicts").tolist()) == set(torn.tolist())
-    in_conflict = set(view.lf_rows("in_between", "conflicts"))
+    torn = review_queue(view, "functions disagree")
+    assert set(review_queue(view, "settles conflicts").tolist()) == set(torn.tolist())
+    in_conflict = set(lf_rows(view, "in_between", "conflicts"))
     assert len(torn) and set(torn.tolist()) <= in_conflict
-    assert set(view.queue("random", 1).tolist()) == set(view.queue("random", 2).tolist())
-    assert view.queue("random", 1).tolist() != view.queue("random", 2).tolist()
+    assert set(review_queue(view, "random", 1).tolist()) == set(
+        review_queue(view, "random", 2).tolist()
+    )
+    assert review_queue(view, "random", 1).tolist() != review_queue(view, "random", 2).tolist()
     with pytest.raises(DataError, match="expected one of the orders"):
-        view.queue("alphabetical")
+        review_queue(view, "alphabetical")
 
 
 def test_the_card_says_why(view):
-    row = int(view.queue("functions disagree")[0])
+    row = int(review_queue(view, "functions disagree")[0])
     card = item_card(view, row)
     votes = {v.lf: v for v in card.votes}
     assert len(votes) == int((view.votes[row] >= 0).sum())
@@ -133,7 +137,7 @@ def test_the_card_knows_bags_and_gold_of_dev_but_never_gold_of_test(view):
         assert item_card(view, int(row)).gold is None
     view.project.store.path("ingest", view.record.artifacts["ingest"], "gold_test").unlink()
     fresh = RunView(view.project, view.record)
-    assert len(fresh.lf_table()) == 5 and item_card(fresh, 0).item_id == "s000"
+    assert len(lf_table(fresh)) == 5 and item_card(fresh, 0).item_id == "s000"
 
 
 def test_pictures_are_enlarged_without_a_new_grey(view):

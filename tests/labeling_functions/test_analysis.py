@@ -8,8 +8,8 @@ import pytest
 
 from labeling_functions import (
     analyse,
-    conflicts_between,
     drill,
+    drill_pair,
     pair_counts,
     settle_most_conflicts,
 )
@@ -161,12 +161,12 @@ def test_pairs_equal_a_count_item_by_item():
             assert counts.both[j, k] == len(met)
             assert counts.same[j, k] == sum(a == b for a, b in met)
             assert counts.conflicts[j, k] == sum(not means[a] & means[b] for a, b in met)
-            between = conflicts_between(votes, j, k, classes=CLASSES, class_sets=SETS)
+            between = drill_pair(votes, j, k, classes=CLASSES, class_sets=SETS)["conflicts"]
             assert len(between) == counts.conflicts[j, k]
     assert counts.either[0, 1] == ((votes[:, 0] >= 0) | (votes[:, 1] >= 0)).sum()
-    assert conflicts_between(VOTES, 0, 3, classes=CLASSES, class_sets=SETS).tolist() == []
-    assert conflicts_between(VOTES, 1, 3, classes=CLASSES, class_sets=SETS).tolist() == []
-    assert conflicts_between(VOTES, 0, 1, classes=CLASSES, class_sets=SETS).tolist() == [1, 4]
+    assert drill_pair(VOTES, 0, 3, classes=CLASSES, class_sets=SETS)["conflicts"].tolist() == []
+    assert drill_pair(VOTES, 1, 3, classes=CLASSES, class_sets=SETS)["conflicts"].tolist() == []
+    assert drill_pair(VOTES, 0, 1, classes=CLASSES, class_sets=SETS)["conflicts"].tolist() == [1, 4]
 
 
 def test_rows_of_many_columns_are_grouped_exactly():

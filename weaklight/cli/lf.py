@@ -40,8 +40,9 @@ def register(app: typer.Typer) -> None:
 
 def lf_list(project: ProjectOption = Path()) -> None:
     """List the project's labelling functions, with what the latest run says of each."""
+    from pipelines.lf_queries import lf_table
     from pipelines.project import Project
-    from pipelines.queries import lf_table
+    from pipelines.queries import RunView
     from weaklight.cli.lf_show import accuracy, percent, votes_for
     from weaklight.cli.lf_show import kind as kind_of
     from weaklight.cli.show import table
@@ -51,7 +52,9 @@ def lf_list(project: ProjectOption = Path()) -> None:
     record = opened.latest_run(having="vote")
     known: dict[str, Any] = {}
     if record is not None:
-        known = {str(row["name"]): row for row in lf_table(opened, record).to_dict("records")}
+        known = {
+            str(row["name"]): row for row in lf_table(RunView(opened, record)).to_dict("records")
+        }
     rows = []
     for lf in lfs:
         last = known.get(lf.name)

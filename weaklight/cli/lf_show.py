@@ -166,7 +166,7 @@ def _show_mistakes(checked: Checked, lf: LabelingFunction, votes: Votes, row: An
 
 def _show_conflicts(checked: Checked, columns: list[int]) -> None:
     """Print which LFs contradict each other most, and the answers that would settle most."""
-    from labeling_functions import conflicts_between, pair_counts, settle_most_conflicts
+    from labeling_functions import drill_pair, pair_counts, settle_most_conflicts
 
     votes, ids = checked.votes[:, columns], checked.items["item_id"].to_numpy()
     conflicts = pair_counts(votes, **checked.meaning).conflicts
@@ -176,7 +176,7 @@ def _show_conflicts(checked: Checked, columns: list[int]) -> None:
         return
     lines = []
     for count, a, b in worst[:MAX_CONFLICTS]:
-        rows = conflicts_between(votes, a, b, **checked.meaning)[:MAX_SHOWN_IDS]
+        rows = drill_pair(votes, a, b, **checked.meaning)["conflicts"][:MAX_SHOWN_IDS]
         pair = [checked.names[columns[a]], checked.names[columns[b]]]
         lines.append([*pair, f"{count} items", "such as " + ", ".join(ids[rows])])
     typer.echo("\nmost contradictions:\n" + _aligned(lines))

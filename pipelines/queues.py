@@ -1,0 +1,82 @@
+"""The orders in which unlabelled items are offered for review.
+
+Try it: ``review_queue(RunView.latest(Project.open("my_project")), "least confident")``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipelines.lf_queries import settling_first
+from pipelines.queries import Rows, RunView
+from weaklight.contracts import ABSTAIN, expand_votes
+from weaklight.errors import DataError
+from weaklight.seeds import numpy_generator
+
+__all__ = ["QUEUES", "review_queue"]
+
+# With the reason to choose each.
+QUEUES = {
+    "least confident": "Labels that the sources are least sure of come first.",
+    "most useful": "Unsure items that stand for many others come first: one answer serves all.",
+    "functions disagree": "Items where the most functions contradict the majority come first.",
+    "settles conflicts": "Each answer speaks for the most items on which functions contradict.",
+    "cleaning issues": "Labels that the features contradict, worst first.",
+    "uncovered": "Items on which no function votes: where a new function would help.",
+    "random": "A random draw: what the labels look like on the whole, good or bad.",
+}
+
+
+def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
+    """Return the unlabelled items in an order of :data:`QUEUES`; dev and test never appear.
+
+    Parameters
+    ----------
+    order
+        One of :data:`QUEUES`; ties keep the order of the source.
+    seed
+        Seed of the random order, to be named wherever its result is.
+    """
+    if order not in QUEUES:
+        raise DataError(f"expected one of the orders {list(QUEUES)}, but came {order!r}")
+    rows = np.flatnonzero(view.splits == "unlabeled")
+    if order == "random":
+        return numpy_generator(seed, "review queue").permutation(rows)
+    if order == "most useful":
+        manifest = view.project.store.manifest("aggregate", view.record.artifacts["aggregate"])
+        path = view.path("aggregate", "label_next") if "label_next" in manifest.outputs else None
+        if path is None:  # a run from before there was such an order
+            return rows[:0]
+        return view.rows_of(pd.read_parquet(path)["item_id"])
+    if order == "cleaning issues":
+        doubted = view.rows_of(list(view.issues_by_id))
+        return doubted[view.splits[doubted] == "unlabeled"]
+    if order == "settles conflicts":
+        return settling_first(view, rows)
+    confidence = view.weak["confidence"].to_numpy(np.float64)
+    if order == "functions disagree":
+        contradicted = _contradicted(view)
+        rows = rows[contradicted[rows] > 0]
+        return rows[np.lexsort((confidence[rows], -contradicted[rows]))]
+    if order == "uncovered":
+        rows = rows[(view.votes[rows] == ABSTAIN).all(axis=1)]
+    else:
+        rows = rows[view.labels[rows] != ABSTAIN]
+    return rows[np.argsort(confidence[rows], kind="stable")]
+
+
+def _contradicted(view: RunView) -> NDArray[np.float64]:
+    """Return (n,) the share of an item's voters that exclude the class with the most support."""
+    n_classes = len(view.classes)
+    weight = np.vstack([expand_votes(n_classes, view.class_sets), np.zeros(n_classes)])
+    mass = np.zeros((len(view.items), n_classes))
+    for column in view.votes.T:
+        mass += weight[column]  # -1 picks the row of zeros
+    top = mass.argmax(axis=1)
+    excludes = np.zeros(len(view.items))
+    for column in view.votes.T:
+        excludes += (column != ABSTAIN) & (weight[column, top] == 0)
+    voters = (view.votes != ABSTAIN).sum(axis=1)
+    return excludes / np.maximum(voters, 1)
