@@ -6,6 +6,7 @@ Try it: ``Material(n_classes=3, human=np.full(n, -1)).label_models(votes)["snork
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Candidate:
     is_covered: NDArray[np.bool_]
     note: str
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.int64]:
         """The likeliest classes (n,), -1 where nothing is known."""
         return hard_labels(self.posterior, self.is_covered)

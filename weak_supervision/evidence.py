@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from weak_supervision.label_models.base import TIE
+from weak_supervision.label_models.labels import TIE
 from weak_supervision.neighbors import NeighborGraph
 from weaklight.contracts import ABSTAIN, Votes
 from weaklight.seeds import numpy_generator

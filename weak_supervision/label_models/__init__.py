@@ -3,17 +3,12 @@
 Try it: ``MODELS["dawid_skene"]().fit(votes, n_classes=3).predict_proba(votes)``.
 """
 
-from weak_supervision.label_models.base import (
-    TIE_RULE,
-    BaseLabelModel,
-    ClassBalance,
-    LabelModel,
-    covered,
-    hard_labels,
-)
+from weak_supervision.label_models.base import BaseLabelModel, LabelModel, covered
+from weak_supervision.label_models.checks import ClassBalance
 from weak_supervision.label_models.crowd import Glad, Mace
 from weak_supervision.label_models.crowdlab import Crowdlab
 from weak_supervision.label_models.dawid_skene import DawidSkene
+from weak_supervision.label_models.labels import TIE_RULE, hard_labels
 from weak_supervision.label_models.majority_vote import MajorityVote
 from weak_supervision.label_models.one_coin import OneCoin
 from weak_supervision.label_models.one_per_class import OnePerClass

@@ -5,11 +5,10 @@ Try it: ``python -c "from weak_supervision.label_models import *; print(covered(
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,31 +16,13 @@ from scipy.special import logsumexp
 from sklearn.base import BaseEstimator
 
 from weak_supervision.label_models.ballots import Ballots, collect
+from weak_supervision.label_models.checks import ClassBalance, checked_gold, class_prior
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_posterior, check_votes
 from weaklight.errors import DataError
 
-__all__ = [
-    "TIE_RULE",
-    "BaseLabelModel",
-    "ClassBalance",
-    "LabelModel",
-    "NotLearnableError",
-    "checked_class_balance",
-    "covered",
-    "hard_labels",
-    "log",
-    "naive_bayes",
-]
+__all__ = ["BaseLabelModel", "LabelModel", "NotLearnableError", "covered", "log", "naive_bayes"]
 
-TIE_RULE = (
-    "a tie goes to one of the tied classes by the SHA-1 of the item id; "
-    "an item without any evidence counts as a tie between all classes"
-)
-
-TIE = 1e-5  # probabilities closer than this are a tie, as in snorkel.utils.probs_to_preds
 FLOOR = 1e-12  # stands in for a probability of zero, whose logarithm would be -inf
-
-ClassBalance = Sequence[float] | Literal["uniform", "estimated"] | None
 
 logger = logging.getLogger(__name__)
 
@@ -156,12 +137,12 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
         self._n_classes, self._class_sets = n_classes, class_sets
         self._n_lfs = checked.shape[1], len(soft_votes)
         soft = self._checked_soft_votes(soft_votes, len(checked))
-        known = _checked_gold(gold, len(checked), n_classes)
+        known = checked_gold(gold, len(checked), n_classes)
         has_gold = self.uses_gold and bool((known != ABSTAIN).any())
         ballots = self._collect(checked, soft, known if has_gold else None)
         notes = self._left_out(checked, soft, known, ballots)
         self._learns_prior = self.learns_balance and class_balance in (None, "estimated")
-        self.class_prior_ = _class_prior(class_balance, ballots)
+        self.class_prior_ = class_prior(class_balance, ballots)
         self._extra_notes: list[str] = []
         self._stands_in = False
         try:
@@ -308,115 +289,3 @@ def covered(votes: ArrayLike) -> NDArray[np.bool_]:
     """Return which of the n rows of ``votes`` (n, m) hold at least one vote."""
     is_covered: NDArray[np.bool_] = (np.asarray(votes) != ABSTAIN).any(axis=1)
     return is_covered
-
-
-def checked_class_balance(
-    class_balance: Sequence[float] | None, n_classes: int
-) -> NDArray[np.float64]:
-    """Return the class balance as (K,) float64 summing to 1; uniform where none is given.
-
-    Raises
-    ------
-    DataError
-        If its length is not K or a share is negative or not finite.
-    """
-    if class_balance is None:
-        return np.full(n_classes, 1.0 / n_classes)
-    balance = np.asarray(class_balance, dtype=np.float64)
-    usable = balance.shape == (n_classes,) and np.isfinite(balance).all() and (balance >= 0).all()
-    if not usable or balance.sum() == 0:
-        raise DataError(
-            f"class_balance must hold {n_classes} shares, none negative, but came as "
-            f"{balance.tolist()}; leave it out to let the model decide"
-        )
-    shares: NDArray[np.float64] = balance / balance.sum()
-    return shares
-
-
-def hard_labels(
-    posterior: NDArray[np.floating],
-    is_covered: NDArray[np.bool_] | None = None,
-    *,
-    keys: Sequence[object] | None = None,
-) -> NDArray[np.int64]:
-    """Return the likeliest class of each row; -1 where ``is_covered`` is false.
-
-    Ties are broken by :data:`TIE_RULE`; always taking the first class would inflate it.
-
-    Parameters
-    ----------
-    posterior
-        (n, K) floats, rows sum to 1.
-    is_covered
-        (n,) bool, or None to label every row.
-    keys
-        n item ids, so that a label depends on its own row alone; row numbers where left out, which
-        is the rule of Snorkel and WRENCH, so figures compare.
-
-    Raises
-    ------
-    DataError
-        If there is not one key per row.
-
-    References
-    ----------
-    Snorkel 0.10, ``probs_to_preds(tie_break_policy="random")``.
-
-    Examples
-    --------
-    >>> hard_labels(np.array([[0.2, 0.8], [0.5, 0.5]])).tolist()
-    [1, 1]
-    """
-    if keys is not None and len(keys) != len(posterior):
-        raise DataError(
-            f"expected one key per row, but came {len(keys)} keys for {len(posterior)} rows; "
-            "pass the item ids of the same rows"
-        )
-    tied = posterior >= posterior.max(axis=1, keepdims=True, initial=0.0) - TIE  # (n, K)
-    labels: NDArray[np.int64] = tied.argmax(axis=1).astype(np.int64)
-    is_open = tied.sum(axis=1) > 1
-    if is_covered is not None:
-        is_open &= is_covered
-    for row in np.flatnonzero(is_open).tolist():
-        classes = np.flatnonzero(tied[row])
-        key = str(row if keys is None else keys[row])
-        draw = int(hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest(), 16)
-        labels[row] = classes[draw % len(classes)]
-    if is_covered is not None:
-        labels[~is_covered] = ABSTAIN
-    return labels
-
-
-def _class_prior(class_balance: ClassBalance, ballots: Ballots) -> NDArray[np.float64]:
-    """Return the class balance to start from, (K,)."""
-    n_classes = ballots.meanings.shape[1]
-    if isinstance(class_balance, str) and class_balance not in ("uniform", "estimated"):
-        raise DataError(
-            f'class_balance must be "uniform", "estimated" or {n_classes} shares, but came as '
-            f"{class_balance!r}; pass one of these"
-        )
-    if not isinstance(class_balance, str):
-        return checked_class_balance(class_balance, n_classes)
-    uniform = checked_class_balance(None, n_classes)
-    is_covered = ballots.covered
-    if class_balance == "uniform" or not is_covered.any():
-        return uniform
-    shares = ballots.shares(uniform)[is_covered]
-    balance: NDArray[np.float64] = np.average(shares, axis=0, weights=ballots.counts[is_covered])
-    return balance
-
-
-def _checked_gold(
-    gold: NDArray[np.integer] | None, n_items: int, n_classes: int
-) -> NDArray[np.int64]:
-    """Return gold as (n,) int64, -1 where unknown."""
-    if gold is None:
-        return np.full(n_items, ABSTAIN, dtype=np.int64)
-    known = np.asarray(gold)
-    fits = known.shape == (n_items,) and known.dtype.kind in "iu"
-    if not fits or not ABSTAIN <= known.min(initial=0) <= known.max(initial=0) < max(n_classes, 1):
-        raise DataError(
-            f"gold must hold a class id below {n_classes}, or -1, for each of {n_items} rows, but "
-            f"came as {known.dtype} of shape {known.shape}; map class names to ids first"
-        )
-    return known.astype(np.int64)
