@@ -151,8 +151,11 @@ def _human_labels(item_ids: pd.Series, file: Path) -> NDArray[np.int64]:
     """Return the class that a person gave each item, -1 elsewhere."""
     human = pd.read_parquet(file)
     human = human[human["label"] >= 0]
-    of_item = dict(zip(human["item_id"], human["label"], strict=True))
-    return item_ids.map(lambda i: of_item.get(i, ABSTAIN)).to_numpy(dtype=np.int64)
+    labels = np.full(len(item_ids), ABSTAIN, dtype=np.int64)
+    rows = pd.Index(item_ids).get_indexer(pd.Index(human["item_id"]))
+    is_item = rows >= 0
+    labels[rows[is_item]] = human["label"].to_numpy()[is_item]
+    return labels
 
 
 def _sources(
