@@ -35,12 +35,19 @@ def main() -> None:
     st.set_page_config("Weaklight", page_icon=_icon(), layout="wide")
     st.html(_STYLE)
     page = st.navigation(
-        [
-            st.Page("views/overview.py", title="Overview", icon=":material/home:", default=True),
-            st.Page("views/lfs.py", title="Labeling functions", icon=":material/rule:"),
-            st.Page("views/review.py", title="Review", icon=":material/fact_check:"),
-            st.Page("views/map.py", title="Map", icon=":material/scatter_plot:"),
-        ]
+        {
+            "": [
+                st.Page("views/overview.py", title="Overview", icon=":material/home:", default=True)
+            ],
+            "Functions": [
+                st.Page("views/lfs.py", title="Labeling functions", icon=":material/rule:"),
+                st.Page("views/write.py", title="Write a function", icon=":material/edit_note:"),
+            ],
+            "Labels": [
+                st.Page("views/review.py", title="Review", icon=":material/fact_check:"),
+                st.Page("views/map.py", title="Map", icon=":material/scatter_plot:"),
+            ],
+        }
     )
     try:
         _sidebar()

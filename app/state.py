@@ -6,9 +6,11 @@ Caches are keyed on the run's id and on the last review event, never on data.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -16,6 +18,7 @@ import streamlit as st
 from app.launch import PROJECT_VARIABLE
 from app.services.colors import class_colors
 from app.services.desk import Desk, Standing
+from app.services.tryout import Tryout
 from app.services.words import measured
 from pipelines.lf_queries import lf_table as build_lf_table
 from pipelines.project import Project
@@ -26,6 +29,7 @@ from pipelines.reviews import ReviewStore
 __all__ = [
     "accuracies",
     "colors",
+    "columns_of_items",
     "desk",
     "lf_table",
     "project",
@@ -34,6 +38,8 @@ __all__ = [
     "reviewer",
     "reviews",
     "standing",
+    "tried",
+    "tryout",
     "view",
 ]
 
@@ -92,6 +98,26 @@ def colors(found: RunView) -> dict[str, str]:
     return class_colors(found.vote_names)
 
 
+def tryout() -> Tryout:
+    """Return the process in which functions are tried."""
+    return _tryout(str(project().root))
+
+
+def columns_of_items() -> list[dict[str, Any]]:
+    """Return what the columns hold that a function may read."""
+    opened = project()
+    return _columns(str(opened.root), _newest_record(opened), tryout())
+
+
+def tried(table: str) -> dict[str, Any]:
+    """Return what the function of a ``[[lf]]`` table, as JSON, does on a sample."""
+    opened = project()
+    folder = opened.root / opened.config.vote.folder
+    files = [(p.name, p.stat().st_mtime_ns) for p in sorted(folder.rglob("*")) if p.is_file()]
+    key = f"{opened.root} {_newest_record(opened)} {files}"
+    return _tried(key, table, tryout())
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
 def accuracies(run_id: str, _found: RunView) -> Mapping[str, str]:
     """Return each function's accuracy on dev in words, by name."""
@@ -134,6 +160,29 @@ def _reviews(file: str) -> ReviewStore:
 @st.cache_data(max_entries=8, show_spinner=False)
 def _standing(url: str, last_id: int, who: str, _store: ReviewStore) -> Standing:
     return Standing.read(_store, who)
+
+
+def _newest_record(opened: Project) -> str:
+    """Return the newest run, finished or not: it may have brought items and features."""
+    newest = opened.latest_run(status=None)
+    return "" if newest is None else newest.run_id
+
+
+@st.cache_resource(max_entries=3, show_spinner=False, on_release=Tryout.close)
+def _tryout(root: str) -> Tryout:
+    return Tryout(Path(root))
+
+
+@st.cache_data(max_entries=8, show_spinner="Looking at the items")
+def _columns(root: str, newest: str, _asked: Tryout) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _asked.ask({"do": "columns"})
+    return found
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _tried(key: str, table: str, _asked: Tryout) -> dict[str, Any]:
+    found: dict[str, Any] = _asked.ask({"do": "try", "table": json.loads(table)})
+    return found
 
 
 def _account() -> str:

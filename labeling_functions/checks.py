@@ -5,7 +5,7 @@ Try it: ``for finding in find_problems(votes, names, classes=classes, gold=gold)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, Literal
@@ -48,6 +48,7 @@ def find_problems(
     classes: Sequence[str],
     class_sets: Sequence[ClassSet] = (),
     gold: NDArray[np.integer] | None = None,
+    reasons: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Return what is suspicious about the LFs, the plainest first.
 
@@ -58,6 +59,8 @@ def find_problems(
     gold : (n,) int
         Class ids of dev items, -1 where unknown. Without it nothing is said about accuracy and
         dependence.
+    reasons
+        By LF, why it could not vote, where that is known.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def find_problems(
     members = expand_votes(len(classes), tuple(class_sets)) > 0
     pairs = pair_counts(votes, classes=classes, class_sets=class_sets)
     copies = nearest_copies(pairs)
-    found = [*_silent(votes, names), *_below_chance(votes, names, members, known)]
+    found = [*_silent(votes, names, reasons or {}), *_below_chance(votes, names, members, known)]
     found += _copies(pairs, names, copies)
     found += _subsets(pairs, names, copies)
     judged = known >= 0
@@ -137,12 +140,11 @@ def dependence(
     return same.astype(np.int64), expected, z, share
 
 
-def _silent(votes: Votes, names: Sequence[str]) -> Iterator[Finding]:
+def _silent(votes: Votes, names: Sequence[str], reasons: Mapping[str, str]) -> Iterator[Finding]:
+    advice = "loosen its conditions, correct the columns or words it looks for, or delete it"
     for j in np.flatnonzero((votes == ABSTAIN).all(axis=0)).tolist():
-        text = (
-            f"{names[j]} never votes on these {len(votes):,} items: loosen its conditions, correct "
-            "the columns or words it looks for, or delete it."
-        )
+        why = reasons.get(names[j], advice)
+        text = f"{names[j]} never votes on these {len(votes):,} items: {why}."
         yield Finding("never votes", (names[j],), text)
 
 

@@ -23,6 +23,7 @@ from labeling_functions.apply import LFReport, apply_lfs
 from labeling_functions.drill import drill
 from labeling_functions.functions import ItemFunction, LabelingFunction
 from labeling_functions.record import Item, items_of
+from labeling_functions.templates.features import EncodeText
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 
 __all__ = ["Mistake", "Trial", "examples_of", "mistakes", "try_lfs", "without_examples"]
@@ -61,13 +62,14 @@ def try_lfs(
     classes: Sequence[str],
     class_sets: Sequence[ClassSet] = (),
     features: NDArray[np.floating] | None = None,
+    encode_text: EncodeText | None = None,
     time_limit_s: float = 10.0,
 ) -> Trial:
     """Run LFs on a table, here and now.
 
     Parameters
     ----------
-    table, classes, class_sets, features
+    table, classes, class_sets, features, encode_text
         As in ``apply_lfs``.
     time_limit_s
         Most processor time of one LF, so that a busy machine stops none. An alarm signal ends
@@ -85,6 +87,7 @@ def try_lfs(
                     classes=classes,
                     class_sets=class_sets,
                     features=features,
+                    encode_text=encode_text,
                     workers=0,
                     progress=lambda done, total, name: rearm(),
                 )

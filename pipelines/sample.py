@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from labeling_functions.templates import EncodeText
 from pipelines.engine import StageProgress, plan, run_line
 from pipelines.project import Project
-from pipelines.stages.vote import lf_view
+from pipelines.stages.vote import lf_view, text_encoder
 from weaklight.contracts import ABSTAIN
 from weaklight.seeds import numpy_generator
 
-__all__ = ["Sample", "draw_sample"]
+__all__ = ["Sample", "draw_sample", "encoder_of_texts"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,15 @@ def draw_sample(
         is_random=np.isin(rows, drawn),
         features=_features(project, about.iloc[rows]),
     )
+
+
+def encoder_of_texts(project: Project) -> EncodeText | None:
+    """Return the encoder of the newest features if it reads texts; it takes seconds to load."""
+    record = project.latest_run(None, having="embed")
+    if record is None:
+        return None
+    encoder = project.store.path("pretrain", record.artifacts["pretrain"], "encoder")
+    return text_encoder(encoder, project.root)
 
 
 def _ingested(project: Project, progress: StageProgress | None) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from labeling_functions.ballot import Ballot
 from weaklight.contracts import expand_votes
 
-__all__ = ["MIN_HITS", "Material", "Propose", "calibrate"]
+__all__ = ["MIN_HITS", "NO_MATTER", "Material", "Propose", "calibrate"]
 
 MIN_HITS = 5  # rows a rule must vote on where it is found: fewer say nothing
 NO_MATTER = frozenset({"item_id", "bag_id", "path"})  # name an item or its place: no rule

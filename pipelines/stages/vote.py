@@ -27,7 +27,7 @@ from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import ArtifactError, LabelingError
 
-__all__ = ["VoteInputs", "lf_view", "vote"]
+__all__ = ["VoteInputs", "lf_view", "text_encoder", "vote"]
 
 # What an LF may not see: where an item lies decides nothing about its class.
 _HIDDEN = ("split", "sha256")
@@ -68,7 +68,7 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
         classes=work.classes,
         class_sets=work.class_sets,
         features=_features(inputs) if any(isinstance(lf, FeatureTemplate) for lf in lfs) else None,
-        encode_text=_text_encoder(inputs.encoder, work.project_root)
+        encode_text=text_encoder(inputs.encoder, work.project_root)
         if any(isinstance(lf, ZeroShot) for lf in lfs)
         else None,
         item_keys="sha256",
@@ -113,7 +113,7 @@ def _features(inputs: VoteInputs) -> NDArray[np.float32]:
     return features
 
 
-def _text_encoder(folder: Path, root: Path) -> EncodeText | None:
+def text_encoder(folder: Path, root: Path) -> EncodeText | None:
     """Return what embeds texts as the items were embedded; None if they are no texts."""
     from ssl_models.text import load_text_encoder
 

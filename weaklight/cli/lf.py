@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 POLL_S = 0.3  # how soon --watch sees a save
-SHARD_ROWS = 16_384  # [vote] time_limit_s is for so many items
-SHORTEST_LIMIT_S = 2.0
 SUGGEST_FROM = 2000  # dev items, and unlabelled ones
 
 ProjectOption = Annotated[Path, typer.Option(help="The project's folder.")]
@@ -246,41 +244,21 @@ def _check_on_sample(
     changed: set[str],
     n: int,
 ) -> None:
-    from labeling_functions.trial import examples_of, try_lfs
-    from pipelines.sample import draw_sample
-    from weaklight.cli.lf_show import Checked, show_check
+    from pipelines.checking import check_on_sample
+    from weaklight.cli.lf_show import show_check
     from weaklight.cli.show import Display
 
-    examples = [item for lf in lfs for item in examples_of(lf)]
     with Display() as display:
-        drawn = draw_sample(project, n, always=examples, progress=display.progress)
-    trial = try_lfs(
-        lfs,
-        drawn.table,
-        classes=project.config.classes,
-        class_sets=project.config.vote_sets,
-        features=drawn.features,
-        time_limit_s=max(
-            SHORTEST_LIMIT_S, project.config.vote.time_limit_s * len(drawn.table) / SHARD_ROWS
-        ),
-    )
-    n_dev, n_random = int((drawn.gold >= 0).sum()), int(drawn.is_random.sum())
+        checked = check_on_sample(
+            project, lfs, n, load_encoder=len(chosen) < len(lfs), progress=display.progress
+        )
+    n_dev, n_random = int((checked.gold >= 0).sum()), int(checked.is_random.sum())
     typer.echo(
         f"tried on {n_random:,} unlabelled items (coverage, conflicts) and {n_dev:,} dev items "
         "(accuracy)"
     )
-    checked = Checked(
-        lfs,
-        project.config.classes,
-        project.config.vote_sets,
-        trial.votes,
-        trial.reports,
-        items=drawn.table,
-        gold=drawn.gold,
-        is_random=drawn.is_random,
-    )
     show_check(checked, chosen, changed)
-    for name, where in trial.overstayed.items():
+    for name, where in checked.overstayed.items():
         typer.secho(
             f"\n{name} was stopped: it took too long, at {where}. A loop that never ends?",
             fg="red",
@@ -293,10 +271,11 @@ def _check_on_all(
     import numpy as np
 
     from labeling_functions import LFReport
+    from pipelines.checking import Checked
     from pipelines.engine import run_line
     from pipelines.queries import RunView
     from pipelines.stages.vote import lf_view
-    from weaklight.cli.lf_show import Checked, show_check
+    from weaklight.cli.lf_show import show_check
     from weaklight.cli.show import Display
 
     with Display() as display:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,54 +10,17 @@ import typer
 from weaklight.cli.show import table
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from labeling_functions import LabelingFunction, LFReport
+    from labeling_functions import LabelingFunction
     from labeling_functions.suggest import Suggestion
-    from weaklight.contracts import ClassSet, Votes
+    from pipelines.checking import Checked
 
-__all__ = ["Checked", "accuracy", "kind", "percent", "show_check", "show_suggestion", "votes_for"]
+__all__ = ["accuracy", "kind", "percent", "show_check", "show_suggestion", "votes_for"]
 
 LONGEST_CELL = 40  # characters of a value that is shown beside a mistake
 MAX_READ = 6  # values shown beside a mistake
 MAX_FINDINGS = 20
 MAX_CONFLICTS = 5  # pairs of LFs whose contradictions are shown
 MAX_SHOWN_IDS = 5
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Votes of all LFs of a project on some items.
-
-    Attributes
-    ----------
-    votes : (n, m) int16
-    reports : one an LF
-    items : n rows, what LFs see of them
-    gold : (n,) class ids of dev, -1 elsewhere
-    is_random : (n,) bool: the items on which coverage and conflicts are counted
-    """
-
-    lfs: Sequence[LabelingFunction]
-    classes: tuple[str, ...]
-    class_sets: tuple[ClassSet, ...]
-    votes: Votes
-    reports: Sequence[LFReport]
-    items: pd.DataFrame
-    gold: NDArray[np.int64]
-    is_random: NDArray[np.bool_]
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the LFs, in column order."""
-        return [lf.name for lf in self.lfs]
-
-    @property
-    def meaning(self) -> Any:
-        """The keywords by which every analysis learns what votes mean."""
-        return {"classes": self.classes, "class_sets": self.class_sets}
 
 
 def show_check(
@@ -68,13 +30,7 @@ def show_check(
 
     ``chosen`` are the LFs to speak of; all others only take part in conflicts.
     """
-    from labeling_functions import analyse, find_problems
-    from labeling_functions.trial import without_examples
-
-    names = checked.names
-    judged = without_examples(checked.votes, checked.lfs, checked.items["item_id"])
-    spread = analyse(checked.votes[checked.is_random], names, **checked.meaning)
-    right = analyse(judged, names, gold=checked.gold, **checked.meaning)
+    names, spread, right = checked.names, checked.spread, checked.right
     shown = {lf.name for lf in chosen}
     for report in checked.reports:
         if report.name in shown and report.n_errors:
@@ -83,7 +39,7 @@ def show_check(
                 typer.echo(report.first_traceback)
     for lf in chosen:
         if lf.name in changed:
-            _show_mistakes(checked, lf, judged[:, names.index(lf.name)], right.loc[lf.name])
+            _show_mistakes(checked, lf.name)
     rows = [
         [
             lf.name,
@@ -97,8 +53,7 @@ def show_check(
     header = ["name", "votes for", "coverage", "conflicts", "accuracy on dev"]
     typer.echo("\n" + table(header, rows))
     _show_conflicts(checked, [names.index(lf.name) for lf in chosen])
-    found = find_problems(checked.votes, names, gold=checked.gold, **checked.meaning)
-    sentences = [finding.sentence for finding in found if shown & set(finding.lfs)]
+    sentences = [finding.sentence for finding in checked.findings() if shown & set(finding.lfs)]
     if sentences:
         typer.echo("\nlook at these:")
     for sentence in sentences[:MAX_FINDINGS]:
@@ -149,14 +104,12 @@ def accuracy(row: Any) -> str:
     return f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}] n={row['gold_n']}"
 
 
-def _show_mistakes(checked: Checked, lf: LabelingFunction, votes: Votes, row: Any) -> None:
-    from labeling_functions.trial import mistakes
-
-    found = mistakes(lf, votes, checked.items, checked.gold, **checked.meaning)
+def _show_mistakes(checked: Checked, name: str) -> None:
+    found, row = checked.mistakes(name), checked.right.loc[name]
     if not found:
         return
     n_wrong = row["gold_n"] - row["correct"]
-    typer.echo(f"\n{lf.name} is wrong on {n_wrong} of {row['gold_n']} dev items:")
+    typer.echo(f"\n{name} is wrong on {n_wrong} of {row['gold_n']} dev items:")
     named = [*checked.classes, *(class_set.name for class_set in checked.class_sets)]
     lines = [
         [m.item_id, f"said {named[m.said]}", f"is {named[m.gold]}", _reading(m.read)] for m in found

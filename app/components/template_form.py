@@ -1,0 +1,291 @@
+"""A form for any kind of template, made from the fields that the template declares.
+
+Try it: the page "Write a function" of ``weaklight review``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from labeling_functions.templates import KINDS, Condition
+from labeling_functions.templates.fields import Field, Shape, fields_of
+
+__all__ = ["Known", "items_key", "template_form"]
+
+# Options that most rules leave as they are.
+_SELDOM = frozenset({"switch", "file", "choice", "count"})
+_ASKED = {True: "is empty", False: "is filled in"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a form offers.
+
+    Attributes
+    ----------
+    columns : what :func:`pipelines.tryout.columns` says, by the column's name
+    votes : names of the classes and class sets
+    classes : names of the classes alone
+    files : names of word lists that lie beside the functions
+    """
+
+    columns: Mapping[str, Mapping[str, Any]]
+    votes: Sequence[str]
+    classes: Sequence[str]
+    files: Sequence[str]
+
+    def readable(self, reads: str) -> list[str]:
+        """Return the columns that hold text or numbers, or all."""
+        fit = [n for n, column in self.columns.items() if reads in ("any", column["holds"])]
+        # The longest texts come first: rules about words are about them.
+        return sorted(fit, key=lambda n: -self.columns[n]["length"]) if reads == "text" else fit
+
+
+def template_form(kind: str, known: Known) -> tuple[dict[str, Any], list[str]]:
+    """Draw the form of a kind of template.
+
+    Returns
+    -------
+    The options that differ from their defaults, as they stand in TOML; and the names of those that
+    still need an answer.
+    """
+    fields = fields_of(KINDS[kind])
+    seldom = [field for field in fields if field.shape in _SELDOM]
+    answers = {f.name: _ask(f, kind, known) for f in fields if f.shape not in _SELDOM}
+    if seldom:
+        with st.expander("More options"):
+            answers |= {field.name: _ask(field, kind, known) for field in seldom}
+    given = {f.name: answers[f.name] for f in fields if _is_given(f, answers[f.name])}
+    return given, [field.name for field in fields if field.is_needed and field.name not in given]
+
+
+def items_key(kind: str, name: str) -> str:
+    """Return the session-state key of a field that holds item ids, one a line."""
+    return f"{kind} {name}"
+
+
+def _ask(field: Field, prefix: str, known: Known) -> Any:
+    return _WIDGETS[field.shape](field, f"{prefix} {field.name}", known)
+
+
+def _is_given(field: Field, answer: Any) -> bool:
+    return answer is not None and answer not in ("", [], {}) and answer != field.default
+
+
+def _label(field: Field) -> str:
+    return field.name.replace("_", " ").capitalize()
+
+
+def _column(field: Field, key: str, known: Known) -> str | None:
+    options = known.readable(field.reads)
+    if not options:
+        st.warning(f"The items have no column of {field.reads}s, which this kind needs.")
+        return None
+    chosen = st.selectbox(_label(field), options, key=key, help=field.text)
+    spread = known.columns[chosen]["range"]
+    if spread:
+        low, middle, high = spread
+        st.caption(f"{chosen} runs from {low:.4g} to {high:.4g}; half lie below {middle:.4g}.")
+    return str(chosen)
+
+
+def _columns(field: Field, key: str, known: Known) -> str | list[str] | None:
+    options = known.readable(field.reads)[::-1]  # lists name short things
+    chosen = st.multiselect(_label(field), options, default=options[:1], key=key, help=field.text)
+    return chosen[0] if len(chosen) == 1 else chosen
+
+
+def _class(field: Field, key: str, known: Known) -> str:
+    return str(st.selectbox("Then vote", known.votes, key=key, help=field.text))
+
+
+def _text(field: Field, key: str, known: Known) -> str:
+    return st.text_input(_label(field), key=key, help=field.text)
+
+
+def _lines(field: Field, key: str, known: Known) -> list[str]:
+    written = st.text_area(f"{_label(field)}, one a line", key=key, help=field.text, height=120)
+    return [line.strip() for line in written.splitlines() if line.strip()]
+
+
+def _rows(field: Field, key: str, known: Known) -> list[str] | list[list[str]]:
+    lines = _lines(field, key, known)
+    if len(_beside(key, "column") or ()) > 1:
+        return [[cell.strip() for cell in line.split(",")] for line in lines]
+    return lines
+
+
+def _names(field: Field, key: str, known: Known) -> dict[str, str]:
+    lines = _lines(field, key, known)
+    return {left.strip(): right.strip() for left, _, right in (x.partition("=") for x in lines)}
+
+
+def _number(field: Field, key: str, known: Known) -> float | int | None:
+    value = st.number_input(
+        _label(field), value=field.default, key=key, help=field.text, step=None, format="%g",
+        placeholder="not set",
+    )  # fmt: skip
+    return _short(value)
+
+
+def _range(field: Field, key: str, known: Known) -> list[float | int] | None:
+    left, right = st.columns(2)
+    with left:
+        low = st.number_input(
+            f"{_label(field)}: lowest", value=None, key=f"{key} low", help=field.text, format="%g",
+            placeholder="not set",
+        )  # fmt: skip
+    with right:
+        high = st.number_input(
+            "highest", value=None, key=f"{key} high", format="%g", placeholder="not set"
+        )
+    ends = [end for end in (_short(low), _short(high)) if end is not None]
+    return ends if len(ends) == 2 else None
+
+
+def _switch(field: Field, key: str, known: Known) -> bool:
+    return st.toggle(_label(field), value=field.default, key=key, help=field.text)
+
+
+def _yes_or_no(field: Field, key: str, known: Known) -> bool | None:
+    return st.selectbox(
+        "The cell", [None, True, False], key=key, help=field.text,
+        format_func=lambda x: "does not matter" if x is None else _ASKED[x],
+    )  # fmt: skip
+
+
+def _choice(field: Field, key: str, known: Known) -> str:
+    return str(
+        st.segmented_control(
+            _label(field), field.choices, default=field.default, key=key, help=field.text,
+            required=True,
+        )
+    )  # fmt: skip
+
+
+def _count(field: Field, key: str, known: Known) -> str | int:
+    answer = str(
+        st.selectbox(
+            _label(field), [*field.choices, *map(str, range(2, 10))], key=key, help=field.text
+        )
+    )
+    return int(answer) if answer.isdigit() else answer
+
+
+def _value(field: Field, key: str, known: Known) -> Any:
+    column = known.columns.get(_beside(key, "column"))
+    if column is not None and column["holds"] == "number":
+        return _number(field, key, known)
+    options = [] if column is None else column["values"]
+    return st.selectbox(
+        _label(field), options, index=None, key=key, help=field.text, accept_new_options=True,
+        placeholder="any value", format_func=str,
+    )  # fmt: skip
+
+
+def _values(field: Field, key: str, known: Known) -> list[Any]:
+    column = known.columns.get(_beside(key, "column"))
+    options = [] if column is None else column["values"]
+    is_number = column is not None and column["holds"] == "number"
+    return st.multiselect(
+        _label(field), options, key=key, help=field.text, accept_new_options=not is_number,
+        placeholder="any value", format_func=str,
+    )  # fmt: skip
+
+
+def _file(field: Field, key: str, known: Known) -> str | None:
+    return st.selectbox(
+        "Word list", known.files, index=None, key=key, help=field.text, placeholder="none"
+    )
+
+
+def _column_per_class(field: Field, key: str, known: Known) -> dict[str, str]:
+    st.markdown(_label(field), help=field.text)
+    options = known.readable(field.reads)
+    chosen = {
+        name: st.selectbox(name, options, index=None, key=f"{key} {name}", placeholder="no column")
+        for name in known.classes
+    }
+    return {name: column for name, column in chosen.items() if column}
+
+
+def _text_per_class(field: Field, key: str, known: Known) -> dict[str, str]:
+    st.markdown(_label(field), help=field.text)
+    written = {name: st.text_input(name, key=f"{key} {name}") for name in known.classes}
+    return {name: text.strip() for name, text in written.items() if text.strip()}
+
+
+def _conditions(field: Field, key: str, known: Known) -> list[dict[str, Any]]:
+    n = st.session_state.setdefault(f"{key} n", 1)
+    tests = [test for test in fields_of(Condition) if test.name != "column"]
+    found = []
+    for place in range(n):
+        prefix = f"{key} {place}"
+        left, right = st.columns([3, 2])
+        with left:
+            column = st.selectbox(
+                f"Condition {place + 1}", list(known.columns), key=f"{prefix} column",
+                help=field.text,
+            )  # fmt: skip
+        is_number = known.columns[column]["holds"] == "number"
+        fit = {t.name: t for t in tests if is_number or t.reads == "any"}
+        with right:
+            test = st.selectbox("is", list(fit), key=f"{prefix} test", format_func=_spoken)
+        answer = _ask(fit[test], prefix, known)
+        if answer is not None and answer != []:
+            found.append({"column": column, test: answer})
+    with st.container(horizontal=True):
+        st.button(
+            "One more", key=f"{key} more", on_click=_count_on, args=(f"{key} n", 1),
+            icon=":material/add:", type="tertiary",
+        )  # fmt: skip
+        st.button(
+            "One less", key=f"{key} less", on_click=_count_on, args=(f"{key} n", -1),
+            icon=":material/remove:", type="tertiary", disabled=n == 1,
+        )  # fmt: skip
+    return found
+
+
+def _beside(key: str, name: str) -> Any:
+    """Return the answer to another field of the same form."""
+    return st.session_state.get(f"{key.rpartition(' ')[0]} {name}")
+
+
+def _count_on(key: str, step: int) -> None:
+    st.session_state[key] += step
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _short(value: float | None) -> float | int | None:
+    return int(value) if value is not None and value == int(value) else value
+
+
+_WIDGETS: dict[Shape, Callable[[Field, str, Known], Any]] = {
+    "column": _column,
+    "columns": _columns,
+    "class": _class,
+    "items": _lines,
+    "conditions": _conditions,
+    "column per class": _column_per_class,
+    "text per class": _text_per_class,
+    "text": _text,
+    "texts": _lines,
+    "rows": _rows,
+    "names": _names,
+    "file": _file,
+    "number": _number,
+    "range": _range,
+    "count": _count,
+    "switch": _switch,
+    "yes or no": _yes_or_no,
+    "choice": _choice,
+    "value": _value,
+    "values": _values,
+}
