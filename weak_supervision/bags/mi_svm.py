@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -37,8 +38,10 @@ class MiSVM:
     Notes
     -----
     All instances of negative bags are negative, and each positive bag keeps one positive instance
-    at least, its likeliest. Time: one SVM on all instances a round, O(N^2). The result depends on
-    the start, here that every instance of a positive bag is positive; it draws nothing at random.
+    at least, its likeliest. Time: one SVM on all N instances a round; the rounds share one kernel,
+    O(N^2) time and memory: for the thousands of instances of classic sets, not for slides. The
+    result depends on the start, here that every instance of a positive bag is positive; it draws
+    nothing at random.
     The scores of `predict_instances` are sigmoids of decision values, not calibrated.
 
     References
@@ -71,13 +74,16 @@ class MiSVM:
             )
         self._scaler = StandardScaler().fit(np.concatenate(bags))
         x = self._scaler.transform(np.concatenate(bags))
+        self._gamma = 1 / (x.shape[1] * x.var())  # scikit-learn's "scale"
+        kernel = rbf_kernel(x, gamma=self._gamma)
         bag = np.repeat(np.arange(len(bags)), [len(b) for b in bags])
         positive_bag = numbers[bag] == 1
         labels = positive_bag.astype(np.int64)
         for number in range(1, self.max_rounds + 1):
-            self._svm = SVC(C=self.cost, gamma="scale").fit(x, labels)
+            self._svm = SVC(C=self.cost, kernel="precomputed").fit(kernel, labels)
             self.n_rounds_ = number
-            values = self._svm.decision_function(x)
+            support = self._svm.support_
+            values = kernel[:, support] @ self._svm.dual_coef_[0] + self._svm.intercept_
             guessed = (positive_bag & (values > 0)).astype(np.int64)
             for b in np.flatnonzero(numbers == 1):
                 inside = np.flatnonzero(bag == b)
@@ -85,6 +91,7 @@ class MiSVM:
             if (guessed == labels).all():
                 break
             labels = guessed
+        self._support = x[support]
         return self
 
     def predict_proba(self, bags: Sequence[Bag]) -> NDArray[np.float32]:
@@ -95,6 +102,8 @@ class MiSVM:
     def predict_instances(self, bags: Sequence[Bag]) -> list[NDArray[np.float32]]:
         """Return the sigmoid of each instance's decision value, one (n_i, 2) array a bag."""
         check_bags(bags, self._d)
-        values = self._svm.decision_function(self._scaler.transform(np.concatenate(bags)))
+        x = self._scaler.transform(np.concatenate(bags))
+        kernel = rbf_kernel(x, self._support, gamma=self._gamma)
+        values = kernel @ self._svm.dual_coef_[0] + self._svm.intercept_
         p = expit(values)
         return split_like(np.column_stack([1 - p, p]).astype(np.float32), bags)
