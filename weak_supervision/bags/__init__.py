@@ -11,7 +11,15 @@ from weak_supervision.bags.embedding import EmbeddingBagClassifier
 from weak_supervision.bags.instance_pooling import NoisyOrBagClassifier, TopKBagClassifier
 from weak_supervision.bags.mi_svm import MiSVM
 from weak_supervision.bags.set_kernel import SetKernelBagClassifier
-from weak_supervision.bags.sources import image_patches, paragraphs, patch_grid, windows
+from weak_supervision.bags.sources import (
+    heat_map,
+    image_patches,
+    paragraph_spans,
+    paragraphs,
+    patch_grid,
+    window_starts,
+    windows,
+)
 from weak_supervision.bags.transformer import TransformerBagClassifier
 from weak_supervision.bags.votes import bag_votes, cross_fit_instances, thresholds
 
@@ -30,9 +38,12 @@ __all__ = [
     "TransformerBagClassifier",
     "bag_votes",
     "cross_fit_instances",
+    "heat_map",
     "image_patches",
+    "paragraph_spans",
     "paragraphs",
     "patch_grid",
     "thresholds",
+    "window_starts",
     "windows",
 ]
