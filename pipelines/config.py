@@ -146,6 +146,13 @@ class BagsConfig(_Section):
     """``[bags]``: what a positive bag label means, and how bags vote."""
 
     positive: str | None = None
+    # "items" that share a bag_id, or parts of each item, which then is the bag itself
+    instances: Literal["items", "patches", "paragraphs", "windows"] = "items"
+    # a patch's side in pixels, 0: half the image's shorter side; a window's values, 0: a quarter of
+    # the median item
+    size: int = Field(default=0, ge=0)
+    # 0: half the size, so that neighbours overlap
+    stride: int = Field(default=0, ge=0)
     # attention finds most; noisy_or and top_k respect the standard assumption (docs/bags.md)
     method: Literal[
         "attention", "auto", "dsmil", "embedding", "mi_svm", "noisy_or", "set_kernel", "top_k",

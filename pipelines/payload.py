@@ -23,6 +23,7 @@ class Texts:
 
     values: NDArray[np.object_]
     kind: Kind = "text"
+    form: str = "text"
 
     def __len__(self) -> int:
         return len(self.values)

@@ -41,6 +41,11 @@ class Pixels:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def form(self) -> str:
+        """What features of an image depend on beside its content and the encoder."""
+        return "x".join(map(str, self.shape[1:]))
+
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         rows = np.arange(len(self))[key]
         if np.ndim(rows) == 0:

@@ -46,6 +46,11 @@ class Signals:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
+    @property
+    def form(self) -> str:
+        """What features of a signal depend on beside its content and the encoder."""
+        return f"{self.kind}-{self.sample_rate}"
+
     def __getitem__(self, row: int) -> Signal:
         shard = int(np.searchsorted(self._starts, row, side="right")) - 1
         place = int(row) - self._starts[shard]

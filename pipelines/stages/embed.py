@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from pipelines.config import EmbedConfig
 from pipelines.encoders import embedder
 from pipelines.item_cache import cached_rows
-from pipelines.payload import Payload, load_payload
-from pipelines.pixels import Pixels
-from pipelines.signals import Signals
+from pipelines.payload import load_payload
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import hash_path
 from weak_supervision.neighbors import build_graph
@@ -51,7 +49,7 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
     """
     items = pd.read_parquet(inputs.items, columns=["sha256"])
     payload = load_payload(inputs.items, inputs.pixels, inputs.signals)
-    cache = work.cache / "features" / f"{hash_path(inputs.encoder)[0][:24]}-{_form(payload)}"
+    cache = work.cache / "features" / f"{hash_path(inputs.encoder)[0][:24]}-{payload.form}"
     encode = None
 
     def compute(rows: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -91,13 +89,6 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
         metrics={"n": len(features), "d": features.shape[1], "n_missing": missing},
         notes=notes,
     )
-
-
-def _form(payload: Payload) -> str:
-    """Return what an item's features depend on beside its content and the encoder."""
-    if isinstance(payload, Pixels):
-        return "x".join(map(str, payload.shape[1:]))
-    return f"{payload.kind}-{payload.sample_rate}" if isinstance(payload, Signals) else "text"
 
 
 def lay_out(
