@@ -21,9 +21,10 @@ import pyarrow.dataset as ds
 from numpy.typing import ArrayLike, NDArray
 
 from labeling_functions.ballot import Ballot, Problem
+from labeling_functions.direct import Column
 from labeling_functions.functions import LabelingFunction, RowFunction
 from labeling_functions.shards import Items, open_items
-from labeling_functions.stream import Column, VoteStream, run_here
+from labeling_functions.stream import VoteStream, run_here
 from labeling_functions.templates import EncodeText, FeatureTemplate, Model
 from labeling_functions.workers import Outcome, Overstayed, Task, WorkerDied, run_tasks
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
@@ -109,8 +110,8 @@ def apply_lfs(
         Content digest of each item, part of the key under which its votes are cached, with the
         values of the columns that the LF reads; the item's id by default.
     cache_dir
-        Where votes are kept; None keeps none. Templates that cost less than a look-up are always
-        computed.
+        Where votes are kept; None keeps none. Votes of code are found again item by item, those of
+        templates by whole shards, whose columns are digested.
     time_limit_s
         Longest run of one LF on one shard. An LF that overstays abstains there and is not cached;
         after ``MAX_OVERSTAYS`` such shards it is not tried again in this call.
@@ -168,6 +169,7 @@ def apply_lfs(
         for task, outcome in outcomes:
             _take(columns[task.lf_index], task, outcome)
             stream.count(columns[task.lf_index].lf.name)
+    stream.save()
     return ApplyResult(
         votes=np.ascontiguousarray(votes),
         reports=[_report(column, time_limit_s) for column in columns],

@@ -17,7 +17,8 @@ import logging
 import os
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from labeling_functions.ballot import Ballot, RowVotes
 from labeling_functions.functions import LabelingFunction
 from weaklight.errors import StorageError
 
-__all__ = ["VoteCache", "row_keys"]
+__all__ = ["VoteCache", "disk_errors_named", "lf_key", "row_keys"]
 
 SMALL_CHUNK_ROWS = 4096
 MAX_SMALL_CHUNKS = 32  # beyond it an LF's small files are merged into one
@@ -71,6 +72,36 @@ def row_keys(table: pd.DataFrame, columns: Sequence[str] | None, item_keys: Arra
     return np.stack([items ^ values, items], axis=1)
 
 
+def lf_key(lf: LabelingFunction, ballot: Ballot, dtypes: Mapping[str, str]) -> str:
+    """Return the name of the folder that holds what one LF said of columns of these types."""
+    names = dtypes if lf.columns is None else lf.columns
+    identity = {
+        "lf": lf.digest,
+        "classes": ballot.classes,
+        "class_sets": [(s.name, s.members) for s in ballot.class_sets],
+        "columns": [(name, dtypes.get(name, "object")) for name in names],
+    }
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
+
+
+@contextmanager
+def disk_errors_named(folder: Path) -> Iterator[None]:
+    """Say which folder could not be written.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"votes must be cached in {folder}, but writing failed ({error}); "
+            "free some space or make the folder writable, then run again"
+        ) from error
+
+
 class VoteCache:
     """The stored votes of one LF.
 
@@ -87,15 +118,7 @@ class VoteCache:
     def __init__(
         self, root: Path, lf: LabelingFunction, ballot: Ballot, dtypes: Mapping[str, str]
     ) -> None:
-        names = dtypes if lf.columns is None else lf.columns
-        identity = {
-            "lf": lf.digest,
-            "classes": ballot.classes,
-            "class_sets": [(s.name, s.members) for s in ballot.class_sets],
-            "columns": [(name, dtypes.get(name, "object")) for name in names],
-        }
-        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
-        self.folder = Path(root) / key
+        self.folder = Path(root) / lf_key(lf, ballot, dtypes)
         self._sweep()
 
     def look_up(self, keys: RowKeys) -> tuple[RowVotes, NDArray[np.bool_]]:
@@ -127,7 +150,7 @@ class VoteCache:
         StorageError
             If the disk is full or cannot be written.
         """
-        try:
+        with disk_errors_named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self._path(keys)
             temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
@@ -135,11 +158,6 @@ class VoteCache:
                 len(keys).to_bytes(8, "little") + keys.tobytes() + votes.to_bytes()
             )
             os.replace(temporary, path)
-        except OSError as error:
-            raise StorageError(
-                f"votes must be cached in {self.folder}, but writing failed ({error}); "
-                "free some space or make the folder writable, then run again"
-            ) from error
 
     def _path(self, keys: RowKeys) -> Path:
         return self.folder / f"{hashlib.sha256(keys.tobytes()).hexdigest()[:24]}.votes"

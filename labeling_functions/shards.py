@@ -48,6 +48,11 @@ class Shard:
             frame[name] = frame[name].astype(object)
         return frame
 
+    def visible(self, columns: Iterable[str]) -> pd.DataFrame:
+        """Return the rows with those columns that are among ``columns``: what LFs may see."""
+        known = set(columns)
+        return self.frame[[name for name in self.frame.columns if name in known]]
+
 
 class Items(ABC):
     """A table of items that LFs vote on."""

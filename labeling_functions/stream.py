@@ -6,51 +6,20 @@ Try it: ``apply_lfs``; there is no other way in.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from labeling_functions.ballot import Ballot, RowVotes, UnknownVoteError
+from labeling_functions.ballot import Ballot, RowVotes
 from labeling_functions.cache import VoteCache, row_keys
+from labeling_functions.direct import Column, DirectVoter, is_direct
 from labeling_functions.functions import LabelingFunction, RowFunction
 from labeling_functions.shards import Items, Shard
-from labeling_functions.templates import Model, TextTemplate
-from labeling_functions.templates.groups import TextGroup, as_texts
 from labeling_functions.workers import Outcome, Part, Task
-from weaklight.contracts import Votes
 
-__all__ = ["Column", "VoteStream", "run_here"]
-
-
-@dataclass
-class Column:
-    """The state of one LF while votes come in."""
-
-    lf: LabelingFunction
-    rows: RowVotes
-    cache: VoteCache | None = None
-    soft: NDArray[np.float32] | None = None
-    overstayed_shards: int = 0
-    overstayed_rows: int = 0
-
-    @classmethod
-    def over(cls, lf: LabelingFunction, votes: Votes) -> Column:
-        """Return the state that writes into ``votes`` (n,)."""
-        return cls(lf, RowVotes(votes, np.zeros(len(votes), np.int16)))
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Text templates of one column: the places of their columns, and what scans for them."""
-
-    column: str
-    places: list[int]
-    text_group: TextGroup
-    values: list[int]
+__all__ = ["VoteStream", "run_here"]
 
 
 class VoteStream:
@@ -82,12 +51,12 @@ class VoteStream:
         self._shard_rows = shard_rows
         self._progress = progress
         self._row_lfs = [i for i, c in enumerate(columns) if isinstance(c.lf, RowFunction)]
-        self._groups = _groups(columns, self._row_lfs, ballot)
-        self._has_direct = any(_is_direct(columns[place].lf) for place in self._row_lfs)
+        self._direct = DirectVoter(columns, self._row_lfs, items, ballot, cache_dir)
+        self._has_direct = any(is_direct(columns[place].lf) for place in self._row_lfs)
         self._n_done = 0
         for place in self._row_lfs:
             lf = columns[place].lf
-            if cache_dir is not None and lf.digest and not _is_direct(lf):
+            if cache_dir is not None and lf.digest and not is_direct(lf):
                 columns[place].cache = VoteCache(Path(cache_dir), lf, ballot, items.dtypes)
 
     def tasks(self) -> Iterator[Task]:
@@ -95,11 +64,15 @@ class VoteStream:
         if not self._row_lfs:
             return
         for shard in self._items.shards(self._columns_to_read(), self._shard_rows):
-            left = self._look_up(shard, self._vote_directly(shard))
+            left = self._look_up(shard, self._waiting(shard))
             self._n_done += len(self._row_lfs) - len(left)
             if self._has_direct:
                 self._tell("templates")
             yield from self._as_tasks(shard, left)
+
+    def save(self) -> None:
+        """Keep the votes of templates for the next run, once all tasks are done."""
+        self._direct.save()
 
     def count(self, name: str) -> None:
         """Tell that one LF is done on one shard."""
@@ -121,48 +94,10 @@ class VoteStream:
         extra = [self._key_column] if needs_keys and self._keys is None else []
         return list(dict.fromkeys([*names, *extra])) or ["item_id"]
 
-    def _vote_directly(self, shard: Shard) -> dict[int, NDArray[np.int64]]:
-        """Cast the votes that cost nothing; return the rows left over, by LF."""
-        waiting = dict.fromkeys(self._row_lfs, np.arange(shard.n_rows))
-        for group in self._groups:
-            waiting |= self._scan(group, shard)
-        for place in [p for p in waiting if _is_direct(self._columns[p].lf)]:
-            column, inside = self._columns[place], waiting.pop(place)
-            if len(inside):
-                self._run(column, shard, inside)
-            if column.soft is not None and isinstance(column.lf, Model):
-                span = slice(shard.start, shard.start + shard.n_rows)
-                column.soft[span] = column.lf.soft_votes(shard.frame, self._ballot)
+    def _waiting(self, shard: Shard) -> dict[int, NDArray[np.int64]]:
+        """Let the templates vote; return the rows that wait for a child process, by LF."""
+        waiting = dict.fromkeys(self._row_lfs, np.arange(shard.n_rows)) | self._direct.vote(shard)
         return {place: inside for place, inside in waiting.items() if len(inside)}
-
-    def _scan(self, group: _Group, shard: Shard) -> dict[int, NDArray[np.int64]]:
-        """Vote with one group of text templates; return the rows left to ``re``, by LF.
-
-        Nothing is returned where the column does not hold texts: each LF itself says so.
-        """
-        if group.column not in self._items.columns:
-            return {}
-        texts = as_texts(shard.arrow.column(group.column))
-        if texts is None:
-            return {}
-        is_hit, is_open = group.text_group.vote(texts)
-        left = {}
-        for slot, place in enumerate(group.places):
-            lf, votes = self._columns[place].lf, self._columns[place].rows.votes
-            inside = np.flatnonzero(is_open[:, slot])
-            votes[shard.start + np.flatnonzero(is_hit[:, slot])] = group.values[slot]
-            if isinstance(lf, TextTemplate) and lf.is_direct and len(inside):
-                judged = lf.judge(texts.take(pa.array(inside)).to_pylist())
-                votes[shard.start + inside[judged]] = group.values[slot]
-                inside = inside[:0]
-            left[place] = inside
-        return left
-
-    def _run(self, column: Column, shard: Shard, inside: NDArray[np.int64]) -> None:
-        assert isinstance(column.lf, RowFunction)
-        frame = self._visible(shard)
-        part = frame if len(inside) == len(frame) else frame.iloc[inside].reset_index(drop=True)
-        column.rows.put(shard.start + inside, column.lf.run(part, self._ballot))
 
     def _look_up(
         self, shard: Shard, waiting: dict[int, NDArray[np.int64]]
@@ -193,11 +128,6 @@ class VoteStream:
                 left[place] = inside, keys
         return left
 
-    def _visible(self, shard: Shard) -> pd.DataFrame:
-        """Return the rows without a hidden column that was read for its keys."""
-        known = set(self._items.columns)
-        return shard.frame[[name for name in shard.frame.columns if name in known]]
-
     def _row_keys(
         self, shard: Shard, names: tuple[str, ...] | None, rows: NDArray[np.bool_]
     ) -> NDArray[np.uint64]:
@@ -208,7 +138,7 @@ class VoteStream:
             span = slice(shard.start, shard.start + shard.n_rows)
             items = pd.Series(np.asarray(self._keys)[span][rows])
         keys = np.zeros((shard.n_rows, 2), np.uint64)
-        keys[rows] = row_keys(self._visible(shard)[rows], names, items.astype(str))
+        keys[rows] = row_keys(shard.visible(self._items.columns)[rows], names, items.astype(str))
         return keys
 
     def _as_tasks(
@@ -221,7 +151,7 @@ class VoteStream:
         needed = np.zeros(shard.n_rows, bool)
         for inside, _ in left.values():
             needed[inside] = True
-        part = Part(shard.number, self._visible(shard)[needed].reset_index(drop=True))
+        part = Part(shard.number, shard.visible(self._items.columns)[needed].reset_index(drop=True))
         place_in_part = np.cumsum(needed) - 1
         for place, (inside, keys) in left.items():
             yield Task(place, part, place_in_part[inside], shard.start + inside, keys)
@@ -235,29 +165,3 @@ def run_here(
         lf, frame = lfs[task.lf_index], task.part.frame
         assert isinstance(lf, RowFunction)
         yield task, lf.run(frame.iloc[task.inside].reset_index(drop=True), ballot)
-
-
-def _is_direct(lf: LabelingFunction) -> bool:
-    return isinstance(lf, RowFunction) and lf.is_direct
-
-
-def _groups(columns: Sequence[Column], places: Sequence[int], ballot: Ballot) -> list[_Group]:
-    """Put text templates of one column together; one whose vote is unknown must say so itself."""
-    members: dict[tuple[str, bool], list[tuple[int, TextTemplate, int]]] = {}
-    for place in places:
-        lf = columns[place].lf
-        if isinstance(lf, TextTemplate):
-            try:
-                value = ballot.read(lf.vote)
-            except UnknownVoteError:
-                continue
-            members.setdefault((lf.column, lf.is_literal), []).append((place, lf, value))
-    return [
-        _Group(
-            column,
-            [place for place, *_ in group],
-            TextGroup([lf for _, lf, _ in group]),
-            [value for *_, value in group],
-        )
-        for (column, _), group in members.items()
-    ]

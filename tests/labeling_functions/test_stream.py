@@ -13,6 +13,7 @@ import pytest
 
 from labeling_functions import apply_lfs, keywords, load_folder, model, regex, zero_shot
 from labeling_functions.shards import ParquetItems
+from labeling_functions.templates.groups import TextGroup
 from weaklight.errors import DataError
 
 CLASSES = ("ham", "spam")
@@ -141,13 +142,49 @@ def test_only_what_re_must_judge_reaches_a_child_and_it_is_cached(
     assert votes.tolist() == [[1, 1, -1, -1], [1, -1, 1, -1], [-1, -1, -1, 0]]
 
 
-def test_a_runaway_expression_is_stopped_and_the_others_keep_their_votes(lfs_folder, items):
+def test_templates_vote_again_only_where_they_or_their_column_changed(
+    lfs_folder, items, tmp_path, monkeypatch
+):
+    folder = write(lfs_folder(), a_toml=RULES)
+    scan, seen = TextGroup.vote, []
+
+    def spy(self, texts):
+        seen.extend(texts.to_pylist())
+        return scan(self, texts)
+
+    monkeypatch.setattr(TextGroup, "vote", spy)
+
+    def n_scanned(table) -> int:
+        options = {"classes": CLASSES, "workers": 0, "shard_rows": 3}
+        fresh = apply_lfs(load_folder(folder), table, **options)
+        seen.clear()
+        cached = apply_lfs(load_folder(folder), table, cache_dir=tmp_path / "c", **options)
+        assert (cached.votes == fresh.votes).all() and cached.reports == fresh.reports
+        return len(seen)
+
+    assert n_scanned(items) == 2 * 8  # once for keywords, once for the expression
+    assert n_scanned(items) == 0
+    write(folder, a_toml=RULES.replace('"cash"]\nvote', '"pounds"]\nvote'))
+    assert n_scanned(items) == 8
+    items.loc[7, "text"] = "free 7 pounds"
+    assert n_scanned(items) == 2 * 2  # the last shard holds two rows
+    assert n_scanned(items.assign(item_id=list("abcdefgh"))) == 0
+    for file in (tmp_path / "c").glob("*/shards.npz"):
+        file.write_bytes(file.read_bytes()[:-10])
+    assert n_scanned(items) == 2 * 8
+
+
+def test_a_runaway_expression_is_stopped_and_the_others_keep_their_votes(
+    lfs_folder, items, tmp_path
+):
     runaway = "[[lf]]\nname='x'\nkind='regex'\ncolumn='text'\nvote='ham'\npattern='^(a+)+(?=c)$'\n"
     lfs = load_folder(write(lfs_folder(), a_toml=RULES, b_toml=runaway))
     items.loc[6, "text"] = "a" * 40
-    report = apply_lfs(lfs, items, classes=CLASSES, workers=1, time_limit_s=1.0).reports
-    assert report[5].timed_out_rows == 1 and "ran longer than 1 s" in report[5].note
-    assert [r.n_votes for r in report[:5]] == [4, 2, 2, 3, 3]
+    options = {"classes": CLASSES, "time_limit_s": 1.0, "cache_dir": tmp_path / "c"}
+    for _ in range(2):  # the second time what was lost is tried again
+        report = apply_lfs(lfs, items, workers=1, **options).reports
+        assert report[5].timed_out_rows == 1 and "ran longer than 1 s" in report[5].note
+        assert [r.n_votes for r in report[:5]] == [4, 2, 2, 3, 3]
 
 
 def test_files_side_by_side_hide_columns_and_are_read_a_shard_at_a_time(lfs_folder, tmp_path):
