@@ -50,6 +50,7 @@ def measure(rows: int = ROWS) -> dict[str, object]:
                  "label_model_vs_snorkel", "label_model_memory_vs_snorkel")  # fmt: skip
         return {k: v for name in names for k, v in ((name, None), (f"{name}_reason", reason))}
     results: dict[str, object] = {}
+    keys = {"crowdkit": "dawid_skene", "snorkel": "label_model"}
     seconds: dict[str, list[tuple[float, float]]] = {"crowdkit": [], "random": [], "snorkel": []}
     memory: dict[str, list[float]] = {"crowdkit": [], "random": [], "snorkel": []}
     for case in (*TILED, "random"):
@@ -60,6 +61,7 @@ def measure(rows: int = ROWS) -> dict[str, object]:
             key = "random" if case == "random" else peer
             seconds[key].append((a["seconds"], b["seconds"]))
             memory[key].append(a["mib"] / b["mib"])
+            results[f"{case}_{keys[peer]}_vs_{peer}"] = round(b["seconds"] / a["seconds"], 1)
             for side, numbers in ((ours, a), (peer, b)):
                 results |= {f"{case}_{side}_{k}": round(v, 3) for k, v in numbers.items()}
     speed = {key: sum(b for _, b in s) / sum(a for a, _ in s) for key, s in seconds.items()}
