@@ -185,7 +185,7 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
             )
         ballots = self._collect(checked, self._checked_soft_votes(soft_votes, len(checked)), None)
         posterior = self._posterior_or_shares(ballots)
-        by_item: NDArray[np.float32] = posterior.astype(np.float32)[ballots.inverse]
+        by_item: NDArray[np.float32] = posterior.astype(np.float32).take(ballots.inverse, axis=0)
         return by_item
 
     @abstractmethod
