@@ -41,10 +41,12 @@ def main() -> None:
             ],
             "Functions": [
                 st.Page("views/lfs.py", title="Labeling functions", icon=":material/rule:"),
+                st.Page("views/pairs.py", title="Pairs of functions", icon=":material/grid_on:"),
                 st.Page("views/write.py", title="Write a function", icon=":material/edit_note:"),
             ],
             "Labels": [
                 st.Page("views/review.py", title="Review", icon=":material/fact_check:"),
+                st.Page("views/models.py", title="Label models", icon=":material/balance:"),
                 st.Page("views/map.py", title="Map", icon=":material/scatter_plot:"),
             ],
         }

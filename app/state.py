@@ -20,6 +20,9 @@ from app.services.colors import class_colors
 from app.services.desk import Desk, Standing
 from app.services.tryout import Tryout
 from app.services.words import measured
+from labeling_functions.pairs import PairCounts
+from pipelines.candidates import candidate_table
+from pipelines.lf_queries import lf_pairs as count_pairs
 from pipelines.lf_queries import lf_table as build_lf_table
 from pipelines.project import Project
 from pipelines.queries import RunView
@@ -28,9 +31,11 @@ from pipelines.reviews import ReviewStore
 
 __all__ = [
     "accuracies",
+    "candidates",
     "colors",
     "columns_of_items",
     "desk",
+    "lf_pairs",
     "lf_table",
     "project",
     "queue_ids",
@@ -132,6 +137,18 @@ def accuracies(run_id: str, _found: RunView) -> Mapping[str, str]:
 def lf_table(run_id: str, _found: RunView) -> pd.DataFrame:
     """Return the run's table of labelling functions."""
     return build_lf_table(_found)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def candidates(run_id: str, _found: RunView) -> pd.DataFrame:
+    """Return the run's table of label models."""
+    return candidate_table(_found)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def lf_pairs(run_id: str, _found: RunView) -> PairCounts:
+    """Return how the run's labelling functions meet, two at a time."""
+    return count_pairs(_found)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

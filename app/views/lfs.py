@@ -8,26 +8,25 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.components.dialog import item_dialog
-from app.components.gallery import gallery
-from app.services.tiles import tiles
+from app.components.pages import item_pages
 from app.services.words import measured, percent
-from pipelines.lf_queries import Drill, lf_rows, lf_votes
+from pipelines.lf_queries import Drill, lf_rows, lf_votes, pair_rows, settling_first
 from pipelines.queries import RunView
 
-PAGE_SIZE = 48
 SHOWN_ROWS = 11  # a longer table scrolls, so that the pictures stay in sight
 _DRILLS: dict[Drill, str] = {
     "votes": "Where it votes",
     "right": "Right on dev",
     "wrong": "Wrong on dev",
     "conflicts": "Conflicts",
+    "abstains": "Abstains",
 }
 _EMPTY: dict[Drill, str] = {
     "votes": "This function never votes. Loosen its condition, or look at the errors above.",
     "right": "No dev item with gold on which it votes and is right.",
     "wrong": "No dev item with gold on which it votes and is wrong.",
     "conflicts": "No other function contradicts it.",
+    "abstains": "It votes on every item.",
 }
 
 
@@ -126,34 +125,41 @@ def _detail(found: RunView, lf: dict[str, Any]) -> None:
         key="drill",
         label_visibility="collapsed",
     )
-    rows = lf_rows(found, name, drill)
+    rows, against = lf_rows(found, name, drill), None
+    if drill == "conflicts":
+        others = [other["name"] for other in found.lfs if other["name"] != name]
+        against = st.selectbox(
+            "Contradicted by",
+            others,
+            index=None,
+            key=f"against {name}",
+            placeholder="any function",
+            width=320,
+        )
+        if against:
+            rows = pair_rows(found, name, against, "conflicts")
+        rows = settling_first(found, rows)
     if len(rows) == 0:
         st.info(_EMPTY[drill])
         return
-    n_pages = -(-len(rows) // PAGE_SIZE)
-    number = st.pagination(n_pages, key=f"page {name} {drill}") if n_pages > 1 else 1
-    here = rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-    votes = lf_votes(found, name)
+    on_dev = drill in ("right", "wrong")
+    at_right = "the true class" if on_dev else f"what {against or 'this function'} says"
+    order = " First come those whose true class would settle most." if drill == "conflicts" else ""
     st.caption(
         f"{len(rows):,} items. Under each picture: the label it has now; at the right, "
-        + ("the true class." if drill in ("right", "wrong") else "what this function says.")
+        f"{at_right}.{order}"
     )
-    notes = {
-        int(row): (
+    votes = lf_votes(found, against or name)
+    item_pages(
+        found,
+        rows,
+        f"{name} {drill} {against}",
+        lambda row: (
             found.class_name(int(found.dev_gold[row]))
-            if drill in ("right", "wrong")
+            if on_dev
             else found.vote_name(int(votes[row]))
-        )
-        or ""
-        for row in here
-    }
-    picked = gallery(
-        tiles(found, here, state.colors(found), state.standing(), notes),
-        key=f"gallery {name} {drill} {number}",
-        width=118,
+        ),
     )
-    if picked.opened:
-        item_dialog(found, picked.opened)
 
 
 page()

@@ -148,6 +148,10 @@ def build(root: Path, seed: int = 0, kind: Kind = "image") -> Project:
     mass = np.vstack([expand_votes(3, SETS), np.zeros(3)])[votes].sum(axis=1) + 0.05
     posterior = (mass / mass.sum(axis=1, keepdims=True)).astype(np.float32)
     covered = (votes != ABSTAIN).any(axis=1)
+    # Another label model calls every square a circle, knows all crosses, and doubts the rest.
+    other = (np.full((n, 3), 1 / 3, np.float32), np.ones(n, bool))
+    other[0][truth == 1] = (0.8, 0.1, 0.1)
+    other[0][truth == 2] = (0.1, 0.1, 0.8)
     weak = pd.DataFrame(
         {
             "item_id": ids,
@@ -163,10 +167,11 @@ def build(root: Path, seed: int = 0, kind: Kind = "image") -> Project:
         "aggregate",
         weak_labels=weak,
         label_next=pd.DataFrame({"item_id": ids[split == "unlabeled"][[5, 2, 9]]}),
+        posteriors={"majority_vote": (posterior, covered), "other": other, "chosen": other},
         choice={
             "chosen": "majority_vote",
             "reason": "No challenger predicts left-out functions better.",
-            "candidates": [],
+            "candidates": [{"name": "majority_vote", "against": "majority_vote", "gain": 0.0}],
         },
     )
     doubted = np.flatnonzero((weak["label"] != truth) & covered & (split != "test"))[:4]
@@ -232,6 +237,12 @@ def _save(out: Path, name: str, value: object) -> str:
     if isinstance(value, np.ndarray):
         np.save(out / f"{name}.npy", value)
         return f"{name}.npy"
+    if name == "posteriors":
+        (out / name).mkdir()
+        for model, (posterior, covered) in value.items():
+            np.save(out / name / f"{model}.npy", posterior)
+            np.save(out / name / f"{model}.covered.npy", covered)
+        return name
     if isinstance(value, tuple):
         (out / name).mkdir()
         for part, array in zip(("indptr", "indices", "data"), value, strict=True):

@@ -1,18 +1,22 @@
-"""One walk through the app in a real browser: every page, the keys, and what SQLite holds after."""
+"""Walks through the app in a real browser: the pages, the keys, and what is on disk after."""
 
 import os
 import socket
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from app.launch import PROJECT_VARIABLE, command
-from pipelines.lf_queries import lf_rows
+from labeling_functions import load_folder
+from labeling_functions.templates import toml
+from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.queries import RunView
 from pipelines.reviews import ReviewStore
+from tests.pipelines import letters
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -27,13 +31,13 @@ IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}")
 
 
-@pytest.fixture
-def served(shapes):
-    """The app on a free port, served exactly as `weaklight review` serves it."""
+@contextmanager
+def serving(project):
+    """Serve the app on a free port, exactly as `weaklight review` serves it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, PROJECT_VARIABLE: str(shapes.root)}
+    environment = {**os.environ, PROJECT_VARIABLE: str(project.root)}
     server = subprocess.Popen(
         command(port, open_browser=False),
         cwd=REPOSITORY,
@@ -48,6 +52,12 @@ def served(shapes):
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+@pytest.fixture
+def served(shapes):
+    with serving(shapes) as url:
+        yield url
 
 
 @pytest.fixture
@@ -85,6 +95,15 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
     page.locator(".tile .open").first.click()
     page.get_by_role("dialog").get_by_text("Most similar items").wait_for()
     page.keyboard.press("Escape")
+
+    page.get_by_role("link", name="Pairs of functions").click()
+    cell = page.locator("path[aria-label^='other: in_between; function: mostly_full;']")
+    cell.click(force=True)  # the number lies on top of it
+    page.get_by_role("heading", name="mostly_full and in_between").wait_for()
+    both = pair_rows(RunView.latest(shapes), "mostly_full", "in_between", "conflicts")
+    page.get_by_text(f"Contradict each other ({len(both)})").wait_for()
+    page.locator(IDLE).wait_for()
+    assert page.locator(".tile").count() == len(both) > 0
 
     page.get_by_role("link", name="Review").click()
     page.locator(".tile.current").wait_for()
@@ -127,6 +146,35 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
 
     outside = [u for u in page.asked if not u.startswith((served, "data:", "blob:", "ws:"))]
     assert outside == [], "nothing leaves the machine"
+
+
+def test_an_expert_writes_a_function_sees_what_it_does_and_saves_it(browser_page, tmp_path):
+    page, project = browser_page, letters.build(tmp_path / "letters")
+    words = {"name": "offers", "kind": "keywords", "column": "text", "words": ["free"]}
+    with serving(project) as url:
+        page.goto(f"{url}/write")
+        page.get_by_text("Fill in at least one of: words").wait_for()
+        page.get_by_role("textbox", name="Words, one a line").fill("free")
+        page.keyboard.press("Control+Enter")
+        page.get_by_text('Votes ham where text holds "free".').wait_for()
+        page.get_by_role("combobox", name="Then vote").click()
+        page.get_by_role("option", name="spam").click()
+        page.get_by_text('Votes spam where text holds "free".').wait_for()
+        page.get_by_text("75.0 %").wait_for()  # 9 of 12, counted in tests/pipelines/letters.py
+        page.get_by_text("Items that it gets wrong on dev").wait_for()
+
+        page.get_by_role("textbox", name="Name", exact=True).fill("short")
+        page.keyboard.press("Enter")
+        page.locator(IDLE).wait_for()
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("there is an LF called 'short' in first.py already").wait_for()
+        page.get_by_role("textbox", name="Name", exact=True).fill("offers")
+        page.keyboard.press("Enter")
+        page.locator(IDLE).wait_for()
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("lets it vote").wait_for()
+    saved = {lf.name: lf for lf in load_folder(project.root / "lfs")}
+    assert saved["offers"].digest == toml.from_dict({**words, "vote": "spam"}).digest
 
 
 def _press(page, store: ReviewStore, key: str, n: int = 1) -> None:

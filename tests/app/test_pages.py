@@ -10,13 +10,17 @@ from streamlit.testing.v1 import AppTest
 
 from app.launch import PROJECT_VARIABLE, command
 from app.services.keys import ACTION_KEYS
+from labeling_functions.templates import KINDS
+from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.project import RunRecord
+from pipelines.queries import RunView
 from pipelines.reviews import ReviewEvent, ReviewStore
 from tests.app.shapes import CLASSES, build
+from tests.pipelines import letters
 
 REPOSITORY = Path(__file__).parents[2]
 MAIN = REPOSITORY / "app" / "main.py"
-PAGES = ("overview", "lfs", "review", "map")
+PAGES = ("overview", "lfs", "pairs", "review", "models", "map")
 
 
 @pytest.fixture
@@ -112,6 +116,52 @@ def test_functions_page_lists_them_and_drills_into_the_chosen_one(open_page):
     assert "never votes" in text_of(page)
     page.segmented_control(key="drill").set_value("wrong").run()
     assert "No dev item" in page.info[0].value and not page.exception
+
+
+def test_a_function_shows_who_contradicts_it(open_page, shapes):
+    page = open_page("lfs")
+    page.segmented_control(key="drill").set_value("conflicts").run()
+    page.selectbox(key="against mostly_full").set_value("in_between").run()
+    rows = pair_rows(RunView.latest(shapes), "mostly_full", "in_between", "conflicts")
+    assert f"{len(rows)} items." in text_of(page) and "what in_between says" in text_of(page)
+    page.segmented_control(key="drill").set_value("abstains").run()
+    n = len(lf_rows(RunView.latest(shapes), "mostly_full", "abstains"))
+    assert f"{n} items." in text_of(page) and not page.exception
+
+
+def test_the_matrix_leads_to_the_items_of_a_pair(open_page):
+    page = open_page("pairs")
+    for measure in ("overlap", "agreement", "conflict"):
+        page.segmented_control(key="measure").set_value(measure).run()
+        for other in ("mostly_empty", "mostly_full", "asleep"):
+            cell = [{"function": "mostly_full", "other": other}]
+            page.session_state[f"matrix {measure}"] = {"selection": {"cell": cell}}
+            page.run()
+            assert not page.exception
+            assert "mostly_full" in page.subheader[0].value
+    assert "no such item" in page.info[0].value, "the silent one contradicts nobody"
+
+
+def test_another_label_model_shows_what_it_would_change(open_page, shapes):
+    page = open_page("models")
+    table = page.dataframe[0].value
+    assert table["label model"].tolist() == ["majority_vote ✓", "other"]
+    page.session_state["candidates"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    page.run()
+    assert page.subheader[0].value == "other instead" and not page.exception
+    assert f"square → circle {table['changes'].iloc[1]}" in text_of(page)
+    page.segmented_control(key="differences other").set_value("fewer").run()
+    assert not page.exception
+
+
+def test_each_kind_of_template_has_a_form_that_asks_for_every_option(open_page, tmp_path):
+    page = open_page("write", letters.build(tmp_path / "letters"))
+    for kind, template in KINDS.items():
+        page.selectbox(key="kind").set_value(kind).run()
+        assert not page.exception and not page.error
+        asked = set(page.session_state.filtered_state)
+        for option in template.option_names():
+            assert any(key.startswith(f"{kind} {option}") for key in asked), (kind, option)
 
 
 def test_review_buttons_have_their_keys(open_page):

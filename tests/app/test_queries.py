@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from app.services.matrix import pair_table
+from pipelines.candidates import candidate_labels, candidate_table, changes
 from pipelines.cards import item_card
-from pipelines.lf_queries import lf_rows, lf_table, pair_rows
+from pipelines.lf_queries import lf_pairs, lf_rows, lf_table, pair_rows, settling_first
 from pipelines.project import RunRecord
 from pipelines.queries import RunView
 from pipelines.queues import QUEUES, review_queue
@@ -152,6 +154,51 @@ def test_map_points_follow_the_items(view):
     assert points["item_id"].tolist() == view.item_ids.tolist()
     assert points["label"].isna().sum() == (view.labels == ABSTAIN).sum()
     assert set(points.loc[points["label"].isna(), "source"]) == {"none"}
+
+
+def test_a_candidate_is_compared_with_the_run_and_ties_stay_open(view):
+    truth = {c: view.dev_gold == c for c in range(3)}
+    labels = candidate_labels(view, "other")
+    dev = view.splits == "dev"
+    assert (labels[dev & truth[1]] == 0).all() and (labels[dev & truth[2]] == 2).all()
+    assert (labels[dev & truth[0]] == ABSTAIN).all(), "three equal classes are no label"
+    found = changes(view, labels)
+    run = view.labels
+    assert found["other"].tolist() == [
+        i for i in range(len(run)) if run[i] != labels[i] and run[i] >= 0 and labels[i] >= 0
+    ]
+    assert set(found["more"]) == set(np.flatnonzero((run == ABSTAIN) & (labels != ABSTAIN)))
+    assert set(found["fewer"]) == set(np.flatnonzero((run != ABSTAIN) & (labels == ABSTAIN)))
+
+    table = candidate_table(view).set_index("name")
+    assert table.index.tolist() == ["majority_vote", "other"]
+    assert table["is_chosen"].tolist() == [True, False]
+    assert table.loc["other", "value"] == truth[2].sum() / dev.sum(), "crosses alone, of all dev"
+    assert table.loc["other", "other"] == len(found["other"]) > 0
+    assert table.loc["majority_vote", "other"] == 0
+    with pytest.raises(DataError, match="but not 'nobody'"):
+        candidate_labels(view, "nobody")
+
+
+def test_pairs_count_what_their_items_show_and_the_most_useful_conflict_comes_first(view):
+    counts = lf_pairs(view)
+    names = [lf["name"] for lf in view.lfs]
+    table = pair_table(names, counts).set_index(["function", "other"])
+    for name in names:
+        for other in names:
+            row = table.loc[(name, other)]
+            both = pair_rows(view, name, other, "both")
+            assert row["overlap"] == len(both)
+            assert row["conflict"] == len(pair_rows(view, name, other, "conflicts"))
+            same = len(pair_rows(view, name, other, "same"))
+            assert np.isnan(row["agreement"]) if not len(both) else True
+            assert not len(both) or row["agreement"] == same / len(both)
+    torn = lf_rows(view, "in_between", "conflicts")
+    first = settling_first(view, torn)
+    assert sorted(first) == torn.tolist()
+    patterns = [tuple(view.votes[row]) for row in torn]
+    alike = {pattern: patterns.count(pattern) for pattern in set(patterns)}
+    assert alike[tuple(view.votes[first[0]])] == max(alike.values())
 
 
 def test_an_id_of_another_run_is_named(view):

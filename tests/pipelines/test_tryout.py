@@ -3,53 +3,22 @@
 import io
 import json
 
-import pandas as pd
 import pytest
 
 from labeling_functions import load_folder
 from labeling_functions.templates import toml
 from labeling_functions.templates.base import OptionError
-from pipelines.project import Project
 from pipelines.tryout import columns, save_table, serve, try_table
+from tests.pipelines.letters import build
 from weaklight.errors import LabelingError
 from weaklight.intervals import wilson
 
-SETTINGS = """classes = ["ham", "spam"]
-[items]
-source = "items.csv"
-text = "text"
-"""
-PRINTS = '''
-from labeling_functions import labeling_function
-
-
-@labeling_function(vote="ham")
-def short(item):
-    """Ham: a short note."""
-    print("a function may print")
-    return len(item.text) < 12
-'''
 FREE = {"name": "offers", "kind": "keywords", "column": "text", "words": ["free"], "vote": "spam"}
 
 
 @pytest.fixture
 def project(tmp_path):
-    """40 dev items and 60 others; "free" stands in 12 of dev, 9 of them spam, and in 15 others."""
-    dev = ["a free ride now"] * 9 + ["so free"] * 3 + ["see you then, my friend"] * 28
-    others = ["so free"] * 5 + ["entirely free of charge"] * 10 + ["see you then, my friend"] * 45
-    pd.DataFrame(
-        {
-            "item_id": [f"m{i:03d}" for i in range(100)],
-            "text": dev + others,
-            "n": range(100),
-            "gold": ["spam"] * 9 + ["ham"] * 31 + [None] * 60,
-            "split": ["dev"] * 40 + ["unlabeled"] * 60,
-        }
-    ).to_csv(tmp_path / "items.csv", index=False)
-    (tmp_path / "weaklight.toml").write_text(SETTINGS)
-    (tmp_path / "lfs").mkdir()
-    (tmp_path / "lfs" / "first.py").write_text(PRINTS)
-    return Project.open(tmp_path)
+    return build(tmp_path)
 
 
 def test_what_it_does_is_counted_by_hand(project):

@@ -1,0 +1,123 @@
+"""Label models: what the run chose among, why, and which items another would label otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import state
+from app.components.pages import item_pages
+from app.services.words import measured, percent
+from pipelines.candidates import Difference, candidate_labels, changes
+from pipelines.queries import RunView
+from weaklight.contracts import ABSTAIN
+
+_KINDS: dict[Difference, str] = {
+    "other": "Another class",
+    "more": "A label where the run has none",
+    "fewer": "None, or undecided",
+}
+_HELP = {
+    "right on dev": "Of all dev items; an item without a clear label counts as wrong. The choice "
+    "itself looks at no gold.",
+    "agreement": "Agreement above chance of its labels with the votes of functions left out",
+    "taught": "The same of a classifier that was taught its labels",
+    "gain": "Deciding gain over the candidate named beside it; in brackets its lower bound",
+    "stability": "Share of its labels that stay when functions are left out",
+    "changes": "Items that would get another class than in this run",
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Label models")
+    found = state.require_view()
+    table = state.candidates(found.run_id, found)
+    if table.empty:
+        st.info("This run kept no candidates. Run `weaklight run` once more to compare them here.")
+        return
+    choice = found.choice()
+    st.markdown(f"The run chose **{choice['chosen']}**.")
+    st.text(choice["reason"])
+    event = st.dataframe(
+        _shown(table),
+        key="candidates",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        height="content",
+        column_config={
+            "label model": st.column_config.TextColumn(pinned=True),
+            **{n: st.column_config.Column(help=text) for n, text in _HELP.items()},
+        },
+    )
+    chosen = event["selection"]["rows"]
+    if not chosen:
+        st.caption("Choose a row to see whose labels would change with it.")
+        return
+    _differences(found, str(table["name"].iloc[chosen[0]]))
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that people read, in their words."""
+    rows = table.to_dict("records")
+    return pd.DataFrame(
+        {
+            "label model": [f"{r['name']}{' ✓' if r['is_chosen'] else ''}" for r in rows],
+            "right on dev": [measured(r["value"], r["low"], r["high"], r["n"]) for r in rows],
+            "labels": [percent(r["labelled"], 0) for r in rows],
+            "changes": table["other"],
+            "agreement": [_number(r["agreement"]) for r in rows],
+            "taught": [_number(r["taught_agreement"]) for r in rows],
+            "gain": [_gain(r) for r in rows],
+            "stability": [percent(r["stability"], 0) for r in rows],
+            "note": table["note"].fillna(""),
+        }
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if pd.isna(value) else f"{value:.3f}"
+
+
+def _gain(row: dict[str, Any]) -> str:
+    if pd.isna(row["gain"]) or row["against"] == row["name"]:
+        return "-"
+    return f"{row['gain']:+.3f} ({row['gain_low']:+.3f}) over {row['against']}"
+
+
+def _differences(found: RunView, name: str) -> None:
+    labels = candidate_labels(found, name)
+    differing = changes(found, labels)
+    st.subheader(f"{name} instead")
+    kind: Difference = st.segmented_control(
+        "Differences", list(_KINDS), default="other", required=True, key=f"differences {name}",
+        format_func=lambda k: f"{_KINDS[k]} ({len(differing[k]):,})", label_visibility="collapsed",
+    )  # fmt: skip
+    rows = differing[kind]
+    if not len(rows):
+        st.info("No item of this kind: its labels are the run's own here.")
+        return
+    if kind == "other":
+        now = [found.classes[c] for c in found.labels[rows]]
+        then = [found.classes[c] for c in labels[rows]]
+        moves = pd.Series([f"{a} → {b}" for a, b in zip(now, then, strict=True)]).value_counts()
+        told = " · ".join(f"{move} {count:,}" for move, count in moves.head(6).items())
+        st.caption(f"{told}{' · ...' if len(moves) > 6 else ''}")
+        judged = rows[found.dev_gold[rows] != ABSTAIN]
+        if len(judged):
+            gold = found.dev_gold[judged]
+            st.caption(
+                f"Of the {len(judged)} dev items among them, the run is right on "
+                f"{int((found.labels[judged] == gold).sum())} and {name} on "
+                f"{int((labels[judged] == gold).sum())}."
+            )
+    st.caption(f"Under each picture: the label it has now; at the right, what {name} says.")
+    item_pages(
+        found, rows, f"{name} {kind}", lambda row: found.class_name(int(labels[row])) or "undecided"
+    )
+
+
+page()
