@@ -16,8 +16,9 @@ from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
 
 __all__ = ["Ballots", "collect", "distinct_rows"]
 
-EXACT = 2**53  # float64 counts exactly up to here
-ROWS_AT_ONCE = 4096  # so that the float64 copy of the votes stays in the cache
+EXACT = 2**24  # float32 counts exactly up to here
+WHOLE = 2**62  # and int64 up to here, with room for what is added
+ROWS_AT_ONCE = 4096  # so that the float32 copy of the votes stays in the cache
 
 
 def distinct_rows(
@@ -35,7 +36,7 @@ def distinct_rows(
     Notes
     -----
     Each row is written as a number with m digits of base ``n_symbols + 1``, cut into words that
-    float64 holds exactly, so matrix products pack them all and equal numbers mean equal rows.
+    int64 holds. Float32 products, exact as long as they are short, do the packing.
     Time O(n m + n log n), memory O(n m / 30) beside the votes.
     """
     code = np.zeros(len(votes), dtype=np.int64)
@@ -53,16 +54,19 @@ def distinct_rows(
 def _words(votes: NDArray[np.integer], base: int) -> NDArray[np.int64]:
     """Return each row's digits, packed into words (words, n)."""
     n_items, n_lfs = votes.shape
-    digits = max(1, int(np.log(EXACT) / np.log(base) - 1e-9))  # of one word
-    parts = [slice(start, start + digits) for start in range(0, n_lfs, digits)]
-    place = float(base) ** (np.arange(n_lfs) % digits)
-    words = np.empty((len(parts), n_items))
+    n_digits = max(1, int(np.log(EXACT) / np.log(base) - 1e-9))  # of a product
+    n_products = max(1, int(np.log(WHOLE) / np.log(base) - 1e-9) // n_digits)  # of a word
+    parts = [slice(start, start + n_digits) for start in range(0, n_lfs, n_digits)]
+    place = (float(base) ** (np.arange(n_lfs) % n_digits)).astype(np.float32)
+    words = np.zeros((-(-len(parts) // n_products), n_items), dtype=np.int64)
     for row in range(0, n_items, ROWS_AT_ONCE):
         rows = slice(row, row + ROWS_AT_ONCE)
-        block = votes[rows].astype(np.float64)
-        for word, part in zip(words, parts, strict=True):
-            word[rows] = block[:, part] @ place[part]
-    return words.astype(np.int64)
+        block = votes[rows].astype(np.float32)
+        for number, part in enumerate(parts):
+            word, product = divmod(number, n_products)
+            digits = (block[:, part] @ place[part]).astype(np.int64)
+            words[word, rows] += digits * base ** (n_digits * product)
+    return words
 
 
 @dataclass(frozen=True)

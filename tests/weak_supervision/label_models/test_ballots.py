@@ -5,7 +5,7 @@ from weak_supervision.label_models.ballots import collect, distinct_rows
 from weaklight.contracts import ClassSet
 
 
-@pytest.mark.parametrize(("m", "n_symbols"), [(1, 2), (7, 3), (60, 2), (140, 10)])
+@pytest.mark.parametrize(("m", "n_symbols"), [(1, 2), (7, 3), (60, 2), (140, 10), (9, 5000)])
 def test_distinct_rows_are_those_that_numpy_finds(m, n_symbols):
     rng = np.random.default_rng(m)
     patterns = rng.integers(-1, n_symbols, (40, m)).astype(np.int16)
