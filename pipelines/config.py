@@ -336,6 +336,11 @@ class Config(_Section):
                 f"bags.positive must be a class or a class set, but is {positive!r}; "
                 f"known: {[*self.classes, *self.class_sets]}"
             )
+        if positive is None and self.bags.instances != "items":
+            raise ValueError(
+                f'bags.instances = "{self.bags.instances}" asks which part of an item makes it '
+                "what it is, but bags.positive does not say what; name a class or a class set"
+            )
         return self
 
     @property

@@ -53,7 +53,7 @@ class StageSpec:
 _PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 3, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 4, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
         1,
@@ -96,15 +96,18 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "bags",
-        2,
+        3,
         "pipelines.stages.bags:bags",
         {
             "items": "ingest.items",
             "bag_labels": "ingest.bag_labels",
             "features": "embed.features",
             "present": "embed.present",
+            "votes": "vote.votes",
+            "encoder": "pretrain.encoder",
         },
         "bags",
+        payload=_PAYLOAD,
     ),
     StageSpec(
         "aggregate",

@@ -179,8 +179,13 @@ def _gold_ids(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.Series:
 
 
 def _bags(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return one label per bag; a bag without a label, or with two, is dissolved and counted."""
+    """Return one label per bag; a bag without a label, or with two, is dissolved and counted.
+
+    Where labels came and no bags, each labelled item is a bag of its own.
+    """
     notes: list[str] = []
+    if table["bag_id"].isna().all():
+        table["bag_id"] = table["item_id"].where(table["bag_label"].notna(), None)
     in_bag = table["bag_id"].notna()
     labels = table.loc[in_bag, ["bag_id", "bag_label"]].astype({"bag_id": str})
     per_bag = labels.groupby("bag_id", sort=True)["bag_label"].agg(

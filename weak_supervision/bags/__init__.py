@@ -21,7 +21,12 @@ from weak_supervision.bags.sources import (
     windows,
 )
 from weak_supervision.bags.transformer import TransformerBagClassifier
-from weak_supervision.bags.votes import bag_votes, cross_fit_instances, thresholds
+from weak_supervision.bags.votes import (
+    bag_votes,
+    cross_fit_instances,
+    posterior_votes,
+    thresholds,
+)
 
 __all__ = [
     "BAG_CLASSIFIERS",
@@ -43,6 +48,7 @@ __all__ = [
     "paragraph_spans",
     "paragraphs",
     "patch_grid",
+    "posterior_votes",
     "thresholds",
     "window_starts",
     "windows",

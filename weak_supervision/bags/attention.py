@@ -64,7 +64,7 @@ class AttentionBagClassifier(NetworkBagClassifier):
     ----------
     attention, gated
         Of `AttentionPooling`.
-    hidden, dropout, epochs, batch_size, lr, weight_decay, seed
+    hidden, dropout, epochs, batch_size, lr, weight_decay, max_steps, seed
         Of `NetworkBagClassifier`.
 
     Notes

@@ -101,7 +101,7 @@ class TopKBagClassifier(NetworkBagClassifier):
     k
         1, max pooling, respects the standard assumption in every bag; more learns from more
         instances at once.
-    hidden, dropout, epochs, batch_size, lr, weight_decay, seed
+    hidden, dropout, epochs, batch_size, lr, weight_decay, max_steps, seed
         Of `NetworkBagClassifier`.
     """
 

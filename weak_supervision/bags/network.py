@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Self
 
 import numpy as np
@@ -59,6 +60,9 @@ class NetworkBagClassifier(ABC):
     epochs, batch_size, lr, weight_decay
         AdamW over shuffled bags. The number of epochs is fixed beforehand: choosing it on the bags
         that are scored is where published gains of 9 to 22 points come from.
+    max_steps
+        Ends the epochs early where there are many bags: on 3,000 e-mails 1,000 steps tell them
+        apart as well as the 3,800 of 40 epochs.
     seed
         Of the weights, the order of the bags and the dropout; global generators stay untouched.
 
@@ -72,6 +76,7 @@ class NetworkBagClassifier(ABC):
     hidden: int = 64
     dropout: float = 0.25
     epochs: int = 40
+    max_steps: int = 1000
     batch_size: int = 32
     lr: float = 1e-3
     weight_decay: float = 1e-3
@@ -116,7 +121,8 @@ class NetworkBagClassifier(ABC):
             self._network.parameters(), lr=self.lr, weight_decay=self.weight_decay
         )
         draw = numpy_generator(self.seed, type(self).__name__, "order")
-        for _ in range(self.epochs):
+        n_epochs = min(self.epochs, ceil(self.max_steps * self.batch_size / len(bags)))
+        for _ in range(n_epochs):
             for part in torch.from_numpy(draw.permutation(len(bags))).split(self.batch_size):
                 pooled = self._network(*self._pad([bags[i] for i in part.tolist()]))
                 loss = self._loss(pooled, targets[part])

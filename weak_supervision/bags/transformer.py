@@ -63,7 +63,7 @@ class TransformerBagClassifier(NetworkBagClassifier):
     ----------
     heads, blocks
         Of the attention.
-    hidden, dropout, epochs, batch_size, lr, weight_decay, seed
+    hidden, dropout, epochs, batch_size, lr, weight_decay, max_steps, seed
         Of `NetworkBagClassifier`; ``hidden`` must be a multiple of ``heads``.
 
     Notes

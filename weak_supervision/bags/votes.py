@@ -14,7 +14,7 @@ from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
 from weaklight.seeds import derive_seed
 
-__all__ = ["bag_votes", "cross_fit_instances", "thresholds"]
+__all__ = ["bag_votes", "cross_fit_instances", "posterior_votes", "thresholds"]
 
 UNKNOWN = -1
 
@@ -158,15 +158,60 @@ def bag_votes(
     -------
     (n,) int16, -1 outside bags and where the side is unclear.
     """
-    low, high = thresholds(scores, bag_index, bag_labels, error=error)
+    clear = _clear(
+        scores,
+        thresholds(scores, bag_index, bag_labels, error=error),
+        (positive_vote, negative_vote),
+    )
     inside = bag_index >= 0
     certain = inside & (np.where(inside, bag_labels[bag_index], UNKNOWN) == 0)
-    votes = np.full(len(scores), ABSTAIN, dtype=np.int16)
-    # comparisons with NaN are false: an instance without features abstains
-    votes[inside & (scores > high)] = positive_vote
-    votes[inside & (scores < low)] = negative_vote
-    votes[certain] = negative_vote
-    return votes
+    return np.where(certain, negative_vote, np.where(inside, clear, ABSTAIN)).astype(np.int16)
+
+
+def posterior_votes(
+    bag_proba: NDArray[np.floating],
+    bag_labels: NDArray[np.integer],
+    is_known: NDArray[np.bool_],
+    *,
+    positive_vote: int,
+    negative_vote: int,
+    error: float = 0.05,
+) -> NDArray[np.int16]:
+    """Return one vote a bag, where the bags are the items to label.
+
+    A known label is voted for as it is. Of the others, those vote whose probability is clear: at
+    most a share ``error`` of the bags labelled negative lies above the one cut, and of those
+    labelled positive below the other, as in `thresholds`.
+
+    Parameters
+    ----------
+    bag_proba
+        (n_bags,) from `cross_fit_instances`.
+    bag_labels
+        (n_bags,) integers: 1, 0, or -1 unknown; they set the cuts.
+    is_known
+        (n_bags,) bool: the label is a fact, not a guess such as the majority of other votes.
+    positive_vote, negative_vote, error
+        As in `bag_votes`.
+
+    Returns
+    -------
+    (n_bags,) int16, -1 where the side is unclear.
+    """
+    cuts = thresholds(bag_proba, np.arange(len(bag_proba)), bag_labels, error=error)
+    clear = _clear(bag_proba, cuts, (positive_vote, negative_vote))
+    known = np.where(bag_labels == 1, positive_vote, negative_vote)
+    return np.where(is_known, known, clear).astype(np.int16)
+
+
+def _clear(
+    scores: NDArray[np.floating], cuts: tuple[float, float], votes: tuple[int, int]
+) -> NDArray[np.int16]:
+    """Return the first vote above both cuts, the second below both, else -1; -1 for NaN."""
+    low, high = cuts
+    clear = np.full(len(scores), ABSTAIN, dtype=np.int16)
+    clear[scores > high], clear[scores < low] = votes
+    return clear
 
 
 def _members(bag_index: NDArray[np.integer], n_bags: int) -> list[NDArray[np.intp]]:
