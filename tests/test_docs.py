@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 ROOMS = ("weaklight", "labeling_functions", "weak_supervision", "ssl_models", "pipelines")
-PAGES = ("bags.md", "classifiers.md", "evaluation.md", "hybrid.md", "noise.md")
+PAGES = ("bags.md", "classifiers.md", "evaluation.md", "hybrid.md", "label_models.md", "noise.md")
 
 
 def with_examples() -> list[str]:

@@ -99,16 +99,16 @@ class Material:
         known = covered(votes) | is_human
         for name in self.models:
             model = MODELS[name]()
-            classifier = [self._classifier(votes)] if model.needs_soft_votes else []
+            classifier = self._classifier(votes) if model.needs_classifier else None
             model.fit(
                 votes,
                 n_classes=self.n_classes,
                 class_sets=self.class_sets,
                 class_balance=self.class_balance,
-                soft_votes=classifier,
+                classifier=classifier,
                 gold=self.human if model.uses_gold else None,
             )
-            posterior = model.predict_proba(votes, soft_votes=classifier)
+            posterior = model.predict_proba(votes, classifier=classifier)
             posterior[is_human] = np.eye(self.n_classes, dtype=np.float32)[self.human[is_human]]
             found[name] = Candidate(posterior, known, model.note_)
         return found

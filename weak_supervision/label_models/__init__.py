@@ -5,6 +5,7 @@ Try it: ``MODELS["dawid_skene"]().fit(votes, n_classes=3).predict_proba(votes)``
 
 from weak_supervision.label_models.base import BaseLabelModel, LabelModel, covered
 from weak_supervision.label_models.checks import ClassBalance
+from weak_supervision.label_models.confidence import ConfidenceLevels
 from weak_supervision.label_models.crowd import Glad, Mace
 from weak_supervision.label_models.crowdlab import Crowdlab
 from weak_supervision.label_models.dawid_skene import DawidSkene
@@ -22,6 +23,7 @@ __all__ = [
     "TIE_RULE",
     "BaseLabelModel",
     "ClassBalance",
+    "ConfidenceLevels",
     "Crowdlab",
     "DawidSkene",
     "Glad",

@@ -84,33 +84,31 @@ class Ballots:
     gold
         (d,) int64: the class that is known, -1 elsewhere. Items with the same votes and different
         gold are different rows.
-    soft
-        (l, d, K) float64: what each soft LF says, zeros where it abstains. With soft LFs rows are
-        not merged, as no two are alike.
     meanings
         (K + S, K) float64: how one vote of each value spreads over the classes, rows sum to 1.
+    classifier
+        (d, K) float64: what a classifier says of each row, rows sum to 1; None where none was
+        asked. With it rows are not merged, as no two are alike.
     """
 
     rows: Votes
     counts: NDArray[np.float64]
     inverse: NDArray[np.intp]
     gold: NDArray[np.int64]
-    soft: NDArray[np.float64]
     meanings: NDArray[np.float64]
+    classifier: NDArray[np.float64] | None = None
 
     @property
     def n_lfs(self) -> int:
-        """M, LFs and soft LFs, in this order."""
-        n_hard: int = self.rows.shape[1]
-        return n_hard + len(self.soft)
+        """How many LFs there are, m."""
+        n_lfs: int = self.rows.shape[1]
+        return n_lfs
 
     @property
     def covered(self) -> NDArray[np.bool_]:
-        """Which of the d rows hold any vote (d,)."""
-        is_covered: NDArray[np.bool_] = (self.rows != ABSTAIN).any(axis=1) | (self.soft > 0).any(
-            axis=(0, 2)
-        )
-        return is_covered
+        """Which of the d rows hold any vote or a classifier's word (d,)."""
+        is_covered: NDArray[np.bool_] = (self.rows != ABSTAIN).any(axis=1)
+        return is_covered if self.classifier is None else np.ones_like(is_covered)
 
     def take(self, kept: NDArray[np.bool_]) -> Ballots:
         """Return the ``kept`` rows (d,) alone; ``inverse`` no longer speaks of all items."""
@@ -119,47 +117,42 @@ class Ballots:
             self.counts[kept],
             np.flatnonzero(kept[self.inverse]),
             self.gold[kept],
-            self.soft[:, kept],
             self.meanings,
+            None if self.classifier is None else self.classifier[kept],
         )
 
     def tokens(self, *, hears_silence: bool = False) -> sparse.csr_matrix:
-        """Return which LF says what in each row, (d, M * V): zeros, ones and soft fractions.
+        """Return which LF says what in each row, (d, m * V): zeros and ones.
 
-        The M LFs stand one after another with V = K + S values each, and one more for silence,
+        The m LFs stand one after another with V = K + S values each, and one more for silence,
         the last, where it is heard. A label model that treats LFs as independent is one table
-        (M * V, K) of log-likelihoods that this is multiplied with.
+        (m * V, K) of log-likelihoods that this is multiplied with.
         """
-        n_rows, n_hard = self.rows.shape
-        n_classes = self.meanings.shape[1]
+        n_rows, n_lfs = self.rows.shape
         n_values = len(self.meanings) + hears_silence
         if hears_silence:
             values = np.where(self.rows == ABSTAIN, n_values - 1, self.rows)
         else:
             values = self.rows
         said = values != ABSTAIN
-        columns = values + np.arange(n_hard, dtype=np.int32) * np.int32(n_values)
+        columns = values + np.arange(n_lfs, dtype=np.int32) * np.int32(n_values)
         indptr = np.concatenate([[0], np.cumsum(said.sum(axis=1))])
         columns = columns[said]
-        hard = sparse.csr_matrix(
-            (np.ones(len(columns)), columns, indptr), shape=(n_rows, n_hard * n_values)
-        )
-        if not len(self.soft):
-            return hard
-        soft = np.zeros((n_rows, len(self.soft), n_values))
-        soft[:, :, :n_classes] = self.soft.transpose(1, 0, 2)
-        if hears_silence:
-            soft[:, :, -1] = self.soft.sum(axis=2).T == 0
-        return sparse.hstack(
-            [hard, sparse.csr_matrix(soft.reshape(n_rows, len(self.soft) * n_values))], format="csr"
+        return sparse.csr_matrix(
+            (np.ones(len(columns)), columns, indptr), shape=(n_rows, n_lfs * n_values)
         )
 
     def shares(self, prior: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return each class's share of the votes, (d, K); ``prior`` (K,) where nobody votes."""
+        """Return each class's share of the votes, (d, K); ``prior`` (K,) where nobody votes.
+
+        A classifier's word counts as one vote.
+        """
         n_classes = self.meanings.shape[1]
         # a last row of zeros, so that ABSTAIN = -1 adds nothing
         voice = np.vstack([self.meanings, np.zeros(n_classes)])
-        voices = self.soft.sum(axis=0)  # (d, K)
+        voices = np.zeros((len(self.rows), n_classes))
+        if self.classifier is not None:
+            voices = voices + self.classifier
         for column in self.rows.T:
             voices = voices + voice[column]
         total = voices.sum(axis=1, keepdims=True)
@@ -167,19 +160,20 @@ class Ballots:
         return shares
 
     def said(self) -> NDArray[np.float64]:
-        """Return how often each LF votes in each row, (d, M): zeros, ones and soft fractions."""
-        return np.hstack([(self.rows != ABSTAIN).astype(np.float64), self.soft.sum(axis=2).T])
+        """Return which LF votes in each row, (d, m): zeros and ones."""
+        said: NDArray[np.float64] = (self.rows != ABSTAIN).astype(np.float64)
+        return said
 
     def right(self, posterior: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the share of each LF's votes that ``posterior`` (d, K) agrees with.
 
         Returns
         -------
-        (M,) float64; a vote for a class set is right if the class is in it; NaN for an LF that
+        (m,) float64; a vote for a class set is right if the class is in it; NaN for an LF that
         never votes.
         """
         n_values, n_classes = self.meanings.shape
-        said = self.tokens().T @ (posterior * self.counts[:, None])  # (M * V, K)
+        said = self.tokens().T @ (posterior * self.counts[:, None])  # (m * V, K)
         said = said.reshape(self.n_lfs, n_values, n_classes)
         total = said.sum(axis=(1, 2))
         agreed = (said * (self.meanings > 0)).sum(axis=(1, 2))
@@ -191,19 +185,17 @@ def collect(
     *,
     n_classes: int,
     class_sets: tuple[ClassSet, ...] = (),
-    soft_votes: NDArray[np.float64] | None = None,
+    classifier: NDArray[np.float64] | None = None,
     gold: NDArray[np.int64] | None = None,
 ) -> Ballots:
     """Return the distinct rows of checked votes (n, m); see `Ballots` for the other shapes."""
     n_items = len(votes)
     meanings = expand_votes(n_classes, class_sets)
     known = np.full(n_items, ABSTAIN, dtype=np.int64) if gold is None else gold
-    if soft_votes is not None and len(soft_votes):
+    if classifier is not None:
         first = inverse = np.arange(n_items)
-        soft = soft_votes
     else:
         keyed = votes if gold is None else np.column_stack([votes, gold.astype(np.int16)])
         first, inverse = distinct_rows(keyed, len(meanings))
-        soft = np.zeros((0, len(first), n_classes))
     counts = np.bincount(inverse, minlength=len(first)).astype(np.float64)
-    return Ballots(votes[first], counts, inverse, known[first], soft, meanings)
+    return Ballots(votes[first], counts, inverse, known[first], meanings, classifier)

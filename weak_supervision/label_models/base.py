@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
@@ -34,25 +33,24 @@ class LabelModel(Protocol):
     ----------
     name
         The word used in settings, artifacts and reports.
-    uses_class_sets, uses_soft_votes, uses_gold
+    uses_class_sets, uses_gold
         What counts besides votes for classes; a model that cannot use one of them leaves it out
         and says so in ``note_``.
-    needs_soft_votes
-        Whether it cannot do without them.
+    needs_classifier
+        Whether it weighs the LFs against a classifier, which must then be given.
     note_
         Plain sentences about what the last ``fit`` had to leave out; empty where nothing.
     class_prior_
         (K,) float64, sums to 1: the class balance that was given, assumed or learned.
     accuracies_
-        (M,) float64: how often the model believes each LF to be right where it votes, soft LFs
-        last; NaN for an LF that never votes. A belief, not an accuracy on gold.
+        (m,) float64: how often the model believes each LF to be right where it votes; NaN for an
+        LF that never votes. A belief, not an accuracy on gold.
     """
 
     name: ClassVar[str]
     uses_class_sets: ClassVar[bool]
-    uses_soft_votes: ClassVar[bool]
     uses_gold: ClassVar[bool]
-    needs_soft_votes: ClassVar[bool]
+    needs_classifier: ClassVar[bool]
     note_: str
     class_prior_: NDArray[np.float64]
     accuracies_: NDArray[np.float64]
@@ -64,14 +62,14 @@ class LabelModel(Protocol):
         n_classes: int,
         class_sets: tuple[ClassSet, ...] = (),
         class_balance: ClassBalance = None,
-        soft_votes: Sequence[NDArray[np.floating]] = (),
+        classifier: NDArray[np.floating] | None = None,
         gold: NDArray[np.integer] | None = None,
     ) -> Self:
         """Learn from the votes; see `BaseLabelModel.fit`."""
         ...
 
     def predict_proba(
-        self, votes: NDArray[np.generic], *, soft_votes: Sequence[NDArray[np.floating]] = ()
+        self, votes: NDArray[np.generic], *, classifier: NDArray[np.floating] | None = None
     ) -> NDArray[np.float32]:
         """Return the posterior (n, K) float32; an uncovered row gets the class balance."""
         ...
@@ -90,9 +88,8 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
 
     name: ClassVar[str]
     uses_class_sets: ClassVar[bool] = True
-    uses_soft_votes: ClassVar[bool] = True
     uses_gold: ClassVar[bool] = False
-    needs_soft_votes: ClassVar[bool] = False
+    needs_classifier: ClassVar[bool] = False
     learns_balance: ClassVar[bool] = False
 
     note_: str
@@ -106,7 +103,7 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
         n_classes: int,
         class_sets: tuple[ClassSet, ...] = (),
         class_balance: ClassBalance = None,
-        soft_votes: Sequence[NDArray[np.floating]] = (),
+        classifier: NDArray[np.floating] | None = None,
         gold: NDArray[np.integer] | None = None,
     ) -> Self:
         """Learn from the votes.
@@ -123,24 +120,25 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
             K shares; ``"uniform"``; ``"estimated"`` from the votes: by EM in the models that run
             it, else the mean majority vote of the covered rows, which leans towards classes that
             have more LFs; None: the model's own way.
-        soft_votes
-            One (n, K) array of floats for each soft LF: rows sum to 1, all NaN where it abstains.
+        classifier
+            (n, K) floats, rows sum to 1: out-of-fold probabilities of a classifier, for a model
+            that needs one.
         gold
             (n,) class ids of the rows whose class is known, -1 elsewhere.
 
         Raises
         ------
         DataError
-            If one of them breaks its contract, or soft votes are missing where a model needs them.
+            If one of them breaks its contract, or the classifier is missing where it is needed.
         """
         checked = check_votes(votes, n_classes, len(class_sets))
         self._n_classes, self._class_sets = n_classes, class_sets
-        self._n_lfs = checked.shape[1], len(soft_votes)
-        soft = self._checked_soft_votes(soft_votes, len(checked))
+        self._n_lfs = checked.shape[1]
+        asked = self._checked_classifier(classifier, len(checked))
         known = checked_gold(gold, len(checked), n_classes)
         has_gold = self.uses_gold and bool((known != ABSTAIN).any())
-        ballots = self._collect(checked, soft, known if has_gold else None)
-        notes = self._left_out(checked, soft, known, ballots)
+        ballots = self._collect(checked, asked, known if has_gold else None)
+        notes = self._left_out(checked, known, ballots)
         self._learns_prior = self.learns_balance and class_balance in (None, "estimated")
         self.class_prior_ = class_prior(class_balance, ballots)
         self._extra_notes: list[str] = []
@@ -166,7 +164,7 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
         return self
 
     def predict_proba(
-        self, votes: NDArray[np.generic], *, soft_votes: Sequence[NDArray[np.floating]] = ()
+        self, votes: NDArray[np.generic], *, classifier: NDArray[np.floating] | None = None
     ) -> NDArray[np.float32]:
         """Return the posterior (n, K) float32, rows sum to 1.
 
@@ -175,15 +173,15 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
         Raises
         ------
         DataError
-            If votes or soft votes break their contract or come from other LFs than in ``fit``.
+            If votes or classifier break their contract or came from other LFs than in ``fit``.
         """
         checked = check_votes(votes, self._n_classes, len(self._class_sets))
-        if (checked.shape[1], len(soft_votes)) != self._n_lfs:
+        if checked.shape[1] != self._n_lfs:
             raise DataError(
-                f"the model was fitted on {self._n_lfs[0]} LFs and {self._n_lfs[1]} soft LFs, but "
-                f"came {checked.shape[1]} and {len(soft_votes)}; pass the same LFs in that order"
+                f"the model was fitted on {self._n_lfs} LFs, but came {checked.shape[1]}; "
+                "pass the same LFs in that order"
             )
-        ballots = self._collect(checked, self._checked_soft_votes(soft_votes, len(checked)), None)
+        ballots = self._collect(checked, self._checked_classifier(classifier, len(checked)), None)
         posterior = self._posterior_or_shares(ballots)
         by_item: NDArray[np.float32] = posterior.astype(np.float32).take(ballots.inverse, axis=0)
         return by_item
@@ -205,7 +203,10 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
         return self._posterior(ballots)
 
     def _collect(
-        self, votes: Votes, soft: NDArray[np.float64], gold: NDArray[np.int64] | None
+        self,
+        votes: Votes,
+        classifier: NDArray[np.float64] | None,
+        gold: NDArray[np.int64] | None,
     ) -> Ballots:
         if not self.uses_class_sets and self._class_sets:
             votes = np.where(votes >= self._n_classes, ABSTAIN, votes).astype(np.int16)
@@ -213,20 +214,16 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
             votes,
             n_classes=self._n_classes,
             class_sets=self._class_sets if self.uses_class_sets else (),
-            soft_votes=soft if self.uses_soft_votes else None,
+            classifier=classifier,
             gold=gold,
         )
 
-    def _left_out(
-        self, votes: Votes, soft: NDArray[np.float64], gold: NDArray[np.int64], ballots: Ballots
-    ) -> list[str]:
+    def _left_out(self, votes: Votes, gold: NDArray[np.int64], ballots: Ballots) -> list[str]:
         notes = []
         if self._class_sets and not self.uses_class_sets:
             n_set_votes = int((votes >= self._n_classes).sum())
             if n_set_votes:
                 notes.append(f"{n_set_votes} votes for class sets left out, which it cannot use")
-        if len(soft) and not self.uses_soft_votes:
-            notes.append(f"{len(soft)} soft LFs left out, which it cannot use")
         n_gold = int((gold != ABSTAIN).sum())
         if n_gold and not self.uses_gold:
             notes.append(f"{n_gold} gold rows left out, which it cannot use")
@@ -235,26 +232,23 @@ class BaseLabelModel(BaseEstimator, ABC):  # type: ignore[misc]
             notes.append(f"{silent} of {votes.shape[1]} LFs never vote and count for nothing")
         return notes
 
-    def _checked_soft_votes(
-        self, soft_votes: Sequence[NDArray[np.floating]], n_items: int
-    ) -> NDArray[np.float64]:
-        """Return soft votes as (l, n, K), zeros where an LF abstains."""
-        if self.needs_soft_votes and not len(soft_votes):
+    def _checked_classifier(
+        self, classifier: NDArray[np.floating] | None, n_items: int
+    ) -> NDArray[np.float64] | None:
+        """Return the classifier's probabilities (n, K), None where the model asks for none."""
+        if not self.needs_classifier:
+            return None
+        if classifier is None:
             raise DataError(
-                f"{self.name} weighs the LFs against a classifier, but no soft_votes came; pass "
-                "its out-of-fold class probabilities, soft_votes=[pred_probs]"
+                f"{self.name} weighs the LFs against a classifier, but none came; pass its "
+                "out-of-fold class probabilities, classifier=pred_probs"
             )
-        stacked = np.zeros((len(soft_votes), n_items, self._n_classes))
-        for lf, soft in enumerate(soft_votes):
-            given = np.asarray(soft, dtype=np.float64)
-            if given.shape != (n_items, self._n_classes):
-                raise DataError(
-                    f"soft LF {lf} must give {n_items} rows of {self._n_classes} probabilities, "
-                    f"but came with shape {given.shape}; align it with the votes"
-                )
-            says = ~np.isnan(given).all(axis=1)
-            stacked[lf, says] = check_posterior(given[says], self._n_classes)
-        return stacked
+        if np.shape(classifier) != (n_items, self._n_classes):
+            raise DataError(
+                f"classifier must give {n_items} rows of {self._n_classes} probabilities, but came "
+                f"with shape {np.shape(classifier)}; align it with the votes"
+            )
+        return check_posterior(classifier, self._n_classes).astype(np.float64)
 
 
 def naive_bayes(
@@ -269,8 +263,8 @@ def naive_bayes(
     Parameters
     ----------
     log_theta
-        (M * V, K) log P(LF says value | class), ordered as `Ballots.tokens`; 0 for what says
-        nothing. A soft vote counts as so many fractions of votes.
+        (m * V, K) log P(LF says value | class), ordered as `Ballots.tokens`; 0 for what says
+        nothing.
     prior
         (K,) shares.
     """

@@ -1,4 +1,4 @@
-"""What comes to a label model beside the votes, checked: class balance, gold and soft votes.
+"""What comes to a label model beside the votes, checked: class balance and gold.
 
 Try it: ``class_prior("uniform", ballots)``.
 """

@@ -24,8 +24,8 @@ __all__ = ["Glad", "Mace"]
 class Mace(BaseLabelModel):
     """Learns how often each LF knows the class, and what it says where it only guesses.
 
-    An LF that always says the same, whatever the item, is found out. Class sets, soft votes and
-    gold are left out; a class balance counts only when predicting.
+    An LF that always says the same, whatever the item, is found out. Class sets and gold are
+    left out; a class balance counts only when predicting.
 
     Parameters
     ----------
@@ -47,7 +47,6 @@ class Mace(BaseLabelModel):
 
     name = "mace"
     uses_class_sets = False
-    uses_soft_votes = False
 
     def __init__(self, *, n_iter: int = 50, seed: int = 0) -> None:
         self.n_iter = n_iter
@@ -85,8 +84,8 @@ class Mace(BaseLabelModel):
 class Glad(BaseLabelModel):
     """Learns how able each LF is and how hard each item, together.
 
-    A row of votes that was not in ``fit`` counts as of average difficulty. Class sets, soft votes
-    and gold are left out.
+    A row of votes that was not in ``fit`` counts as of average difficulty. Class sets and gold
+    are left out.
 
     Parameters
     ----------
@@ -109,7 +108,6 @@ class Glad(BaseLabelModel):
 
     name = "glad"
     uses_class_sets = False
-    uses_soft_votes = False
 
     def __init__(self, *, n_iter: int = 20, search_steps: int = 25) -> None:
         self.n_iter = n_iter

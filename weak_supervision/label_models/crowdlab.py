@@ -1,6 +1,6 @@
 """CROWDLAB: the LFs and a classifier on the features, each weighed by how often it is confirmed.
 
-Try it: ``Crowdlab().fit(votes, n_classes=3, soft_votes=[out_of_fold])``.
+Try it: ``Crowdlab().fit(votes, n_classes=3, classifier=out_of_fold)``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from weak_supervision.label_models.ballots import Ballots
 from weak_supervision.label_models.base import BaseLabelModel, NotLearnableError
 from weaklight.contracts import ABSTAIN
-from weaklight.errors import DataError
 from weaklight.seeds import preserve_global_rng
 
 __all__ = ["Crowdlab"]
@@ -20,10 +19,9 @@ __all__ = ["Crowdlab"]
 class Crowdlab(BaseLabelModel):
     """A weighted mean of what the LFs say and of a classifier's out-of-fold probabilities.
 
-    The classifier comes as the one soft vote, a distribution in every row; a classifier that
-    was taught by these very rows would only repeat the votes. Class sets and gold are left out, and
-    a class balance counts nowhere, as the classifier knows it. Uncovered rows get the classifier's
-    word.
+    A classifier that was taught by these very rows would only repeat the votes. Class sets and gold
+    are left out, and a class balance counts nowhere, as the classifier knows it. Uncovered rows get
+    the classifier's word.
 
     Attributes
     ----------
@@ -45,14 +43,10 @@ class Crowdlab(BaseLabelModel):
 
     name = "crowdlab"
     uses_class_sets = False
-    needs_soft_votes = True
+    needs_classifier = True
 
     def _learn(self, ballots: Ballots) -> None:
-        if len(ballots.soft) != 1 or not ballots.soft.any(axis=2).all():
-            raise DataError(
-                "crowdlab takes one classifier that gives a distribution in every row, but came "
-                f"{len(ballots.soft)}, some rows perhaps empty; pass soft_votes=[pred_probs]"
-            )
+        assert ballots.classifier is not None
         is_voted = (ballots.rows != ABSTAIN).any(axis=1)
         self._lfs = np.flatnonzero((ballots.rows != ABSTAIN).any(axis=0))
         votes = ballots.rows[is_voted][:, self._lfs].astype(np.float64)
@@ -65,7 +59,7 @@ class Crowdlab(BaseLabelModel):
             try:
                 found = get_label_quality_multiannotator(
                     votes,
-                    ballots.soft[0][is_voted],
+                    ballots.classifier[is_voted],
                     return_detailed_quality=False,
                     return_annotator_stats=False,
                     return_weights=True,
@@ -83,7 +77,8 @@ class Crowdlab(BaseLabelModel):
     def _posterior(self, ballots: Ballots) -> NDArray[np.float64]:
         n_classes = len(self.class_prior_)
         otherwise = (1 - self._confirmed) / (n_classes - 1)
-        weighed = self.model_weight_ * ballots.soft[0]  # (d, K)
+        assert ballots.classifier is not None
+        weighed = self.model_weight_ * ballots.classifier  # (d, K)
         for lf in self._lfs:
             says = ballots.rows[:, lf] != ABSTAIN
             weighed[says] += self.lf_weights_[lf] * otherwise

@@ -121,7 +121,7 @@ class DawidSkene(BaseLabelModel):
         return self.abstain == "symbol"
 
     def _maximise(self, token_counts: NDArray[np.float64], meanings: NDArray[np.float64]) -> float:
-        """Set log P(token | class), (M * V, K), 0 for what nobody says; return the penalty."""
+        """Set log P(token | class), (m * V, K), 0 for what nobody says; return the penalty."""
         n_classes = token_counts.shape[1]
         # at least a trace, so that an LF without votes on a class says nothing about that class
         smoothed = np.maximum(token_counts + self.smoothing, TRACE)
@@ -130,7 +130,7 @@ class DawidSkene(BaseLabelModel):
             total = smoothed.sum(axis=0, keepdims=True)
         else:  # eq. 2.3: one multinomial an LF and class
             n_values = len(meanings) + self._hears_silence
-            by_lf = smoothed.reshape(-1, n_values, n_classes)  # (M, V, K)
+            by_lf = smoothed.reshape(-1, n_values, n_classes)  # (m, V, K)
             total = np.repeat(by_lf.sum(axis=1), n_values, axis=0)
         theta = np.where(self._seen[:, None], smoothed, 1.0) / np.where(total > 0, total, 1.0)
         self._log_theta = np.where(self._seen[:, None], np.log(theta), 0.0)

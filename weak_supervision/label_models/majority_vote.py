@@ -17,9 +17,9 @@ __all__ = ["MajorityVote"]
 class MajorityVote(BaseLabelModel):
     """One vote, one voice: the posterior is the share of votes that each class got.
 
-    A vote for a class set gives each of its classes an equal part of one voice, a soft vote each
-    class its probability. Gold and the class balance change nothing but uncovered rows. Ties are
-    broken by `hard_labels`, by WRENCH's rule where it is given no item ids.
+    A vote for a class set gives each of its classes an equal part of one voice. Gold and the class
+    balance change nothing but uncovered rows. Ties are broken by `hard_labels`, by WRENCH's rule
+    where it is given no item ids.
 
     Notes
     -----

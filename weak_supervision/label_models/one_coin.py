@@ -30,7 +30,7 @@ class OneCoin(DawidSkene):
     Attributes
     ----------
     accuracies_
-        (M,) float64, learned; NaN for an LF that never votes.
+        (m,) float64, learned; NaN for an LF that never votes.
 
     Notes
     -----
@@ -51,7 +51,7 @@ class OneCoin(DawidSkene):
         super().__init__(abstain="missing", smoothing=smoothing, max_iter=max_iter, tol=tol)
 
     def _maximise(self, token_counts: NDArray[np.float64], meanings: NDArray[np.float64]) -> float:
-        by_lf = token_counts.reshape(-1, *meanings.shape)  # (M, V, K)
+        by_lf = token_counts.reshape(-1, *meanings.shape)  # (m, V, K)
         by_lf = by_lf * _tells(meanings)[:, None]
         total = by_lf.sum(axis=(1, 2))
         right = (by_lf * (meanings > 0)).sum(axis=(1, 2))
@@ -71,19 +71,19 @@ class OneCoin(DawidSkene):
 def coin_table(
     accuracies: NDArray[np.float64], meanings: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return log P(vote | class) up to a constant a vote, (M * V, K); 0 where it says nothing.
+    """Return log P(vote | class) up to a constant a vote, (m * V, K); 0 where it says nothing.
 
     Parameters
     ----------
     accuracies
-        (M,) shares, NaN for an LF of which nothing is known.
+        (m,) shares, NaN for an LF of which nothing is known.
     meanings
         (V, K), see `Ballots`.
     """
     size = (meanings > 0).sum(axis=1, keepdims=True)  # (V, 1)
     coin = accuracies[:, None, None]
     outside = (1 - coin) / np.maximum(meanings.shape[1] - size, 1)
-    table = np.where(meanings > 0, coin / size, outside)  # (M, V, K)
+    table = np.where(meanings > 0, coin / size, outside)  # (m, V, K)
     says = np.isfinite(table) & _tells(meanings)[:, None]
     log_table: NDArray[np.float64] = np.where(says, log(np.where(says, table, 1.0)), 0.0)
     return log_table.reshape(-1, meanings.shape[1])

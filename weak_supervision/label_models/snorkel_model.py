@@ -58,7 +58,6 @@ class SnorkelModel(BaseLabelModel):
 
     name = "snorkel"
     uses_class_sets = False
-    uses_soft_votes = False
 
     def __init__(self, *, n_epochs: int = 200, lr: float = 0.01, seed: int = 0) -> None:
         self.n_epochs = n_epochs

@@ -27,8 +27,8 @@ NOTHING = 1e-12
 class Triplets(BaseLabelModel):
     """Learns what every vote is worth from how LFs vary together, without iterating.
 
-    FlyingSquid's idea, derived anew so that any number of classes, class sets, soft votes and LFs
-    that only ever say one thing fit one set of equations, and nothing is divided by zero.
+    FlyingSquid's idea, derived anew so that any number of classes, class sets and LFs that only
+    ever say one thing fit one set of equations, and nothing is divided by zero.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Triplets(BaseLabelModel):
         n_classes = len(self.class_prior_)
         n_items = ballots.counts.sum()
         tokens = ballots.tokens()
-        names = np.tile(ballots.meanings > 0, (ballots.n_lfs, 1))  # (M * V, K)
+        names = np.tile(ballots.meanings > 0, (ballots.n_lfs, 1))  # (m * V, K)
         heard = np.flatnonzero((tokens.T @ ballots.counts > 0) & ~names.all(axis=1))
         lf = heard // len(ballots.meanings)
         if (n_voting := len(np.unique(lf))) < MIN_LFS:

@@ -26,7 +26,7 @@ class WeightedVote(BaseLabelModel):
     Parameters
     ----------
     lf_weights
-        (M,) weights, none negative. Left out, they are the log-odds of each LF being right, which
+        (m,) weights, none negative. Left out, they are the log-odds of each LF being right, which
         is the best weight of independent votes: judged on the gold rows where ``fit`` is given
         some, else by agreement with the majority vote (crowd workers' "Wawa").
     weigh_classes
@@ -35,7 +35,7 @@ class WeightedVote(BaseLabelModel):
     Attributes
     ----------
     weights_
-        (M,) float64.
+        (m,) float64.
 
     Notes
     -----
@@ -67,11 +67,11 @@ class WeightedVote(BaseLabelModel):
             if not fits or (self.weights_ < 0).any():
                 raise DataError(
                     f"lf_weights must hold {ballots.n_lfs} numbers, none negative, but came as "
-                    f"{self.weights_.tolist()}; give one for each LF, soft LFs last"
+                    f"{self.weights_.tolist()}; give one for each LF"
                 )
 
     def _posterior(self, ballots: Ballots) -> NDArray[np.float64]:
-        voice = self.weights_[:, None, None] * ballots.meanings  # (M, V, K)
+        voice = self.weights_[:, None, None] * ballots.meanings  # (m, V, K)
         if self.weigh_classes:
             voice = voice * self.class_prior_
         voices = ballots.tokens() @ voice.reshape(-1, ballots.meanings.shape[1])
@@ -91,7 +91,7 @@ class WeightedVote(BaseLabelModel):
             judge = np.eye(n_classes)[ballots.gold]
         else:
             self._extra_notes.append("no gold rows, so LFs weigh by agreement with majority vote")
-        judged = ballots.counts @ ballots.said()  # (M,) votes
+        judged = ballots.counts @ ballots.said()  # (m,) votes
         right = np.nan_to_num(ballots.right(judge)) * judged
         typical = right.sum() / judged.sum()
         accuracy = (right + PRIOR_VOTES * typical) / (judged + PRIOR_VOTES)

@@ -31,16 +31,16 @@ def test_tokens_by_hand():
     assert loud.tolist() == [[0, 0, 0, 1, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0, 1, 0]]
 
 
-def test_rows_with_other_gold_stay_apart_and_soft_votes_join_the_tokens():
+def test_rows_with_other_gold_stay_apart_and_a_classifier_keeps_all_apart():
     votes = np.array([[0], [0], [0]], dtype=np.int16)
     ballots = collect(votes, n_classes=2, gold=np.array([-1, 1, -1]))
     assert sorted(zip(ballots.gold.tolist(), ballots.counts.tolist(), strict=True)) == [
         (-1, 2),
         (1, 1),
     ]
-    soft = np.array([[[0.25, 0.75], [0, 0], [1, 0]]])
-    ballots = collect(votes, n_classes=2, soft_votes=soft)
-    assert ballots.tokens().toarray().tolist() == [[1, 0, 0.25, 0.75], [1, 0, 0, 0], [1, 0, 1, 0]]
-    assert ballots.said().tolist() == [[1, 1], [1, 0], [1, 1]]
+    votes[1] = -1
+    classifier = np.array([[0.25, 0.75], [0.5, 0.5], [1, 0]])
+    ballots = collect(votes, n_classes=2, classifier=classifier)
+    assert ballots.covered.all() and ballots.said().tolist() == [[1], [0], [1]]
     np.testing.assert_allclose(ballots.shares(np.array([0.5, 0.5]))[0], [0.625, 0.375])
-    np.testing.assert_allclose(ballots.right(np.array([[1.0, 0], [0, 1], [1, 0]])), [2 / 3, 0.625])
+    np.testing.assert_allclose(ballots.right(np.array([[1.0, 0], [0, 1], [0, 1]])), [0.5])

@@ -17,12 +17,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:crowdkit")
 ALL = pytest.mark.parametrize("model_class", MODELS.values(), ids=MODELS)
 
 
-def soft_votes(model_class, votes, n_classes):
+def classifier(model_class, votes, n_classes):
     """Return what a model cannot do without: here a timid echo of the majority."""
-    if not model_class.needs_soft_votes:
-        return []
+    if not model_class.needs_classifier:
+        return None
     majority = MajorityVote().fit(votes, n_classes=n_classes).predict_proba(votes)
-    return [0.5 * majority + 0.5 / n_classes]
+    return 0.5 * majority + 0.5 / n_classes
 
 
 # crowd-kit's searches take seconds; what a model owes holds after a few steps too
@@ -34,9 +34,9 @@ def make(model_class):
 
 
 def fit_predict(model_class, votes, n_classes=3, **known):
-    soft = soft_votes(model_class, votes, n_classes)
-    model = make(model_class).fit(votes, n_classes=n_classes, soft_votes=soft, **known)
-    return model, model.predict_proba(votes, soft_votes=soft)
+    asked = classifier(model_class, votes, n_classes)
+    model = make(model_class).fit(votes, n_classes=n_classes, classifier=asked, **known)
+    return model, model.predict_proba(votes, classifier=asked)
 
 
 def test_the_settings_know_every_model():
@@ -56,7 +56,7 @@ def test_thin_votes_give_a_posterior(model_class, n, m, fill, n_classes):
     assert posterior.shape == (n, n_classes) and posterior.dtype == np.float32
     np.testing.assert_allclose(posterior.sum(axis=1), 1.0, rtol=1e-5)
     np.testing.assert_allclose(model.class_prior_.sum(), 1.0)
-    assert model.accuracies_.shape == (m + len(soft_votes(model_class, votes, n_classes)),)
+    assert model.accuracies_.shape == (m,)
 
 
 @ALL
@@ -117,24 +117,15 @@ def test_what_a_model_cannot_use_changes_nothing_and_is_said(model_class):
     sets = (ClassSet("a or b", (0, 1)),)
     with_set = np.column_stack([votes, np.where(truth < 2, 3, -1)])
     plain = fit_predict(model_class, np.column_stack([votes, np.full(200, -1)]))[1]
-    soft = soft_votes(model_class, votes, 3)
-    model = make(model_class).fit(with_set, n_classes=3, class_sets=sets, soft_votes=soft)
-    posterior = model.predict_proba(with_set, soft_votes=soft)
+    asked = classifier(model_class, votes, 3)
+    model = make(model_class).fit(with_set, n_classes=3, class_sets=sets, classifier=asked)
+    posterior = model.predict_proba(with_set, classifier=asked)
     assert (posterior.tobytes() == plain.tobytes()) != model_class.uses_class_sets
     assert ("votes for class sets left out" in model.note_) != model_class.uses_class_sets
 
     gold = np.where(np.arange(200) < 60, truth, -1)
     model, posterior = fit_predict(model_class, votes, gold=gold)
     assert ("60 gold rows left out" in model.note_) != model_class.uses_gold
-    if not model_class.needs_soft_votes:
-        hint = np.eye(3)[truth] * 0.7 + 0.1
-        model = make(model_class).fit(votes, n_classes=3, soft_votes=[hint])
-        assert ("1 soft LFs left out" in model.note_) != model_class.uses_soft_votes
-        hinted = hard_labels(model.predict_proba(votes, soft_votes=[hint]))
-        unhinted = hard_labels(fit_predict(model_class, votes)[1])
-        assert ((hinted == truth).mean() > (unhinted == truth).mean()) == (
-            model_class.uses_soft_votes
-        )
 
 
 @ALL
@@ -158,17 +149,17 @@ def test_settings_survive_clone_and_learning_leaves_them_alone(model_class):
         before = model.get_params()
         assert set(before) == set(inspect.signature(model_class).parameters)
         votes, _, _ = planted(n=60)
-        soft = soft_votes(model_class, votes, 3)
-        assert model.fit(votes, n_classes=3, soft_votes=soft).get_params() == before
+        asked = classifier(model_class, votes, 3)
+        assert model.fit(votes, n_classes=3, classifier=asked).get_params() == before
 
 
 @ALL
 def test_wrong_input_is_refused(model_class):
     votes = np.array([[0, 1]])
-    soft = [np.full((1, 3), 1 / 3)] if model_class.needs_soft_votes else []
+    asked = np.full((1, 3), 1 / 3) if model_class.needs_classifier else None
 
     def fit(given=votes, **known):
-        return make(model_class).fit(given, **{"n_classes": 3, "soft_votes": soft, **known})
+        return make(model_class).fit(given, **{"n_classes": 3, "classifier": asked, **known})
 
     with pytest.raises(DataError, match="between -1 and 2"):
         fit(np.array([[3]]))
@@ -178,10 +169,8 @@ def test_wrong_input_is_refused(model_class):
         fit(class_balance="learned")
     with pytest.raises(DataError, match="gold must hold a class id below 3"):
         fit(gold=np.array([3]))
-    with pytest.raises(DataError, match="soft LF 0 must give 1 rows of 3"):
-        fit(soft_votes=[np.full((1, 2), 0.5)])
     with pytest.raises(DataError, match="fitted on 2 LFs"):
-        fit().predict_proba(np.array([[0]]), soft_votes=soft)
+        fit().predict_proba(np.array([[0]]), classifier=asked)
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in ("majority_vote", "crowdlab")])

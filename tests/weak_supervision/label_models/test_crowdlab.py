@@ -18,8 +18,8 @@ def test_the_posterior_is_cleanlabs():
     votes, truth, _ = planted(n=300)
     votes = votes[(votes >= 0).any(axis=1)]
     said = classifier(truth[: len(votes)])
-    model = Crowdlab().fit(votes, n_classes=3, soft_votes=[said])
-    posterior = model.predict_proba(votes, soft_votes=[said])
+    model = Crowdlab().fit(votes, n_classes=3, classifier=said)
+    posterior = model.predict_proba(votes, classifier=said)
     theirs = get_label_quality_multiannotator(
         np.where(votes < 0, np.nan, votes), said, verbose=False
     )["label_quality"]
@@ -30,8 +30,8 @@ def test_the_posterior_is_cleanlabs():
 def test_the_classifier_fills_in_where_nobody_votes_and_helps_elsewhere():
     votes, truth, _ = planted(n=600, accuracies=(0.9, 0.8, 0.7), coverage=0.6)
     said = classifier(truth)
-    model = Crowdlab().fit(votes, n_classes=3, soft_votes=[said])
-    posterior = model.predict_proba(votes, soft_votes=[said])
+    model = Crowdlab().fit(votes, n_classes=3, classifier=said)
+    posterior = model.predict_proba(votes, classifier=said)
     silent = (votes < 0).all(axis=1)
     np.testing.assert_allclose(posterior[silent], said[silent], rtol=1e-5)
     alone = (said.argmax(axis=1) == truth).mean()
@@ -40,13 +40,13 @@ def test_the_classifier_fills_in_where_nobody_votes_and_helps_elsewhere():
 
 def test_it_says_what_it_needs():
     votes, truth, _ = planted(n=60)
-    with pytest.raises(DataError, match=r"pass its out-of-fold.*soft_votes=\[pred_probs\]"):
+    with pytest.raises(DataError, match=r"pass its out-of-fold.*classifier=pred_probs"):
         Crowdlab().fit(votes, n_classes=3)
     said = classifier(truth)
-    with pytest.raises(DataError, match="takes one classifier"):
-        Crowdlab().fit(votes, n_classes=3, soft_votes=[said, said])
+    with pytest.raises(DataError, match="must give 60 rows of 3"):
+        Crowdlab().fit(votes, n_classes=3, classifier=said[:7])
     said[3] = np.nan
-    with pytest.raises(DataError, match="in every row"):
-        Crowdlab().fit(votes, n_classes=3, soft_votes=[said])
-    alone = Crowdlab().fit(votes[:, :1], n_classes=3, soft_votes=[classifier(truth)])
+    with pytest.raises(DataError, match="must be finite"):
+        Crowdlab().fit(votes, n_classes=3, classifier=said)
+    alone = Crowdlab().fit(votes[:, :1], n_classes=3, classifier=classifier(truth))
     assert "rows where two LFs vote" in alone.note_

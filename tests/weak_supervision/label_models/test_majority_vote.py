@@ -39,11 +39,3 @@ def test_hard_labels_leave_uncovered_rows_open():
         -1,
         1,
     ]
-
-
-def test_a_soft_vote_is_one_voice():
-    votes = np.array([[0], [-1]])
-    soft = np.array([[0.2, 0.8], [np.nan, np.nan]])
-    model = MajorityVote().fit(votes, n_classes=2, soft_votes=[soft])
-    posterior = model.predict_proba(votes, soft_votes=[soft])
-    np.testing.assert_allclose(posterior, [[0.6, 0.4], [0.5, 0.5]])
