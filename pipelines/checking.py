@@ -19,7 +19,7 @@ from labeling_functions.templates import ZeroShot
 from labeling_functions.trial import Mistake, examples_of, mistakes, try_lfs, without_examples
 from pipelines.engine import StageProgress
 from pipelines.project import Project
-from pipelines.sample import draw_sample, encoder_of_texts
+from pipelines.sample import draw_sample, encoder_of_texts, reads_texts
 from weaklight.contracts import ClassSet, Votes
 
 __all__ = ["Checked", "check_on_sample"]
@@ -130,10 +130,9 @@ def check_on_sample(
             SHORTEST_LIMIT_S, project.config.vote.time_limit_s * len(drawn.table) / SHARD_ROWS
         ),
     )
+    left_out = zero_shot if reads_texts(project) and not load_encoder else set()
     reports = [
-        replace(report, note=UNTRIED, n_errors=0)
-        if report.name in zero_shot and not load_encoder
-        else report
+        replace(report, note=UNTRIED, n_errors=0) if report.name in left_out else report
         for report in trial.reports
     ]
     return Checked(

@@ -19,7 +19,7 @@ from pipelines.stages.vote import lf_view, text_encoder
 from weaklight.contracts import ABSTAIN
 from weaklight.seeds import numpy_generator
 
-__all__ = ["Sample", "draw_sample", "encoder_of_texts"]
+__all__ = ["Sample", "draw_sample", "encoder_of_texts", "reads_texts"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,15 @@ def encoder_of_texts(project: Project) -> EncodeText | None:
         return None
     encoder = project.store.path("pretrain", record.artifacts["pretrain"], "encoder")
     return text_encoder(encoder, project.root)
+
+
+def reads_texts(project: Project) -> bool:
+    """Say whether the newest features are an encoder's that reads texts, without loading it."""
+    record = project.latest_run(None, having="embed")
+    if record is None:
+        return False
+    manifest = project.store.manifest("ingest", record.artifacts["ingest"])
+    return bool(manifest.metrics.get("kind") == "text")
 
 
 def _ingested(project: Project, progress: StageProgress | None) -> str:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from pipelines.config import PretrainConfig
+from pipelines.encoders import choose_method
 from weaklight.cli.show import table
+from weaklight.errors import ConfigError
 
 
 def weaklight(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -50,3 +56,12 @@ def test_an_unknown_example_names_the_known_ones(tmp_path: Path) -> None:
     wrong = weaklight("demo", "x", "--example", "nothing", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "fashion" in wrong.stderr
+
+
+def test_methods_lists_every_method_of_every_kind_of_items() -> None:
+    shown = weaklight("methods").stdout
+    for kind in ("image", "text", "audio", "series"):
+        with pytest.raises(ConfigError) as refused:
+            choose_method(PretrainConfig(method="none_such"), kind)
+        known = re.findall(r"'([\w:]+)'", str(refused.value).partition(" for ")[0])
+        assert known and all(f"  {name} " in shown for name in known), kind

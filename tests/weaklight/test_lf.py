@@ -191,3 +191,33 @@ def test_suggestions_are_written_where_they_run_and_not_suggested_again(project)
     assert f'"{added[0]}"' not in again
     with pytest.raises(DataError, match="numbers from 1"):
         call(project, "suggest", "--write", "lfs/suggested.toml", "--take", "99")
+
+
+def test_slow_runs_all_items_where_a_loop_cannot_hang_it(project):
+    settings = project / "weaklight.toml"
+    settings.write_text(SETTINGS + "[vote]\ntime_limit_s = 1.0\n")
+    (project / "lfs" / "near.toml").write_text(
+        '[[lf]]\nname = "near"\nkind = "zero_shot"\nat_least = 0.0\nmargin = 0.0\n'
+        'descriptions = {ham = "see you then", spam = "your prize waits"}\n'
+    )
+    shown = call(project, "check", "near")
+    assert "needs features, but none were given; run embed first" in shown
+    assert "loosen" not in shown, "its conditions are not to blame"
+
+    (project / "lfs" / "stuck.py").write_text(
+        "import time\n\nfrom labeling_functions import labeling_function\n\n\n"
+        "@labeling_function()\ndef stuck(item):\n    time.sleep(99)\n"
+    )
+    shown = call(project, "check", "--slow")
+    assert "ran on all 400 items" in shown
+    (row,) = [line for line in shown.splitlines() if line.startswith("prize  ")]
+    items = pd.read_csv(project / "items.csv")
+    prize = items["text"].str.contains("prize")
+    assert f"{prize.mean():.1%}" in row and f"n={prize[items['split'] == 'dev'].sum()}" in row
+    assert "stuck never votes on these 400 items: ran longer than 1 s on 1 shards" in shown
+
+    (project / "lfs" / "stuck.py").unlink()
+    shown = call(project, "check")  # now there are features, and an encoder of texts
+    assert "near never votes on these 300 items: it was not tried here" in shown
+    shown = call(project, "check", "near")
+    assert "near  " in shown and "n=100" in shown and "never votes" not in shown

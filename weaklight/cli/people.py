@@ -13,6 +13,33 @@ from weaklight.errors import DataError
 __all__ = ["register"]
 
 WIDE = 300  # columns: no cell of the table of methods is wrapped
+# What `[pretrain] method` may be for items that are no images; docs/text_audio_series.md says more.
+ENCODERS = (
+    (
+        "word2vec", "text", "each word is known by the words around it; a text is their mean",
+        "15 s for 400,000 words", "20,000 running words or more: the default then",
+    ),
+    (
+        "tfidf_svd", "text", "which words occur together, in 100 directions", "seconds",
+        "few words: the default below 20,000; a plain baseline above",
+    ),
+    (
+        "sentence_transformers:MODEL", "text", "a ready-made language model, never downloaded",
+        "minutes for 10,000 texts", "meaning counts more than words, and MODEL is installed",
+    ),
+    (
+        "log_mel", "audio", "how loud each pitch is, and how that changes", "seconds",
+        "the default: CPC has not beaten it on short clips",
+    ),
+    (
+        "cpc", "audio", "tell what comes next from what was heard", "minutes",
+        "long clips, many of them without a label",
+    ),
+    (
+        "summary", "series", "level, shape and rhythm of each channel", "seconds",
+        "always: there is no other",
+    ),
+)  # fmt: skip
 
 ProjectOption = Annotated[Path, typer.Option(help="The project's folder.")]
 
@@ -73,7 +100,7 @@ def predict(
 
 
 def methods() -> None:
-    """Print the SSL methods with their category, principle, cost and when to choose them."""
+    """Print the SSL methods, for images and other items: principle, cost, when to choose them."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Column, Table
@@ -84,5 +111,12 @@ def methods() -> None:
     shown = Table(name_column, "category", "principle", "cost", "choose it when", box=SIMPLE_HEAD)
     for name, m in sorted(METHODS.items(), key=lambda named: (named[1].category, named[0])):
         shown.add_row(name, m.category, m.principle, m.cost, m.when)
+    others = Table(
+        Column("method", no_wrap=True), "items", "principle", "cost", "choose it when",
+        box=SIMPLE_HEAD,
+    )  # fmt: skip
+    for row in ENCODERS:
+        others.add_row(*row)
     # A terminal wraps the cells to its width; a file or a pipe gets one line a method.
-    Console(width=None if sys.stdout.isatty() else WIDE).print(shown)
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print("Images", shown, "Texts, clips and series", others, sep="\n")
