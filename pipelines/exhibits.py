@@ -9,11 +9,12 @@ import base64
 import io
 import wave
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Exhibit", "curve", "data_uri", "excerpt", "sound"]
+__all__ = ["Exhibit", "curve", "data_uri", "excerpt", "shaded_curve", "sound"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,33 @@ def curve(signal: NDArray[np.int16] | NDArray[np.float32]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIDE} {_SIDE}">'
         f'<rect width="{_SIDE}" height="{_SIDE}" fill="#14201d"/>{lines}</svg>'
     )
+
+
+def shaded_curve(
+    signal: NDArray[np.int16] | NDArray[np.float32],
+    spans: NDArray[np.integer],
+    scores: NDArray[np.floating],
+) -> str:
+    """Return `curve` under windows of light: the higher a window's score, the brighter.
+
+    Parameters
+    ----------
+    spans
+        (w, 2) where each window starts and stops; they may overlap.
+    scores
+        (w,) from 0 to 1, averaged where windows overlap.
+    """
+    edges = np.unique(np.clip(spans, 0, len(signal)))
+    x = np.interp(edges, (0, len(signal)), (_MARGIN / 2, _SIDE - _MARGIN / 2))
+    light = ""
+    for (left, right), start in zip(pairwise(x), edges, strict=False):
+        over = (spans[:, 0] <= start) & (start < spans[:, 1])
+        if over.any():
+            light += (
+                f'<rect x="{left:.1f}" width="{right - left:.1f}" height="{_SIDE}" '
+                f'fill="#e2a061" opacity="{0.7 * scores[over].mean():.2f}"/>'
+            )
+    return curve(signal).replace("</svg>", f"{light}</svg>")
 
 
 def sound(clip: NDArray[np.int16], rate: int) -> bytes:

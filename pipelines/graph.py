@@ -176,7 +176,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        5,
+        6,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
@@ -185,6 +185,8 @@ STAGES: tuple[StageSpec, ...] = (
             "encoder": "pretrain.encoder",
             "graph": "embed.graph",
             "bags_summary": "bags.summary",
+            "bags": "bags.bags",
+            "instances": "bags.instances",
             "weak_labels": "aggregate.weak_labels",
             "choice": "aggregate.choice",
             "issues": "clean.issues",

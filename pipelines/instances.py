@@ -105,16 +105,18 @@ def embed_instances(
 
 def _taken(payload: Payload, places: pd.DataFrame) -> Any:
     """Return these instances as the encoder takes them."""
+    where = places.to_numpy(dtype=np.int64)
     if isinstance(payload, Pixels):
         side = min(payload.shape[1:3])
-        return np.stack([_enlarged(payload[p.row], p, side) for p in places.itertuples()])
+        return np.stack([_enlarged(payload[row], place, side) for row, *place in where.tolist()])
     if isinstance(payload, Texts):
-        return [payload[p.row][p.start : p.stop] for p in places.itertuples()]
-    return [_window(payload[p.row], p.start, p.stop) for p in places.itertuples()]
+        return [payload[row][start:stop] for row, start, stop in where.tolist()]
+    return [_window(payload[row], start, stop) for row, start, stop in where.tolist()]
 
 
-def _enlarged(image: NDArray[np.uint8], place: Any, side: int) -> NDArray[np.uint8]:
-    part = image[place.top : place.top + place.height, place.left : place.left + place.width]
+def _enlarged(image: NDArray[np.uint8], place: list[int], side: int) -> NDArray[np.uint8]:
+    top, left, height, width = place
+    part = image[top : top + height, left : left + width]
     picture = Image.fromarray(part[..., 0] if part.shape[2] == 1 else part)
     resized = picture.resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(resized).reshape(side, side, part.shape[2])

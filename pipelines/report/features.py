@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.payload import Payload
-from pipelines.report.images import data_uri, thumbnail
+from pipelines.report.images import data_uri, enlarged, thumbnail
 from pipelines.report.shown import shown
 from ssl_models import Backbone, load_encoder
 from ssl_models.pictures import (
@@ -131,7 +131,7 @@ def _attention(items: Unlabelled, encoder: Backbone, rows: list[int]) -> list[Sh
     pictures = []
     for row, image, heads, kept in zip(rows, images, heats, masks, strict=True):
         panels = [as_rgb(image), *map(heat_overlay, [image] * len(heads), heads, kept)]
-        sheet = contact_sheet([_fitted(panel) for panel in panels], columns=len(panels))
+        sheet = contact_sheet([enlarged(panel, PANEL) for panel in panels], columns=len(panels))
         pictures.append(
             {"src": data_uri(sheet), "title": items.names[row], "label": items.labels[row]}
         )
@@ -153,16 +153,10 @@ def _group(items: Unlabelled, encoder: Backbone, rows: list[int]) -> Shown:
         images[0], images[1], matches, scale=max(2, 2 * PANEL // max(size)), most=N_LINES
     )
     return {
-        "parts": data_uri(contact_sheet([_fitted(p) for p in panels], columns=len(rows))),
+        "parts": data_uri(contact_sheet([enlarged(p, PANEL) for p in panels], columns=len(rows))),
         "pair": data_uri(thumbnail(pair, 5 * PANEL)),
         "titles": [items.names[row] for row in rows],
         "label": items.labels[rows[0]],
         "n_pairs": len(matches.similarity),
         "n_drawn": min(N_LINES, len(matches.similarity)),
     }
-
-
-def _fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture enlarged a whole number of times, or shrunk, to a panel."""
-    times = max(1, PANEL // max(picture.shape[:2]))
-    return thumbnail(picture.repeat(times, axis=0).repeat(times, axis=1), PANEL)

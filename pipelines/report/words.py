@@ -12,6 +12,7 @@ __all__ = [
     "model_name",
     "percent",
     "points",
+    "score_meaning",
     "what_was_done",
 ]
 
@@ -33,6 +34,11 @@ _FEATURES = {
     "": "",
     "features": ", spread over the features",
     "filled": ", with the features where no function votes",
+}
+_MEANINGS = {
+    "noisy_or": "the chance of a part to be {positive} by itself, if one such part is enough to "
+    "make the whole {positive}",
+    "mi_svm": "how far on the side of {positive} a part lies, which is no probability",
 }
 _RIVALS = {
     "majority_vote": "majority vote",
@@ -113,6 +119,23 @@ def headline_sentence(evaluation: Numbers) -> str:
     return f"{sentence}: {' and '.join(clear)}." if clear else f"{sentence}."
 
 
+def _bags_sentence(bags: Numbers) -> str:
+    if bags["instances"] == "items":
+        return (
+            f"{bags['n_bags']:,} bags with one label each added votes on {bags['n_votes']:,} items."
+        )
+    return (
+        f"A classifier of whole items by their {bags['instances']}, taught by "
+        f"{bags['labels']} labels, added votes on {bags['n_votes']:,} items that it had not seen."
+    )
+
+
+def score_meaning(bags: Numbers) -> str:
+    """Return what an instance score of the ``bags`` stage means, a clause about "it"."""
+    alone = "what a whole of that part alone would be called, which is neither attention nor proof"
+    return _MEANINGS.get(bags["method"], alone).format(positive=bags["positive"])
+
+
 def what_was_done(facts: Numbers) -> list[str]:
     """Return the run in four or five short sentences, in order."""
     rows, lfs = facts["evaluation"]["rows"], facts["lfs"]
@@ -124,10 +147,7 @@ def what_was_done(facts: Numbers) -> list[str]:
         "without looking at gold.",
     ]
     if facts["bags"].get("n_votes"):
-        lines.append(
-            f"{facts['bags']['n_bags']:,} bags with one label each added votes on "
-            f"{facts['bags']['n_votes']:,} items."
-        )
+        lines.append(_bags_sentence(facts["bags"]))
     n = cleaning["n_issues"]
     some = (
         "1 label that the features contradict was"

@@ -22,6 +22,7 @@ from pipelines.config import ReportConfig
 from pipelines.payload import Payload, load_payload
 from pipelines.report import headline_sentence, percent, render, what_was_done
 from pipelines.report.features import Unlabelled, nearest_pictures, patch_pictures
+from pipelines.report.heat import heat_pictures
 from pipelines.report.shown import shown
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import hash_path
@@ -46,6 +47,8 @@ class ReportInputs:
     encoder: Path
     graph: Path
     bags_summary: Path
+    bags: Path
+    instances: Path
     weak_labels: Path
     choice: Path
     issues: Path
@@ -75,6 +78,13 @@ def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> StageResul
         {
             **_label_pictures(inputs, payload, config, work, weak, issues),
             **_feature_pictures(inputs, payload, work, weak, facts["encoder"]["backbone"]),
+            "heat": heat_pictures(
+                payload,
+                pd.read_parquet(inputs.bags),
+                pd.read_parquet(inputs.instances),
+                (pd.read_parquet(inputs.items)["split"] == "unlabeled").to_numpy(bool),
+                work.seed,
+            ),
         },
     )
     text = json.dumps(facts, indent=1, allow_nan=False) + "\n"

@@ -130,7 +130,11 @@ def write_run(
             "detectors": ["confident learning"] * 2,
         },
     )
-    record("bags.json", {"n_bags": 0, "positive": None, "reason": "no bags in this project"})
+    record(
+        "bags_summary.json", {"n_bags": 0, "positive": None, "reason": "no bags in this project"}
+    )
+    table("bags", {"bag_id": [], "label": [], "probability": []})
+    table("instances", {"item_id": [], "score": []})
     record(
         "ingest.json",
         {
@@ -150,5 +154,5 @@ def write_run(
     steps = [{"step": 10 * i, "loss": 5.0 / i, "std": 0.8, "rank_share": 0.5} for i in (1, 2, 3)]
     record("encoder/history.json", {"steps": steps, "verdict": "Healthy: features spread."})
     files = {path.stem: path for path in folder.iterdir()}
-    files |= {"bags_summary": files["bags"], "ingest_report": files["ingest"]}
+    files |= {"ingest_report": files["ingest"]}
     return Planted(files, gold, split, votes)
