@@ -25,7 +25,7 @@ from labeling_functions.direct import Column
 from labeling_functions.functions import LabelingFunction, RowFunction
 from labeling_functions.shards import Items, open_items
 from labeling_functions.stream import VoteStream, run_here
-from labeling_functions.templates import EncodeText, FeatureTemplate, Model
+from labeling_functions.templates import EncodeText, FeatureTemplate
 from labeling_functions.workers import Outcome, Overstayed, Task, WorkerDied, run_tasks
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import DataError, LabelingError
@@ -57,6 +57,7 @@ class LFReport:
     timed_out_shards: int
     timed_out_rows: int
     note: str
+    is_soft: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report for a JSON file."""
@@ -67,8 +68,8 @@ class LFReport:
 class ApplyResult:
     """Votes (n, m) int16 and a report per LF, in the order of the LFs.
 
-    ``soft_votes`` holds, by LF name, the (n, K) float32 probabilities of ``model`` templates with
-    ``soft = true``; a row of NaN abstains.
+    ``soft_votes`` holds, by LF name, the (n, K) float32 probabilities of soft LFs; rows sum to 1,
+    a row of NaN says nothing. Their votes are the likeliest classes, where these are likely enough.
     """
 
     votes: Votes
@@ -145,14 +146,12 @@ def apply_lfs(
     _check_lfs(lfs, workers)
     _check_items(items, features, item_keys)
     votes = np.full((items.n_rows, len(lfs)), ABSTAIN, np.int16, order="F")
-    columns = [Column.over(lf, votes[:, index]) for index, lf in enumerate(lfs)]
+    columns = [Column.over(lf, votes[:, index], ballot) for index, lf in enumerate(lfs)]
     for column in columns:
         if isinstance(column.lf, FeatureTemplate):
             ids = items.values("item_id").tolist()
             voted = column.lf.run(ids, features, ballot, encode_text=encode_text)
             column.rows.put(slice(None), voted)
-        if isinstance(column.lf, Model) and column.lf.soft:
-            column.soft = np.full((items.n_rows, len(classes)), np.nan, np.float32)
     stream = VoteStream(columns, items, ballot, item_keys, cache_dir, shard_rows, progress)
     if workers == 0:
         outcomes = run_here(stream.tasks(), lfs, ballot)
@@ -173,7 +172,7 @@ def apply_lfs(
     return ApplyResult(
         votes=np.ascontiguousarray(votes),
         reports=[_report(column, time_limit_s) for column in columns],
-        soft_votes={c.lf.name: c.soft for c in columns if c.soft is not None},
+        soft_votes={c.lf.name: c.rows.soft for c in columns if c.rows.soft is not None},
     )
 
 
@@ -279,4 +278,5 @@ def _report(column: Column, time_limit_s: float) -> LFReport:
         timed_out_shards=column.overstayed_shards,
         timed_out_rows=column.overstayed_rows,
         note="; ".join(sentences),
+        is_soft=lf.is_soft,
     )

@@ -97,7 +97,7 @@ class Ballot:
 class Problem:
     """Why an LF abstains on a row against its will."""
 
-    kind: Literal["raised", "unknown", "length", "column", "example"]
+    kind: Literal["raised", "unknown", "length", "column", "example", "probability"]
     text: str
 
 
@@ -115,17 +115,26 @@ class RowVotes:
         The distinct problems, in order of appearance.
     is_row_wise
         False when a problem depends on which rows came together; such votes are not cached.
+    soft : (n, K) float32
+        Probabilities of an LF that gives them, NaN where it says nothing; None of any other LF.
     """
 
     votes: Votes
     trouble: NDArray[np.int16]
     problems: list[Problem] = field(default_factory=list)
     is_row_wise: bool = True
+    soft: NDArray[np.float32] | None = None
 
     @classmethod
-    def abstaining(cls, n: int) -> RowVotes:
-        """Return n abstentions without a problem."""
-        return cls(np.full(n, ABSTAIN, np.int16), np.zeros(n, np.int16))
+    def abstaining(cls, n: int, n_classes: int | None = None) -> RowVotes:
+        """Return n abstentions without a problem; with ``n_classes`` those of a soft LF."""
+        soft = None if n_classes is None else np.full((n, n_classes), np.nan, np.float32)
+        return cls(np.full(n, ABSTAIN, np.int16), np.zeros(n, np.int16), soft=soft)
+
+    def take(self, rows: NDArray[np.integer]) -> RowVotes:
+        """Return some rows."""
+        soft = None if self.soft is None else self.soft[rows]
+        return RowVotes(self.votes[rows], self.trouble[rows], self.problems, self.is_row_wise, soft)
 
     def fail(self, rows: slice | int | NDArray[np.integer], problem: Problem) -> None:
         """Let ``rows`` abstain because of ``problem``."""
@@ -138,10 +147,14 @@ class RowVotes:
             place = MAX_DISTINCT_PROBLEMS - 1
         self.votes[rows] = ABSTAIN
         self.trouble[rows] = place + 1
+        if self.soft is not None:
+            self.soft[rows] = np.nan
 
     def put(self, rows: NDArray[np.integer] | slice, part: RowVotes) -> None:
         """Copy the votes and problems of ``part`` to ``rows`` of this one."""
         self.votes[rows] = part.votes
+        if self.soft is not None and part.soft is not None:
+            self.soft[rows] = part.soft
         if self.problems:
             self.trouble[rows] = 0
         positions = np.arange(len(self.votes))[rows]
@@ -155,13 +168,15 @@ class RowVotes:
         """Return the npz bytes that ``from_bytes`` reads; no pickle inside."""
         notes = json.dumps([(p.kind, p.text) for p in self.problems]).encode()
         stream = io.BytesIO()
-        np.savez(
-            stream,
-            votes=self.votes,
-            trouble=self.trouble,
-            problems=np.frombuffer(notes, np.uint8),
-            is_row_wise=np.array(self.is_row_wise),
-        )
+        arrays: dict[str, NDArray[Any]] = {
+            "votes": self.votes,
+            "trouble": self.trouble,
+            "problems": np.frombuffer(notes, np.uint8),
+            "is_row_wise": np.array(self.is_row_wise),
+        }
+        if self.soft is not None:
+            arrays["soft"] = self.soft
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
         return stream.getvalue()
 
     @classmethod
@@ -169,4 +184,10 @@ class RowVotes:
         """Return what ``to_bytes`` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             problems = [Problem(*pair) for pair in json.loads(stored["problems"].tobytes())]
-            return cls(stored["votes"], stored["trouble"], problems, bool(stored["is_row_wise"]))
+            return cls(
+                stored["votes"],
+                stored["trouble"],
+                problems,
+                bool(stored["is_row_wise"]),
+                stored["soft"] if "soft" in stored else None,
+            )

@@ -119,6 +119,7 @@ class VoteCache:
         self, root: Path, lf: LabelingFunction, ballot: Ballot, dtypes: Mapping[str, str]
     ) -> None:
         self.folder = Path(root) / lf_key(lf, ballot, dtypes)
+        self._n_classes = len(ballot.classes) if lf.is_soft else None
         self._sweep()
 
     def look_up(self, keys: RowKeys) -> tuple[RowVotes, NDArray[np.bool_]]:
@@ -130,7 +131,7 @@ class VoteCache:
         together = self._read(self._path(keys))
         if together is not None and np.array_equal(together[0], keys):
             return together[1], np.ones(len(keys), bool)
-        known = RowVotes.abstaining(len(keys))
+        known = RowVotes.abstaining(len(keys), self._n_classes)
         stored_keys, stored, order = self._stored
         if not len(stored_keys):
             return known, np.zeros(len(keys), bool)
@@ -138,8 +139,7 @@ class VoteCache:
         rows = order[np.minimum(place, len(order) - 1)]
         is_known = (stored_keys[rows] == keys).all(axis=1)
         hits = rows[is_known]
-        part = RowVotes(stored.votes[hits], stored.trouble[hits], stored.problems)
-        known.put(np.flatnonzero(is_known), part)
+        known.put(np.flatnonzero(is_known), stored.take(hits))
         return known, is_known
 
     def store(self, keys: RowKeys, votes: RowVotes) -> None:
@@ -169,10 +169,10 @@ class VoteCache:
         chunks = [(path, *chunk) for path in paths if (chunk := self._read(path)) is not None]
         small = [chunk for chunk in chunks if len(chunk[1]) < SMALL_CHUNK_ROWS]
         if len(small) > MAX_SMALL_CHUNKS:
-            self.store(*_merge(small))
+            self.store(*self._merge(small))
             for path, *_ in small:
                 path.unlink(missing_ok=True)
-        keys, votes = _merge(chunks)
+        keys, votes = self._merge(chunks)
         return keys, votes, np.argsort(keys[:, 0], kind="stable")
 
     def _read(self, path: Path) -> tuple[RowKeys, RowVotes] | None:
@@ -197,12 +197,11 @@ class VoteCache:
             except OSError:  # another process took it
                 continue
 
-
-def _merge(chunks: list[tuple[Path, RowKeys, RowVotes]]) -> tuple[RowKeys, RowVotes]:
-    keys = np.concatenate([np.empty((0, 2), np.uint64), *(keys for _, keys, _ in chunks)])
-    merged = RowVotes.abstaining(len(keys))
-    start = 0
-    for _, chunk_keys, chunk in chunks:
-        merged.put(slice(start, start + len(chunk_keys)), chunk)
-        start += len(chunk_keys)
-    return keys, merged
+    def _merge(self, chunks: list[tuple[Path, RowKeys, RowVotes]]) -> tuple[RowKeys, RowVotes]:
+        keys = np.concatenate([np.empty((0, 2), np.uint64), *(keys for _, keys, _ in chunks)])
+        merged = RowVotes.abstaining(len(keys), self._n_classes)
+        start = 0
+        for _, chunk_keys, chunk in chunks:
+            merged.put(slice(start, start + len(chunk_keys)), chunk)
+            start += len(chunk_keys)
+        return keys, merged

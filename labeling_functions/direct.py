@@ -18,7 +18,7 @@ from labeling_functions.cache import VoteCache
 from labeling_functions.functions import LabelingFunction, RowFunction
 from labeling_functions.shard_cache import ShardCache, columns_digest
 from labeling_functions.shards import Items, Shard
-from labeling_functions.templates import Model, TextTemplate
+from labeling_functions.templates import TextTemplate
 from labeling_functions.templates.groups import TextGroup, as_texts
 from weaklight.contracts import ABSTAIN, Votes
 
@@ -34,14 +34,15 @@ class Column:
     lf: LabelingFunction
     rows: RowVotes
     cache: VoteCache | None = None
-    soft: NDArray[np.float32] | None = None
     overstayed_shards: int = 0
     overstayed_rows: int = 0
 
     @classmethod
-    def over(cls, lf: LabelingFunction, votes: Votes) -> Column:
-        """Return the state that writes into ``votes`` (n,)."""
-        return cls(lf, RowVotes(votes, np.zeros(len(votes), np.int16)))
+    def over(cls, lf: LabelingFunction, votes: Votes, ballot: Ballot) -> Column:
+        """Return the state that writes into ``votes`` (n,), which abstain so far."""
+        rows = RowVotes.abstaining(len(votes), len(ballot.classes) if lf.is_soft else None)
+        rows.votes = votes
+        return cls(lf, rows)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class DirectVoter:
         self._caches = {
             place: ShardCache(cache_dir, columns[place].lf, ballot, items.dtypes)
             for place in self._places
-            if cache_dir is not None and columns[place].lf.digest and columns[place].soft is None
+            if cache_dir is not None and columns[place].lf.digest and not columns[place].lf.is_soft
         }
 
     def vote(self, shard: Shard) -> dict[int, NDArray[np.int64]]:
@@ -199,8 +200,6 @@ class DirectVoter:
         frame = shard.visible(self._known_columns)
         span = slice(shard.start, shard.start + shard.n_rows)
         column.rows.put(span, column.lf.run(frame, self._ballot))
-        if column.soft is not None and isinstance(column.lf, Model):
-            column.soft[span] = column.lf.soft_votes(frame, self._ballot)
 
 
 def is_direct(lf: LabelingFunction) -> bool:

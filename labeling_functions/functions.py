@@ -25,6 +25,7 @@ import pandas as pd
 
 from labeling_functions.ballot import Ballot, Problem, RowVotes, UnknownVoteError
 from labeling_functions.record import items_of, missing_column
+from labeling_functions.soft import LIKELY, given_by, given_in_columns, soften
 from weaklight.errors import LabelingError
 
 __all__ = [
@@ -65,6 +66,11 @@ class LabelingFunction:
     digest: str = ""
     origin: Origin | None = None
 
+    @property
+    def is_soft(self) -> bool:
+        """Whether it gives probabilities besides votes: the option ``soft``, where it has one."""
+        return bool(getattr(self, "soft", False))
+
     def options(self) -> dict[str, Any]:
         """Return, as plain JSON, the declared options that its votes depend on."""
         return {"kind": type(self).__name__, "columns": self.columns}
@@ -92,12 +98,16 @@ class _Written(RowFunction):
     function: Callable[..., Any]
     vote: str | int | None = None
     resources: Mapping[str, Any] = field(default_factory=dict)
+    soft: bool = False
+    at_least: float = LIKELY
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs, **self.resources)
 
     def options(self) -> dict[str, Any]:
-        return {**super().options(), "vote": self.vote, "resources": sorted(self.resources)}
+        own = {"vote": self.vote, "resources": sorted(self.resources)}
+        soft = {"soft": True, "at_least": self.at_least} if self.soft else {}
+        return {**super().options(), **own, **soft}
 
     def _raised(self, error: BaseException) -> Problem:
         return Problem("raised", _user_traceback(error, self.origin))
@@ -109,14 +119,22 @@ class ItemFunction(_Written):
 
     def run(self, table: pd.DataFrame, ballot: Ballot) -> RowVotes:
         """Vote row by row; an item on which the function raises abstains."""
-        out = RowVotes.abstaining(len(table))
+        votes = RowVotes.abstaining(len(table))
+        given = np.full((len(table), len(ballot.classes)), np.nan)
+        problems: list[tuple[int, Problem]] = []
         for row, item in enumerate(items_of(table)):
             try:
-                out.votes[row] = ballot.choose(self(item), self.vote)
+                if self.soft:
+                    given[row] = given_by(self(item), self.vote, ballot)
+                else:
+                    votes.votes[row] = ballot.choose(self(item), self.vote)
             except UnknownVoteError as unknown:
-                out.fail(row, Problem("unknown", str(unknown)))
+                problems.append((row, Problem("unknown", str(unknown))))
             except (Exception, SystemExit) as error:
-                out.fail(row, self._raised(error))
+                problems.append((row, self._raised(error)))
+        out = soften(given, self.at_least) if self.soft else votes
+        for row, problem in problems:
+            out.fail(row, problem)
         return out
 
 
@@ -145,7 +163,7 @@ class ColumnFunction(_Written):
 
     def run(self, table: pd.DataFrame, ballot: Ballot) -> RowVotes:
         """Vote on all rows in one call; if that raises, find the guilty rows by halving."""
-        out = RowVotes.abstaining(len(table))
+        out = RowVotes.abstaining(len(table), len(ballot.classes) if self.soft else None)
         known = [str(name) for name in table.columns]
         for column in self.columns:
             if column not in known:
@@ -169,18 +187,24 @@ class ColumnFunction(_Written):
         return out
 
     def _read(self, answers: Any, index: pd.Index[Any], ballot: Ballot) -> RowVotes:
-        out = RowVotes.abstaining(len(index))
-        if isinstance(answers, pd.Series) and len(answers) == len(index):
+        out = RowVotes.abstaining(len(index), len(ballot.classes) if self.soft else None)
+        if isinstance(answers, pd.Series | pd.DataFrame) and len(answers) == len(index):
             if not answers.index.equals(index) and answers.index.sort_values().equals(index):
                 answers = answers.reindex(index)  # sorted by the function: back in row order
         shape = np.shape(answers)
-        if shape != (len(index),):
+        if len(shape) not in ((1, 2) if self.soft else (1,)) or shape[0] != len(index):
             came = f"{shape[0]} values" if len(shape) == 1 else f"{type(answers).__name__}"
             text = f"returned {came} for {len(index)} rows"
             out.fail(slice(None), Problem("length", text))
             out.is_row_wise = False
             return out
-        return ballot.read_all(pd.Series(answers), self.vote)
+        if not self.soft:
+            return ballot.read_all(pd.Series(answers), self.vote)
+        try:
+            return soften(given_in_columns(answers, self.vote, ballot), self.at_least)
+        except UnknownVoteError as unknown:
+            out.fail(slice(None), Problem("unknown", str(unknown)))
+            return out
 
 
 def argument_name(column: str) -> str:
@@ -198,6 +222,8 @@ def labeling_function(
     author: str = "",
     tags: Sequence[str] = (),
     resources: Mapping[str, Any] | None = None,
+    soft: bool = False,
+    at_least: float = LIKELY,
 ) -> Callable[[Callable[..., Any]], ItemFunction | ColumnFunction]:
     """Turn a function into an LF; its docstring's first sentence is the description.
 
@@ -217,6 +243,12 @@ def labeling_function(
     resources
         Keyword arguments handed to the function. A ``Path`` is taken relative to the function's
         own file, and the file's bytes count in the digest.
+    soft
+        The function gives probabilities: a number for ``vote``, or a table such as
+        ``{"spam": 0.8, "ham": 0.2}``; classes left out share what is missing to 1. With columns,
+        one number a row, or a frame with a column a class.
+    at_least
+        Lowest probability at which a soft LF votes, for the likeliest class.
 
     Raises
     ------
@@ -240,6 +272,8 @@ def labeling_function(
             "tags": tuple(tags),
             "vote": vote,
             "resources": _resolve(resources or {}, folder),
+            "soft": soft,
+            "at_least": at_least,
         }
         arguments = [argument_name(column) for column in columns] if columns else ["item"]
         _check_signature(function, arguments if columns else [], [*arguments, *(resources or {})])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from labeling_functions.ballot import Ballot, RowVotes
+from labeling_functions.ballot import Ballot
 from labeling_functions.cache import VoteCache, row_keys
 from labeling_functions.direct import Column, DirectVoter, is_direct
 from labeling_functions.functions import LabelingFunction, RowFunction
@@ -121,8 +121,7 @@ class VoteStream:
                 keys = keys_by_columns[column.lf.columns][inside]
                 known, is_known = column.cache.look_up(keys)
                 hits = np.flatnonzero(is_known)
-                part = RowVotes(known.votes[hits], known.trouble[hits], known.problems)
-                column.rows.put(shard.start + inside[hits], part)
+                column.rows.put(shard.start + inside[hits], known.take(hits))
                 inside, keys = inside[~is_known], keys[~is_known]
             if len(inside):
                 left[place] = inside, keys

@@ -138,7 +138,7 @@ class RowTemplate(Template, RowFunction):
 
     def run(self, table: pd.DataFrame, ballot: Ballot) -> RowVotes:
         """Vote on every row; a missing column or an unknown class makes all abstain."""
-        out = RowVotes.abstaining(len(table))
+        out = RowVotes.abstaining(len(table), len(ballot.classes) if self.is_soft else None)
         known = [str(name) for name in table.columns]
         for column in self.columns or ():
             if column not in known:

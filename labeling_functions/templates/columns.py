@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from labeling_functions.ballot import Ballot, RowVotes
+from labeling_functions.soft import soften
 from labeling_functions.templates.base import RowTemplate, listing, numbers_of
 
 __all__ = ["Annotator", "Model"]
@@ -30,7 +30,8 @@ class Model(RowTemplate):
     at_least
         Lowest probability that counts; the highest wins, a tie abstains.
     soft
-        Hand the probabilities on as soft votes, too.
+        Hand the probabilities on. They are scaled to sum to 1 where every class has a column; else
+        the classes left out share what is missing to 1, and one of them may get the vote.
     """
 
     kind: ClassVar[str] = "model"
@@ -59,30 +60,16 @@ class Model(RowTemplate):
         """Vote for the most probable class where it is probable enough."""
         values = np.array([ballot.read(name) for name in self.probabilities], np.int16)
         scores = np.stack([numbers_of(table, c) for c in self.probabilities.values()], axis=1)
+        if self.soft:
+            given = np.full((len(table), len(ballot.classes)), np.nan)
+            given[:, values] = scores
+            given[np.isnan(scores).any(axis=1)] = np.nan
+            out.put(slice(None), soften(given, self.at_least))
+            return
         scores = np.where(np.isnan(scores), -np.inf, scores)  # (n, classes)
         best = scores.max(axis=1, initial=-np.inf)
         is_sure = (best >= self.at_least) & ((scores == best[:, None]).sum(axis=1) == 1)
         out.votes[is_sure] = values[scores.argmax(axis=1)[is_sure]]
-
-    def soft_votes(self, table: pd.DataFrame, ballot: Ballot) -> NDArray[np.float32]:
-        """Return the probabilities as soft votes.
-
-        Returns
-        -------
-        (n, K) float32: the columns scaled to sum to 1 where every class has one; otherwise the
-        classes left out share what is missing to 1. A row with a missing value is NaN: it abstains.
-        """
-        out = np.zeros((len(table), len(ballot.classes)), np.float64)
-        named = np.array([ballot.read(name) for name in self.probabilities])
-        out[:, named] = np.stack(
-            [numbers_of(table, c) for c in self.probabilities.values()], axis=1
-        )
-        others = np.setdiff1d(np.arange(len(ballot.classes)), named)
-        total = out.sum(axis=1, keepdims=True)
-        if len(others):
-            out[:, others] = np.maximum(1 - total, 0) / len(others)
-        scaled: NDArray[np.float32] = (out / out.sum(axis=1, keepdims=True)).astype(np.float32)
-        return scaled
 
 
 @dataclass(frozen=True)

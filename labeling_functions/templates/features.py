@@ -15,11 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from labeling_functions.ballot import Ballot, Problem, RowVotes, UnknownVoteError
+from labeling_functions.soft import LIKELY, given_in_columns, soften
 from labeling_functions.templates.base import Template, listing
+from weaklight.contracts import ABSTAIN
 
 __all__ = ["EncodeText", "FeatureTemplate", "Prototype", "ZeroShot"]
 
 ROUNDING = 1e-9  # so that an example reaches at_least=1 against itself
+SHARPNESS = 20.0  # of a softmax over cosines, as sentence encoders are trained with
 
 EncodeText = Callable[[Sequence[str]], NDArray[np.floating]]
 
@@ -58,7 +61,7 @@ class FeatureTemplate(Template):
         a sum over that row alone (no BLAS product, whose rounding depends on the shape), so an
         item gets the same vote whatever items come with it.
         """
-        out = RowVotes.abstaining(len(item_ids))
+        out = RowVotes.abstaining(len(item_ids), len(ballot.classes) if self.is_soft else None)
         try:
             if features is None:
                 raise _LackingError("needs features, but none were given; run embed first")
@@ -68,6 +71,8 @@ class FeatureTemplate(Template):
                 unit = _unit_rows(features[rows])
                 similarity = np.stack([(unit * e).sum(axis=1) for e in examples], axis=1)
                 out.votes[rows] = self.judge(similarity, ballot)
+                if out.soft is not None:
+                    out.soft[rows] = self.soften(similarity, ballot)
         except UnknownVoteError as unknown:
             out.fail(slice(None), Problem("unknown", str(unknown)))
         except _LackingError as lacking:
@@ -87,6 +92,10 @@ class FeatureTemplate(Template):
     def judge(self, similarity: NDArray[np.float64], ballot: Ballot) -> NDArray[np.int16]:
         """Return votes from (n, k) cosine similarities; NaN where an item has no features."""
 
+    @abstractmethod
+    def soften(self, similarity: NDArray[np.float64], ballot: Ballot) -> NDArray[np.float64]:
+        """Return probabilities (n, K) from the same similarities; NaN where it says nothing."""
+
 
 @dataclass(frozen=True)
 class Prototype(FeatureTemplate):
@@ -105,6 +114,9 @@ class Prototype(FeatureTemplate):
     at_least
         Lowest accepted cosine similarity, above -1 and at most 1. What is "alike" depends on the
         encoder: tune it on dev, and again when the encoder changes.
+    soft
+        Say besides how clearly an item that gets the vote lies within the limits: 0.5 on them,
+        nearly 1 far inside.
     """
 
     kind: ClassVar[str] = "prototype"
@@ -114,6 +126,7 @@ class Prototype(FeatureTemplate):
     negatives: tuple[str, ...] = ()
     at_least: float = 0.8
     _: KW_ONLY
+    soft: bool = False
 
     def check(self) -> None:
         """Refuse a prototype without positives, an item that is both, an impossible cosine."""
@@ -165,6 +178,15 @@ class Prototype(FeatureTemplate):
         hits = (like >= self.at_least - ROUNDING) & (like > unlike)
         return np.where(hits, ballot.read(self.vote), ballot.read(None)).astype(np.int16)
 
+    def soften(self, similarity: NDArray[np.float64], ballot: Ballot) -> NDArray[np.float64]:
+        """Return the logistic of how far an item lies within the limits, where it gets the vote."""
+        n_positive = len(self.positives)
+        like = similarity[:, :n_positive].max(axis=1)
+        limit = similarity[:, n_positive:].max(axis=1, initial=self.at_least)
+        likely = 1.0 / (1.0 + np.exp(-SHARPNESS * (like - limit)))
+        likely[self.judge(similarity, ballot) == ABSTAIN] = np.nan
+        return np.asarray(soften(given_in_columns(likely, self.vote, ballot), LIKELY).soft)
+
 
 @dataclass(frozen=True)
 class ZeroShot(FeatureTemplate):
@@ -178,6 +200,8 @@ class ZeroShot(FeatureTemplate):
         Lowest accepted cosine similarity. What is similar depends on the text encoder.
     margin
         By how much the best class must beat the second; unclear items abstain.
+    soft
+        Say besides how the similarities of an item compare; classes without a description get 0.
 
     Notes
     -----
@@ -190,6 +214,7 @@ class ZeroShot(FeatureTemplate):
     _: KW_ONLY
     at_least: float = 0.2
     margin: float = 0.05
+    soft: bool = False
 
     def check(self) -> None:
         """Refuse one class, which would win every time, and impossible limits."""
@@ -233,6 +258,15 @@ class ZeroShot(FeatureTemplate):
         is_clear = (best >= self.at_least - ROUNDING) & (best - second >= self.margin)
         votes = values[np.nan_to_num(similarity, nan=-np.inf).argmax(axis=1)]
         return np.where(is_clear, votes, ballot.read(None)).astype(np.int16)
+
+    def soften(self, similarity: NDArray[np.float64], ballot: Ballot) -> NDArray[np.float64]:
+        """Return the softmax of the similarities."""
+        weights = np.exp(SHARPNESS * (similarity - similarity.max(axis=1, keepdims=True)))
+        shares = np.zeros((len(similarity), len(ballot.classes)))
+        described = [ballot.read(name) for name in self.descriptions]
+        shares[:, described] = weights / weights.sum(axis=1, keepdims=True)
+        shares[np.isnan(similarity).any(axis=1)] = np.nan
+        return shares
 
 
 class _LackingError(Exception):

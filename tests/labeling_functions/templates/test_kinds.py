@@ -111,12 +111,12 @@ def test_what_cannot_be_judged_abstains_and_says_why(lf, text):
 
 
 def test_soft_votes_are_the_probabilities_and_what_is_missing_to_one_is_shared():
-    both = model({"ham": "p_ham", "spam": "p_spam"}).soft_votes(ITEMS, BALLOT)
+    both = model({"ham": "p_ham", "spam": "p_spam"}, soft=True).run(ITEMS, BALLOT).soft
     np.testing.assert_allclose(both[[0, 3]], [[0.9, 0.1], [0.2, 0.8]], rtol=1e-6)
     assert np.isnan(both[2]).all()
     three = Ballot(("ham", "spam", "other"))
-    one = model({"spam": "p_spam"}).soft_votes(ITEMS, three)
-    np.testing.assert_allclose(one[0], [0.45, 0.1, 0.45], rtol=1e-6)
+    one = model({"spam": "p_spam"}, soft=True).run(ITEMS, three)
+    np.testing.assert_allclose(one.soft[0], [0.45, 0.1, 0.45], rtol=1e-6)
 
 
 def test_zero_shot_votes_for_the_nearest_description_if_it_is_clearly_nearest():
