@@ -46,6 +46,7 @@ def main() -> None:
             ],
             "Labels": [
                 st.Page("views/review.py", title="Review", icon=":material/fact_check:"),
+                st.Page("views/gold.py", title="Gold", icon=":material/casino:"),
                 st.Page("views/models.py", title="Label models", icon=":material/balance:"),
                 st.Page("views/map.py", title="Map", icon=":material/scatter_plot:"),
             ],

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import state
 from app.components import why
+from app.components.notes import note_line
 from pipelines.cards import item_card
 from pipelines.queries import RunView
 
@@ -15,11 +16,13 @@ __all__ = ["item_dialog"]
 @st.dialog("Why this label", width="large")
 def item_dialog(found: RunView, item_id: str) -> None:
     """Show an item and everything that spoke for or against its label."""
+    standing = state.standing()
     card = item_card(found, int(found.rows_of([item_id])[0]))
     colors = state.colors(found)
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.html(why.item(found, card))
-        st.html(why.label_line(card, colors, state.standing().decisions.get(item_id)))
+        st.html(why.item(found, card.row, card.item_id))
+        st.html(why.label_line(card, colors, standing.decisions.get(item_id)))
+        note_line(state.desk(found, "item"), standing, item_id)
     with right:
         st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))

@@ -16,13 +16,13 @@ __all__ = ["item", "label_line", "why"]
 TEASER = 90  # characters of a similar text: one or two lines
 
 
-def item(view: RunView, card: ItemCard) -> str:
+def item(view: RunView, row: int, item_id: str) -> str:
     """Return the item itself: its picture with its sound, or its whole text."""
-    seen = view.exhibit(card.row, large=True)
+    seen = view.exhibit(row, large=True)
     if seen.words:
         return f'<div class="wl-text">{escape(seen.words)}</div>'
     player = f'<audio controls src="{seen.sound}"></audio>' if seen.sound else ""
-    name = escape(card.item_id, True)
+    name = escape(item_id, True)
     return f'<img class="wl-picture" alt="item {name}" src="{seen.picture}">{player}'
 
 

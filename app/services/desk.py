@@ -26,11 +26,15 @@ class Standing:
     decisions : item id -> (action, class name or None), by any reviewer
     passed : items that this reviewer skipped or flagged, and that nobody settled
     n_mine : decisions that stand and are this reviewer's
+    drawn : items drawn at random to measure by, which are answered on a page of their own
+    notes : item id -> (reviewer, text) of the newest note that stands
     """
 
     decisions: dict[str, tuple[str, str | None]]
     passed: frozenset[str]
     n_mine: int
+    drawn: frozenset[str]
+    notes: dict[str, tuple[str, str]]
 
     @classmethod
     def read(cls, store: ReviewStore, reviewer: str) -> Standing:
@@ -45,6 +49,11 @@ class Standing:
             decisions=decisions,
             passed=frozenset(mine) - decisions.keys(),
             n_mine=int((current["reviewer"] == reviewer).sum()),
+            drawn=frozenset(store.gold()["item_id"]),
+            notes={
+                str(r.item_id): (str(r.reviewer), str(r.new))
+                for r in store.current(("comment",)).itertuples()
+            },
         )
 
     def is_done(self, item_id: str) -> bool:
@@ -100,6 +109,20 @@ class Desk:
         """Mark the items as needing a second look."""
         return self._record("flag", item_ids)
 
+    def comment(self, item_id: str, text: str) -> None:
+        """Keep a remark on any item; an empty one is none."""
+        if text := text.strip():
+            self.store.record(
+                ReviewEvent(
+                    item_id,
+                    self.reviewer,
+                    "comment",
+                    new=text,
+                    run_id=self.view.run_id,
+                    queue=self.queue,
+                )
+            )
+
     def undo(self) -> list[str]:
         """Take back the reviewer's last action and return the items it was about."""
         return [event.item_id for event in self.store.undo(self.reviewer)]
@@ -121,6 +144,11 @@ class Desk:
                 f"{held_out[:3]}; take them out of the selection"
             )
         standing = self.standing()
+        if drawn := sorted(standing.drawn.intersection(item_ids)):
+            raise DataError(
+                f"{len(drawn)} items were drawn at random to measure by, such as {drawn[:3]}; "
+                "answer them on the page Gold"
+            )
         events = []
         for item_id, row in zip(item_ids, rows, strict=True):
             old = standing.label_of(item_id, self.view.class_name(int(self.view.labels[row])))

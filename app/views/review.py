@@ -8,6 +8,7 @@ from app import state
 from app.components import why
 from app.components.actions import action_buttons
 from app.components.gallery import gallery
+from app.components.notes import note_line
 from app.services.desk import Standing
 from app.services.tiles import tiles
 from app.services.workbench import Workbench
@@ -31,8 +32,9 @@ def page() -> None:
 
 @st.fragment
 def _workspace(found: RunView, order: str, seed: int) -> None:
-    queue = state.queue_ids(found.run_id, order, seed, found)
     standing = state.standing()
+    ids = state.queue_ids(found.run_id, order, seed, found)
+    queue = [item_id for item_id in ids if item_id not in standing.drawn]
     bench = _bench(found.run_id, order, seed)
     if bench.current is None:
         bench.turn_page(queue, standing.is_done)
@@ -108,7 +110,7 @@ def _card(
     is_text = found.payload.kind == "text"  # which needs the width that a picture does not
     side, decide = (st.container(), st.container()) if is_text else st.columns([1, 2], gap="medium")
     with side:
-        st.html(why.item(found, card))
+        st.html(why.item(found, card.row, card.item_id))
     with decide:
         st.html(why.label_line(card, colors, standing.decisions.get(bench.current)))
         action_buttons(
@@ -117,6 +119,7 @@ def _card(
             can_accept=can_accept,
             then=lambda undone: _after(bench, queue, undone, ticked=bool(selected)),
         )
+        note_line(state.desk(found, order), standing, bench.current)
         if selected:
             st.info(f"Buttons and keys now act on the {len(selected)} selected items.")
     st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))

@@ -15,12 +15,12 @@ from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.project import RunRecord
 from pipelines.queries import RunView
 from pipelines.reviews import ReviewEvent, ReviewStore
-from tests.app.shapes import CLASSES, build
+from tests.app.shapes import CLASSES, N_UNLABELED, build
 from tests.pipelines import letters
 
 REPOSITORY = Path(__file__).parents[2]
 MAIN = REPOSITORY / "app" / "main.py"
-PAGES = ("overview", "lfs", "pairs", "review", "models", "map")
+PAGES = ("overview", "lfs", "pairs", "review", "gold", "models", "map")
 
 
 @pytest.fixture
@@ -189,6 +189,42 @@ def test_review_accept_relabel_undo_are_written_at_once(open_page, store):
     page.button(key="act exclude").click().run()
     assert store.events()["item_id"].iloc[0] == log["item_id"].iloc[1]
     assert not page.exception
+
+
+def test_a_note_is_written_without_a_decision(open_page, store):
+    page = open_page("review")
+    field = next(f for f in page.text_input if str(f.key).startswith("note "))
+    field.set_value("sleeve or strap?").run()
+    event = store.events(limit=1).iloc[0]
+    assert (event["action"], event["new"]) == ("comment", "sleeve or strap?")
+    assert event["item_id"] == field.key.removeprefix("note ")
+    assert "sleeve or strap?" in text_of(page) and not page.exception
+    assert next(f for f in page.text_input if f.key == field.key).value == "", "ready for another"
+
+
+def test_gold_is_drawn_and_answered_without_a_suggestion(open_page, shapes, store):
+    page = open_page("gold")
+    assert "Nothing is drawn yet" in page.info[0].value
+    page.number_input(key="gold_n").set_value(5).run()
+    next(b for b in page.button if b.label == "Draw").click().run()
+    drawn = store.gold()["item_id"].tolist()
+    assert len(drawn) == 5 and not page.exception
+    cards = "".join(e.proto.body for e in page.get("html"))
+    assert cards.count("<img") == 1 and 'class="wl-badge' not in cards
+    assert " sure" not in text_of(page)
+    for label in ("cross", "circle"):
+        page.button(key=f"gold {label}").click().run()
+    assert sorted(store.gold()["label"].dropna()) == ["circle", "cross"]
+    assert set(store.events(limit=2)["queue"]) == {"gold"}
+    page.button(key="gold undo").click().run()
+    assert store.gold()["label"].dropna().tolist() == ["cross"]
+    for _ in range(4):
+        page.button(key="gold square").click().run()
+    assert "Every drawn item has its answer" in page.success[0].value
+
+    page = open_page("review")  # what was drawn is no longer offered there
+    page.selectbox(key="queue").set_value("random").run()
+    assert f" of {N_UNLABELED - 5} in this queue" in page.get("progress")[0].proto.text
 
 
 def test_a_second_key_before_the_next_picture_is_not_taken_for_this_one(open_page, store):

@@ -9,10 +9,12 @@ import pytest
 
 from app.services.colors import class_colors
 from app.services.desk import Desk
+from app.services.gold_desk import GoldDesk
 from app.services.keys import ACTION_KEYS, class_keys
 from app.services.scatter import groups_figure, selected_rows, values_figure
 from app.services.tiles import tiles
 from app.services.workbench import PAGE_SIZE, Workbench
+from pipelines.gold import draw_gold
 from pipelines.queries import RunView
 from pipelines.reviews import ReviewStore
 from tests.app.shapes import build
@@ -79,6 +81,42 @@ def test_standing_tells_settled_from_passed(desk):
     assert bob.is_done(one) and not bob.is_done(other), "ada's skip leaves the item to bob"
     assert desk.undo() == [other] and desk.undo() == [one] and desk.undo() == []
     assert not desk.standing().decisions
+
+
+def test_a_note_is_kept_beside_the_decision_and_changes_none(desk):
+    one = item(desk, labelled=True)
+    digest = desk.store.digest()
+    desk.comment(one, "  torn at the edge ")
+    desk.comment(one, " ")
+    assert len(desk.store.events()) == 1 and desk.store.digest() == digest
+    standing = desk.standing()
+    assert standing.notes == {one: ("ada", "torn at the edge")} and not standing.is_done(one)
+    assert desk.undo() == [one] and not desk.standing().notes
+
+
+def test_gold_is_answered_in_the_order_of_the_draw_and_nowhere_else(desk, shapes):
+    draw = draw_gold(shapes, 12, "test", reviewer="ada", seed=3)
+    drawn = draw.items["item_id"].tolist()
+    gold = GoldDesk(desk.store, "ada", desk.view.classes, desk.view.run_id)
+    assert gold.open_items() == drawn != sorted(drawn)
+    gold.answer(drawn[0], "cross")
+    gold.skip(drawn[1])
+    assert gold.open_items() == drawn[2:]
+    bob = GoldDesk(desk.store, "bob", desk.view.classes, desk.view.run_id)
+    assert bob.open_items() == drawn[1:], "ada's skip leaves the item to bob"
+    assert gold.progress().to_dict("records") == [{"role": "test", "drawn": 12, "answered": 1}]
+    taken_in = desk.store.gold().set_index("item_id")["label"].dropna()
+    assert taken_in.to_dict() == {drawn[0]: "cross"}
+    assert gold.undo() == [drawn[1]] and gold.undo() == [drawn[0]]
+    assert gold.open_items() == drawn
+
+    with pytest.raises(DataError, match="answer them on the page Gold"):
+        desk.relabel([drawn[4]], "cross")
+    other = next(i for i in desk.view.item_ids if i not in drawn)
+    with pytest.raises(DataError, match="was not drawn"):
+        gold.answer(other, "cross")
+    with pytest.raises(DataError, match="no class is called"):
+        gold.answer(drawn[0], "triangle")
 
 
 def test_the_workbench_walks_the_queue_and_comes_back_for_what_was_left():
