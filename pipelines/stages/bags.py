@@ -164,8 +164,7 @@ def _of_parts(inputs: BagsInputs, items: pd.DataFrame, config: BagsConfig, work:
     places = cut(payload, config)
     known = pd.read_parquet(inputs.bag_labels).set_index("bag_id")["bag_label"]
     labels = known.reindex(items["item_id"]).fillna(UNKNOWN).to_numpy(dtype=np.int64)
-    labels[items["split"] != "unlabeled"] = UNKNOWN
-    is_known = labels != UNKNOWN
+    is_known = (labels != UNKNOWN) & (items["split"] == "unlabeled").to_numpy(dtype=np.bool_)
     voted = _voted(np.load(inputs.votes, allow_pickle=False), config, work)
     sha256 = items["sha256"].to_numpy(dtype=str)
     return _Bags(
