@@ -219,7 +219,8 @@ def run_stages(folder: Path) -> dict[str, float]:
     out = Path(tempfile.mkdtemp(dir=folder))
     voting = VoteInputs(**before, attributes=folder / "attributes.parquet", encoder=folder)
     weighing = AggregateInputs(
-        **before, votes=out / "vote" / "votes.npy", bag_votes=folder / "bag_votes.npy",
+        **before, votes=out / "vote" / "votes.npy", soft_votes=out / "vote" / "soft_votes",
+        bag_votes=folder / "bag_votes.npy",
         graph=folder / "graph", human=folder / "human.parquet",
     )  # fmt: skip
     with PeakMemory() as memory:

@@ -82,7 +82,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "vote",
-        1,
+        2,
         "pipelines.stages.vote:vote",
         {
             "items": "ingest.items",
@@ -111,11 +111,12 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        3,
+        4,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
             "votes": "vote.votes",
+            "soft_votes": "vote.soft_votes",
             "bag_votes": "bags.votes",
             "features": "embed.features",
             "present": "embed.present",

@@ -19,7 +19,7 @@ from pipelines.stages.base import StageResult, Work
 from pipelines.stages.rounds import HYBRID, Taught, teach
 from weak_supervision.choice import choose
 from weak_supervision.hybrid import labelling_order
-from weak_supervision.label_models import hard_labels
+from weak_supervision.label_models import ConfidenceLevels, hard_labels
 from weak_supervision.neighbors import NeighborGraph
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
@@ -35,6 +35,7 @@ class AggregateInputs:
 
     items: Path
     votes: Path
+    soft_votes: Path
     bag_votes: Path
     features: Path
     present: Path
@@ -58,6 +59,9 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
             "every LF abstains on every item, no bag votes and nobody has labelled anything; "
             "run `weaklight lf check` to see what each LF does"
         )
+    soft_votes = {int(file.stem): np.load(file) for file in inputs.soft_votes.glob("*.npy")}
+    if soft_votes:
+        votes = ConfidenceLevels().fit(votes, soft_votes).transform(votes, soft_votes)
     features = np.load(inputs.features, allow_pickle=False)
     features[~np.load(inputs.present, allow_pickle=False)] = np.nan
     graph = NeighborGraph.load(inputs.graph)

@@ -78,6 +78,10 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
         progress=work.progress,
     )
     np.save(work.out / "votes.npy", result.votes)
+    (work.out / "soft_votes").mkdir()
+    for column, lf in enumerate(lfs):
+        if lf.name in result.soft_votes:
+            np.save(work.out / "soft_votes" / f"{column}.npy", result.soft_votes[lf.name])
     entries = [report.as_dict() for report in result.reports]
     (work.out / "lfs.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     is_covered = (result.votes != ABSTAIN).any(axis=1)
@@ -85,7 +89,7 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
     if not is_covered.any():
         notes.append("every LF abstains on every item: no label can come from them")
     return StageResult(
-        outputs={"votes": "votes.npy", "lfs": "lfs.json"},
+        outputs={"votes": "votes.npy", "soft_votes": "soft_votes", "lfs": "lfs.json"},
         metrics={
             "n_lfs": len(lfs),
             "coverage": float(is_covered.mean()),

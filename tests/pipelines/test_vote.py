@@ -41,6 +41,7 @@ vote = "ham"
 name = "described"
 kind = "zero_shot"
 descriptions = {ham = "lunch at home", spam = "a cash prize"}
+soft = true
 
 [[lf]]
 name = "capitals"
@@ -110,6 +111,10 @@ def test_templates_see_text_attributes_features_and_the_text_encoder(inputs, tmp
     assert (votes[8::4] == votes[0]).all()
     assert "no column 'sha256'" in reports["hidden"]["note"]
     assert result.metrics["n_lfs"] == 6
+    (file,) = (tmp_path / "out" / result.outputs["soft_votes"]).glob("*")
+    assert file.name == "3.npy" and [r["is_soft"] for r in reports.values()].index(True) == 3
+    soft = np.load(file)
+    assert (soft.argmax(axis=1) == votes[:, 3])[votes[:, 3] >= 0].all() and np.isnan(soft[4]).all()
 
 
 def test_without_a_text_encoder_zero_shot_says_so(inputs, tmp_path):
