@@ -15,7 +15,7 @@ def test_the_page_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     snippets = SNIPPET.findall(PAGE.read_text())
-    assert len(snippets) == 12
+    assert len(snippets) == 13
     for file, text in snippets:
         if file:
             Path(file).parent.mkdir(exist_ok=True, parents=True)
