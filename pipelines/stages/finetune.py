@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipelines.config import TrainConfig
+from pipelines.epoch_store import EpochStore
 from pipelines.pixels import Pixels
 from ssl_models import load_encoder, save_encoder, suggest_settings
 from ssl_models.augment import Augment, AugmentConfig
@@ -28,7 +29,7 @@ from ssl_models.hardware import resolve_device
 from weak_supervision.classifiers import LinearHead, balanced_weights
 from weak_supervision.hybrid.fixmatch import FixMatch
 from weak_supervision.noise.robust_head import noise_for
-from weak_supervision.noise.robust_training import TrainingConfig, train_robustly
+from weak_supervision.noise.robust_training import Stateful, TrainingConfig, train_robustly
 from weak_supervision.noise.strategies import STRATEGIES
 from weaklight.seeds import derive_seed, numpy_generator
 
@@ -87,8 +88,14 @@ def finetune(
     classes: tuple[str, ...],
     seed: int,
     out: Path,
+    scratch: Path,
 ) -> tuple[LinearHead, NDArray[np.float32]]:
     """Train a copy of the encoder in ``folder`` with its head and write the encoder to ``out``.
+
+    Parameters
+    ----------
+    scratch
+        Survives a kill: training goes on after the last whole epoch that was kept there.
 
     Returns
     -------
@@ -104,7 +111,7 @@ def finetune(
     The head starts as a linear probe on the encoder's features: a random one would push good
     features about before it has learnt what they say (Kumar et al. 2022, arXiv:2202.10054). Of two
     networks each starts from the probe of one half of the rows, as equal networks would stay equal;
-    the first is kept. Fp32; a killed training starts again.
+    the first is kept. Fp32.
     """
     encoder = load_encoder(folder)
     rows = np.flatnonzero(labelled.weights > 0)
@@ -120,7 +127,13 @@ def finetune(
         for part in np.array_split(order, n_networks)
     ]
     networks = [_Tunable(encoder, probe).to(device) for probe in probes]
-    weak = _views(_mild(), seed, "weak")
+    weak = _Views(_mild(), seed, "weak")
+    stateful: dict[str, Stateful] = {"weak views": weak}
+    consistency = None
+    if config.consistency:
+        strong = _Views(_strong(pixels), seed, "strong")
+        consistency = _consistency(pixels, labelled, weak, strong, config, seed)
+        stateful |= {"strong views": strong, "consistency": consistency}
     trained = train_robustly(
         networks,
         _tensor(pixels, rows),
@@ -142,8 +155,10 @@ def finetune(
         ),
         augment=weak,
         dev=_dev(pixels, labelled),
-        also=_consistency(pixels, labelled, weak, config, seed) if config.consistency else None,
+        also=consistency,
         groups=_groups(config.learning_rate or HEAD_LR),
+        checkpoints=EpochStore(scratch / "finetune"),
+        stateful=stateful,
     )
     kept = trained[0].to("cpu")
     assert isinstance(kept, _Tunable)
@@ -178,25 +193,42 @@ def _mild() -> AugmentConfig:
     )
 
 
-def _views(config: AugmentConfig, seed: int, name: str) -> Callable[[Tensor], Tensor]:
-    augment = Augment(config)
-    generator = torch.Generator().manual_seed(derive_seed(seed, "finetune", name))
-    return lambda images: augment(images, generator=generator)
+def _strong(pixels: Pixels) -> AugmentConfig:
+    """Return an SSL method's own augmentation for these images."""
+    n, height, width, channels = pixels.shape
+    suggested, _ = suggest_settings(n=n, size=min(height, width), channels=channels)
+    return suggested.augment
+
+
+class _Views:
+    """Random views, the next ones at each call."""
+
+    def __init__(self, config: AugmentConfig, seed: int, name: str) -> None:
+        self._augment = Augment(config)
+        self._generator = torch.Generator().manual_seed(derive_seed(seed, "finetune", name))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self._augment(images, generator=self._generator)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        self._generator.set_state(state["generator"])
 
 
 def _consistency(
     pixels: Pixels,
     labelled: Labelled,
-    weak: Callable[[Tensor], Tensor],
+    weak: _Views,
+    strong: _Views,
     config: TrainConfig,
     seed: int,
 ) -> FixMatch:
-    n, height, width, channels = pixels.shape
-    suggested, _ = suggest_settings(n=n, size=min(height, width), channels=channels)
     return FixMatch(
         _tensor(pixels, np.flatnonzero(labelled.unlabelled)),
         weak,
-        _views(suggested.augment, seed, "strong"),
+        strong,
         batch_size=config.batch_size or BATCH_SIZE,
         seed=seed,
     )

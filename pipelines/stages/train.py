@@ -94,6 +94,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
             classes=work.classes,
             seed=work.seed,
             out=work.out / "encoder",
+            scratch=work.scratch,
         )
         features[~present] = np.nan
         outputs["encoder"] = "encoder"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +19,7 @@ from pipelines.exchange.classifier import export_classifier
 from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
 from tests.pipelines.conftest import CLASSES, SETTINGS, shapes
+from tests.pipelines.test_kill import contents, drive
 from weak_supervision.noise import STRATEGIES
 from weaklight.cli import app
 from weaklight.errors import ArtifactError, ConfigError, DataError
@@ -69,6 +71,19 @@ def test_fine_tuning_changes_the_encoder_and_gets_the_shapes_right(tuned: Traine
     truth = table["gold"].map({name: k for k, name in enumerate(CLASSES)})[test].to_numpy()
     labels = np.load(stored(tuned, "probabilities")).argmax(axis=1)[test]
     assert (labels == truth).mean() > 0.85
+
+
+def test_a_killed_fine_tuning_goes_on_and_ends_with_the_same_bytes(
+    tuned: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "killed"
+    shutil.copytree(tuned[0].root, root)
+    shutil.rmtree(root / ".weaklight" / "artifacts" / "train")
+    assert drive(root, "checkpoint", 3, tmp_path) == -9  # amid the second epoch's first file
+    with caplog.at_level("INFO", logger="weak_supervision"):
+        run_line(Project.open(root), ("train",))
+    assert "going on after epoch 1" in caplog.text
+    assert contents(root) == contents(tuned[0].root)
 
 
 def test_tables_of_new_images_get_what_the_run_gave_them(tuned: Trained, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Try it: ``train_robustly([network], images, targets, also=FixMatch(unlabelled, w
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -96,6 +97,15 @@ class FixMatch:
         losses = nn.functional.cross_entropy(network(self.strong(images)), labels, reduction="none")
         loss: Tensor = self.weight * (losses * believed).mean()
         return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the order stands and what was said; the views' draws are their own."""
+        return {"order": self._order.get_state(), "left": self._left, "said": self._said}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Take back what ``state_dict`` returned."""
+        self._order.set_state(state["order"])
+        self._left, self._said = state["left"], state["said"]
 
     def _next_rows(self) -> Tensor:
         if len(self._left) < self.batch_size:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from weak_supervision.noise.strategies import STRATEGIES, Noise, Strategy
 from weaklight.errors import ConfigError, TrainingError
 from weaklight.seeds import derive_seed, numpy_generator
 
-__all__ = ["TrainingConfig", "predict_logits", "train_robustly"]
+__all__ = ["Checkpoints", "Stateful", "TrainingConfig", "predict_logits", "train_robustly"]
 
 BATCHES_AN_EPOCH, LEAST_BATCH = 20, 16
 logger = logging.getLogger(__name__)
@@ -56,6 +57,26 @@ class TrainingConfig:
         return min(self.batch_size, max(LEAST_BATCH, n // BATCHES_AN_EPOCH))
 
 
+class Stateful(Protocol):
+    """Anything whose state moves while training, as torch's modules and optimisers have it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain JSON, nested at will."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Take back what ``state_dict`` returned."""
+
+
+class Checkpoints(Protocol):
+    """Where a training is kept, so that it goes on after a kill."""
+
+    def save(self, epoch: int, state: dict[str, Any]) -> None:
+        """Keep the state after so many epochs."""
+
+    def newest(self) -> tuple[int, dict[str, Any]] | None:
+        """Return the last that was kept: epochs done and the state."""
+
+
 def train_robustly(
     networks: Sequence[nn.Module],
     inputs: Tensor,
@@ -70,6 +91,8 @@ def train_robustly(
     also: Callable[[nn.Module], Tensor] | None = None,
     groups: Callable[[nn.Module], list[dict[str, Any]]] | None = None,
     on_epoch: Callable[[int, list[Tensor]], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+    stateful: Mapping[str, Stateful] | None = None,
 ) -> list[nn.Module]:
     """Train the networks and return those that should predict.
 
@@ -99,6 +122,12 @@ def train_robustly(
         parameters learn at ``config.lr`` where left out.
     on_epoch
         Called after each epoch with its number and each network's (n, K) logits of all rows.
+    checkpoints
+        Written after each epoch; where it holds one, training goes on from there and ends with the
+        same weights as if it had never stopped.
+    stateful
+        What else has a state that belongs into checkpoints, such as the generators behind
+        ``augment`` and ``also``.
 
     Returns
     -------
@@ -138,11 +167,23 @@ def train_robustly(
     if config.patience and dev is None:
         raise ConfigError("early stopping watches dev rows, but none came; set patience = 0")
     watch = _Watch(ready, dev, config) if dev is not None and config.patience else None
+    parts: dict[str, Stateful] = {
+        **{f"network {i}": network for i, network in enumerate(networks)},
+        **{f"average {i}": average for i, average in enumerate(averages)},
+        **(stateful or {}),
+        "optimiser": optimiser,
+        "schedule": schedule,
+        "strategy": plan,
+        "draws": _Draws(order, mixing),
+    }
+    if watch is not None:
+        parts["watch"] = watch
+    start = _resume(checkpoints, parts)
 
     def predict() -> list[Tensor]:
         return [predict_logits(n, inputs, batch_size=config.predict_batch) for n in networks]
 
-    for epoch in range(config.epochs):
+    for epoch in range(start, config.epochs):
         plan.begin_epoch(epoch, predict)
         for network in networks:
             network.train()
@@ -182,9 +223,37 @@ def train_robustly(
             on_epoch(epoch, predict())
         if watch is not None and watch.is_over(epoch):
             break
+        if checkpoints is not None:
+            checkpoints.save(epoch + 1, {name: part.state_dict() for name, part in parts.items()})
     if watch is not None:
         watch.go_back()
     return [network.eval() for network in ready]
+
+
+def _resume(checkpoints: Checkpoints | None, parts: Mapping[str, Stateful]) -> int:
+    """Give each part its state of the newest checkpoint; return how many epochs are done."""
+    kept = None if checkpoints is None else checkpoints.newest()
+    if kept is None:
+        return 0
+    epoch, state = kept
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    logger.info("going on after epoch %d", epoch)
+    return epoch
+
+
+class _Draws:
+    """The generators of the loop: order of the rows, and mixup."""
+
+    def __init__(self, order: torch.Generator, mixing: np.random.Generator) -> None:
+        self.order, self.mixing = order, mixing
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"order": self.order.get_state(), "mixing": self.mixing.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        self.order.set_state(state["order"])
+        self.mixing.bit_generator.state = state["mixing"]
 
 
 class _Watch:
@@ -210,6 +279,12 @@ class _Watch:
             self.best, self.epoch = loss, epoch
             self.states = [copy.deepcopy(network.state_dict()) for network in self.networks]
         return epoch - self.epoch >= self.config.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "epoch": self.epoch, "states": self.states}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        self.best, self.epoch, self.states = state["best"], state["epoch"], state["states"]
 
     def go_back(self) -> None:
         """Give the networks the weights of the best epoch."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -77,6 +77,13 @@ class Strategy:
         """Return (B,) weights, 0 for rows that this network does not learn from."""
         return torch.ones_like(losses[network])
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the strategy has learnt from earlier epochs, for checkpoints."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Take back what ``state_dict`` returned."""
+
 
 class GeneralizedCrossEntropy(Strategy):
     """See `losses.generalized_cross_entropy`."""
@@ -121,6 +128,12 @@ class EarlyLearningRegularisation(Strategy):
 
     def losses(self, logits: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
         return self._loss(logits, targets, rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"average": self._loss.average}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        self._loss.average = state["average"]
 
 
 class CoTeaching(Strategy):

@@ -1,5 +1,8 @@
 """Training on wrong labels: small cases by hand, and what each strategy must achieve."""
 
+import copy
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -107,3 +110,54 @@ def test_what_cannot_be_is_refused() -> None:
         RobustHead().fit(np.full_like(x, np.inf), y)
     with pytest.raises(TrainingError, match="the loss became"):
         RobustHead(strategy="plain", lr=1e30, epochs=3).fit(x, y)
+
+
+class Shelf:
+    """Checkpoints in memory; the process "dies" when the given epoch is to be kept."""
+
+    def __init__(self, dies_at: int) -> None:
+        self.dies_at, self.kept = dies_at, None
+
+    def save(self, epoch: int, state: dict[str, Any]) -> None:
+        if epoch == self.dies_at:
+            raise KeyboardInterrupt
+        self.kept = epoch, copy.deepcopy(state)
+
+    def newest(self) -> tuple[int, dict[str, Any]] | None:
+        return self.kept
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [
+        ("plain", {"mixup": 0.5, "ema": 0.9, "patience": 4}),
+        ("elr", {"ema": 0.9}),
+        ("co_teaching", {}),
+        ("small_loss_mixture", {"patience": 4}),
+    ],
+)
+def test_interrupted_training_ends_with_the_same_weights(strategy: str, options: dict) -> None:
+    x, y, x_dev, truth = noisy(rate=0.4, n=600)
+    targets = torch.eye(4)[torch.from_numpy(y)]
+    noise = Noise(rate=0.4, transition=torch.eye(4))
+
+    def trained(shelf: Shelf | None) -> list[torch.Tensor]:
+        torch.manual_seed(1)
+        networks = [
+            torch.nn.Sequential(torch.nn.Linear(24, 16), torch.nn.BatchNorm1d(16), torch.nn.ReLU(),
+                                torch.nn.Linear(16, 4))
+            for _ in range(STRATEGIES[strategy].n_networks)
+        ]  # fmt: skip
+        done = train_robustly(
+            networks, torch.from_numpy(x), targets, strategy=strategy, noise=noise,
+            config=TrainingConfig(epochs=6, batch_size=64, **options),
+            dev=(torch.from_numpy(x_dev), torch.from_numpy(truth)), checkpoints=shelf,
+        )  # fmt: skip
+        return [tensor for network in done for tensor in network.state_dict().values()]
+
+    shelf = Shelf(dies_at=5)
+    with pytest.raises(KeyboardInterrupt):
+        trained(shelf)
+    shelf.dies_at = 0
+    for resumed, undisturbed in zip(trained(shelf), trained(None), strict=True):
+        assert torch.equal(resumed, undisturbed)
