@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labeling_functions.apply import apply_lfs
 from labeling_functions.suggest import clusters, ngrams, prototypes, stumps
 from labeling_functions.suggest.material import Material, Propose
-from labeling_functions.templates import FeatureTemplate, RowTemplate, toml
+from labeling_functions.templates import toml
 from weaklight.contracts import ABSTAIN, Votes
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion, wilson
@@ -138,11 +139,11 @@ def suggest(
             tables = PROPOSERS[kind](
                 material, found_on, precision, derive_seed(seed, "suggest", kind)
             )
-            for table in tables:
-                rule = _judge(table, kind, material, held_back)
-                known = judged.get(repr(table))
+            for rule in _judge(tables, kind, material, held_back):
+                known = judged.get(repr(rule.table))
                 if known is None or rule.judged.interval < known.judged.interval:
-                    judged[repr(table)] = rule  # found on both halves: the worse judgement counts
+                    # found on both halves: the worse judgement counts
+                    judged[repr(rule.table)] = rule
     passed = [
         rule
         for rule in judged.values()
@@ -171,20 +172,27 @@ def _halves(gold: NDArray[np.int64], seed: int) -> tuple[NDArray[np.bool_], NDAr
 
 
 def _judge(
-    table: Mapping[str, Any], source: str, material: Material, held_back: NDArray[np.bool_]
-) -> _Judged:
-    lf = toml.from_dict({"name": "candidate", **table})
-    if isinstance(lf, FeatureTemplate):
-        ids = material.table["item_id"].tolist()
-        votes = lf.run(ids, material.features, material.ballot).votes
-    else:
-        assert isinstance(lf, RowTemplate)
-        votes = lf.run(material.table, material.ballot).votes
-    hits = votes != ABSTAIN
-    value = material.ballot.read(table["vote"])
-    right = int((hits & held_back & material.fits[:, value]).sum())
-    judged = Proportion(right, int((hits & held_back).sum()))
-    return _Judged(table, source, hits, value, judged, int(held_back.sum()))
+    tables: Sequence[Mapping[str, Any]],
+    source: str,
+    material: Material,
+    held_back: NDArray[np.bool_],
+) -> list[_Judged]:
+    """Let the rules vote together, as they would in a run, and count on the rows held back."""
+    votes = apply_lfs(
+        [toml.from_dict({"name": f"candidate_{j}", **t}) for j, t in enumerate(tables)],
+        material.table,
+        classes=material.ballot.classes,
+        class_sets=material.ballot.class_sets,
+        features=material.features,
+        workers=0,
+    ).votes
+    found = []
+    for table, column in zip(tables, votes.T, strict=True):
+        hits, value = column != ABSTAIN, material.ballot.read(table["vote"])
+        right = int((hits & held_back & material.fits[:, value]).sum())
+        judged = Proportion(right, int((hits & held_back).sum()))
+        found.append(_Judged(table, source, hits, value, judged, int(held_back.sum())))
+    return found
 
 
 def _beats_chance(rule: _Judged, material: Material, n_judged: int) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from labeling_functions.suggest.material import MIN_HITS, Material
 from labeling_functions.templates import Condition
+from labeling_functions.templates.base import numbers_of
 
 __all__ = ["propose"]
 
@@ -38,10 +39,11 @@ def propose(
     heuristics from primitives and a small labelled set; Lavrac, Flach and Zupan 1999, "Rule
     evaluation measures: a unifying view": weighted relative accuracy.
     """
-    conditions = _conditions(material)
-    if not conditions:
+    asked = _conditions(material)
+    if not asked:
         return []
-    holds = np.stack([c.holds(material.table)[rows] for c in conditions]).astype(np.float32)
+    conditions = [condition for condition, _ in asked]
+    holds = np.stack([holds[rows] for _, holds in asked]).astype(np.float32)  # (c, b)
     fits = material.fits[rows].astype(np.float32)  # (b, V)
     single_n = holds.sum(axis=1)  # (c,)
     single_right = holds @ fits  # (c, V)
@@ -72,21 +74,27 @@ def propose(
     return found
 
 
-def _conditions(material: Material) -> list[Condition]:
-    """Return the questions that may be asked: limits at quantiles, and the values of columns."""
-    found: list[Condition] = []
+def _conditions(material: Material) -> list[tuple[Condition, NDArray[np.bool_]]]:
+    """Return what may be asked, limits at quantiles and values, each with the rows it holds on.
+
+    As ``Condition.holds`` says it, but a column of numbers is read once for all of its limits.
+    """
+    found: list[tuple[Condition, NDArray[np.bool_]]] = []
     for name in material.columns:
         values = material.table[name].dropna()
         if pd.api.types.is_bool_dtype(values) or pd.api.types.is_string_dtype(values):
             kinds = values.value_counts()
             if 2 <= len(kinds) <= MAX_VALUES:
-                found += [Condition(name, equals=kind) for kind in sorted(kinds.index.tolist())]
+                for kind in sorted(kinds.index.tolist()):
+                    condition = Condition(name, equals=kind)
+                    found.append((condition, condition.holds(material.table)))
         elif pd.api.types.is_numeric_dtype(values) and len(values):
             levels = np.linspace(0, 1, N_CUTS + 2)[1:-1]
             # written as people write them, so that the rule is judged as it will stand in the file
             cuts = sorted({float(f"{cut:.3g}") for cut in np.quantile(values, levels)})
-            found += [Condition(name, above=cut) for cut in cuts]
-            found += [Condition(name, below=cut) for cut in cuts]
+            numbers = numbers_of(material.table, name)
+            found += [(Condition(name, above=cut), numbers > cut) for cut in cuts]
+            found += [(Condition(name, below=cut), numbers < cut) for cut in cuts]
     return found
 
 
