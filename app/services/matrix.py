@@ -58,7 +58,7 @@ def matrix_chart(table: pd.DataFrame, measure: Measure) -> alt.LayerChart:
     off_diagonal = table.loc[table["function"] != table["other"], measure]
     most = 1.0 if measure == "agreement" else max(1.0, float(off_diagonal.max()))
     shown = ".0%" if measure == "agreement" else ",d"
-    labels = {"labelOverlap": False, "labelLimit": 170}
+    labels = {"labelOverlap": False, "labelFlush": False, "labelLimit": 170}
     base = alt.Chart(table).encode(
         x=alt.X(
             "other:N", sort=names, title=None, axis=alt.Axis(orient="top", labelAngle=-90, **labels)
