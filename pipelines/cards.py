@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipelines.payload import Texts
 from pipelines.queries import RunView
 from weaklight.contracts import ABSTAIN
 
-__all__ = ["BagCard", "IssueCard", "ItemCard", "Neighbor", "VoteCard", "item_card"]
+__all__ = ["BagCard", "IssueCard", "ItemCard", "Neighbor", "PartsCard", "VoteCard", "item_card"]
+
+N_PARTS = 3  # of the highest score
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,22 @@ class BagCard:
 
 
 @dataclass(frozen=True)
+class PartsCard:
+    """An item that is itself a bag: what its parts say of it.
+
+    Attributes
+    ----------
+    probability : that the item is positive, by a model that saw neither it nor its votes
+    says : what it votes, None where that is unclear
+    best : the highest instance scores, and of a text the words that got them
+    """
+
+    probability: float
+    says: str | None
+    best: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True)
 class IssueCard:
     """What cleaning holds against a label; ``score`` runs from 0 (surely wrong) to 1."""
 
@@ -72,6 +91,7 @@ class ItemCard:
     classifier: tuple[float, ...] | None
     neighbors: tuple[Neighbor, ...]
     bag: BagCard | None
+    parts: PartsCard | None
     issue: IssueCard | None
     gold: str | None
     noisy_label: str | None
@@ -98,6 +118,7 @@ def item_card(view: RunView, row: int, *, neighbors: int = 8) -> ItemCard:
         classifier=None if classifier is None else tuple(map(float, classifier)),
         neighbors=_neighbors(view, row, neighbors),
         bag=_bag(view, row),
+        parts=_parts(view, row),
         issue=_issue(view, row),
         gold=view.class_name(int(view.dev_gold[row])),
         noisy_label=None if noisy is None or pd.isna(noisy) else str(noisy),
@@ -137,7 +158,7 @@ def _neighbors(view: RunView, row: int, count: int) -> tuple[Neighbor, ...]:
 
 def _bag(view: RunView, row: int) -> BagCard | None:
     bag_id = view.items["bag_id"].iloc[row]
-    if pd.isna(bag_id):
+    if pd.isna(bag_id) or len(view.parts_of(str(bag_id))):
         return None
     scores, votes = view.bag_scores, view.bag_votes
     score = np.nan if scores is None else float(scores[row])
@@ -147,6 +168,22 @@ def _bag(view: RunView, row: int) -> BagCard | None:
         score=None if np.isnan(score) else score,
         says=None if votes is None else view.vote_name(int(votes[row])),
         n_items=view.bag_sizes[str(bag_id)],
+    )
+
+
+def _parts(view: RunView, row: int) -> PartsCard | None:
+    item_id = str(view.item_ids[row])
+    parts = view.parts_of(item_id).head(N_PARTS)
+    if parts.empty or view.bag_votes is None:
+        return None
+    words = [""] * len(parts)
+    if isinstance(view.payload, Texts):
+        text = view.payload[row]
+        words = [text[start:stop] for start, stop in parts[["start", "stop"]].to_numpy(np.int64)]
+    return PartsCard(
+        probability=view.bag_probability[item_id],
+        says=view.vote_name(int(view.bag_votes[row])),
+        best=tuple(zip(parts["score"].tolist(), words, strict=True)),
     )
 
 

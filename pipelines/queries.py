@@ -157,6 +157,19 @@ class RunView:
         return self._array("bags", "scores", None)
 
     @cached_property
+    def bag_probability(self) -> dict[str, float]:
+        """Cross-fitted probability that a bag holds the positive class, by bag id."""
+        table = self._table("bags", "bags")
+        return {} if table.empty else dict(zip(table["bag_id"], table["probability"], strict=True))
+
+    def parts_of(self, item_id: str) -> pd.DataFrame:
+        """Return where the parts of an item that is a bag lie and their ``score``, best first."""
+        if item_id not in self._parts:
+            return pd.DataFrame()
+        table = self._instances.iloc[self._parts[item_id]]
+        return table.sort_values("score", ascending=False, kind="stable")
+
+    @cached_property
     def bag_labels(self) -> dict[str, bool]:
         """Whether a labelled bag holds the positive class, by bag id."""
         known = self._table("ingest", "bag_labels")
@@ -307,6 +320,16 @@ class RunView:
     def _array(self, stage: str, output: str, missing: Any) -> Any:
         path = self.path(stage, output)
         return missing if path is None else np.load(path, mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def _instances(self) -> pd.DataFrame:
+        return self._table("bags", "instances")
+
+    @cached_property
+    def _parts(self) -> dict[Any, Any]:
+        """Rows of the instances by item id."""
+        table = self._instances
+        return {} if table.empty else dict(table.groupby("item_id", sort=False).indices)
 
     @cached_property
     def _index(self) -> pd.Index:

@@ -8,7 +8,7 @@ from html import escape
 from app.components.markup import badge, bars, muted, section
 from app.services.colors import NO_LABEL
 from app.services.words import SOURCES
-from pipelines.cards import BagCard, ItemCard, VoteCard
+from pipelines.cards import BagCard, ItemCard, PartsCard, VoteCard
 from pipelines.queries import RunView
 
 __all__ = ["item", "label_line", "why"]
@@ -73,6 +73,8 @@ def why(
         parts.append(section("Most similar items", _neighbors(view, card, colors)))
     if card.bag is not None:
         parts.append(section("Bag", muted(_bag(card.bag))))
+    if card.parts is not None:
+        parts.append(section("Its parts", _parts(card.parts)))
     if card.gold is not None:
         gold = badge(card.gold, colors.get(card.gold, NO_LABEL))
         parts.append(section("Gold (dev)", gold))
@@ -115,3 +117,17 @@ def _bag(bag: BagCard) -> str:
     score = "" if bag.score is None else f"; this item's own score is {bag.score:.2f}"
     says = "" if bag.says is None else f", so the bag votes {bag.says}"
     return f"{bag.bag_id} ({bag.n_items} items) {holds[bag.is_positive]}{score}{says}."
+
+
+def _parts(parts: PartsCard) -> str:
+    """Draw the parts of the highest score, of a text with their words, and what they come to."""
+    best = "".join(
+        f'<div class="wl-part" style="--score: {score:.2f}"><span>{score:.2f}</span>'
+        f"<span>{escape(' '.join(words.split())[:TEASER])}</span></div>"
+        for score, words in parts.best
+    )
+    says = "unclear, so no vote" if parts.says is None else f"votes {parts.says}"
+    return best + muted(
+        f"Seen through its parts, positive with probability {parts.probability:.2f}: {says}. "
+        "Above, the highest scores of a part."
+    )
