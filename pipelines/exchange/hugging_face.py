@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -136,7 +139,20 @@ def _write(labels: WeakLabels, folder: Path) -> None:
         features["image"] = datasets.Image()
         columns["image"] = [{"bytes": data, "path": None} for data in labels.images()]
     dataset = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
-    dataset.save_to_disk(folder)
+    with _no_bars(datasets):
+        dataset.save_to_disk(folder)
+
+
+@contextmanager
+def _no_bars(datasets: ModuleType) -> Iterator[None]:
+    """Keep the library's progress bars out of logs, and leave its setting as it was."""
+    were_shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if were_shown:
+            datasets.enable_progress_bars()
 
 
 HUGGING_FACE = Exporter(_write, 'import datasets\n\nlabels = datasets.load_from_disk(".")')
