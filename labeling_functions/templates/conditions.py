@@ -19,6 +19,7 @@ __all__ = ["NUMERIC", "PLAIN", "Condition"]
 Scalar = str | int | float | bool
 NUMERIC = ("above", "at_least", "below", "at_most", "between")
 PLAIN = ("equals", "one_of", "missing")
+_FROM_BELOW = (np.greater, np.greater_equal)
 
 
 @dataclass(frozen=True)
@@ -70,24 +71,39 @@ class Condition:
         low, high = self.between or (0, 0)
         if low > high:
             return f"between must go from low to high, but is {low:g} to {high:g}; swap them"
+        lows = [limit for limit, compare in self._limits if compare in _FROM_BELOW]
+        highs = [limit for limit, compare in self._limits if compare not in _FROM_BELOW]
+        lowest, highest = max(lows, default=-np.inf), min(highs, default=np.inf)
+        if lowest > highest or (lowest == highest and not self._within(np.array([lowest])).all()):
+            return f"must leave room for a number, but no {self.words()}; widen the limits"
         return ""
+
+    @property
+    def _limits(self) -> list[tuple[float, np.ufunc]]:
+        """Every limit on numbers, with what must be true of a number and it."""
+        low, high = self.between or (None, None)
+        limits = [
+            (self.above, np.greater),
+            (self.at_least, np.greater_equal),
+            (self.below, np.less),
+            (self.at_most, np.less_equal),
+            (low, np.greater_equal),
+            (high, np.less_equal),
+        ]
+        return [(limit, compare) for limit, compare in limits if limit is not None]
+
+    def _within(self, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which of the numbers (n,) lie within every limit; NaN never does."""
+        out = np.ones(len(numbers), bool)
+        for limit, compare in self._limits:
+            out &= compare(numbers, limit)
+        return out
 
     def holds(self, table: pd.DataFrame) -> NDArray[np.bool_]:
         """Return the (n,) rows on which every test holds."""
         out = np.ones(len(table), bool)
-        if set(self.tests) & set(NUMERIC):
-            numbers = numbers_of(table, self.column)
-            low, high = self.between or (None, None)
-            for limit, compare in (
-                (self.above, np.greater),
-                (self.at_least, np.greater_equal),
-                (self.below, np.less),
-                (self.at_most, np.less_equal),
-                (low, np.greater_equal),
-                (high, np.less_equal),
-            ):
-                if limit is not None:
-                    out &= compare(numbers, limit)  # False for NaN
+        if self._limits:
+            out &= self._within(numbers_of(table, self.column))
         values = table[self.column]
         if self.equals is not None:
             out &= values.isin([self.equals]).to_numpy()

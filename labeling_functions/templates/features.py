@@ -35,6 +35,13 @@ class FeatureTemplate(Template):
         """Return the one column that names the items."""
         return ("item_id",)
 
+    def check_similarity(self, at_least: float) -> None:
+        """Refuse a limit that no cosine, or every one, reaches."""
+        if not -1 < at_least <= 1:
+            usual = type(self).at_least  # type: ignore[attr-defined]
+            why = f"must be a cosine similarity in (-1, 1], but is {at_least:g}; {usual:g} is usual"
+            self.refuse("at_least", why)
+
     def run(
         self,
         item_ids: Sequence[str],
@@ -134,9 +141,7 @@ class Prototype(FeatureTemplate):
             self.refuse("positives", "must hold at least one item id, but is empty")
         if both := sorted(set(self.positives) & set(self.negatives)):
             self.refuse("negatives", f"must hold no positive, but {', '.join(both)} came as both")
-        if not -1 < self.at_least <= 1:
-            why = f"must be a cosine similarity in (-1, 1], but is {self.at_least:g}; 0.8 is usual"
-            self.refuse("at_least", why)
+        self.check_similarity(self.at_least)
 
     def sentence(self) -> str:
         """Say it in words."""
@@ -220,10 +225,7 @@ class ZeroShot(FeatureTemplate):
         """Refuse one class, which would win every time, and impossible limits."""
         if len(self.descriptions) < 2:
             self.refuse("descriptions", "must describe two classes or more, to choose between them")
-        if not -1 < self.at_least <= 1:
-            self.refuse(
-                "at_least", f"must be a cosine similarity in (-1, 1], but is {self.at_least}"
-            )
+        self.check_similarity(self.at_least)
         if self.margin < 0:
             self.refuse("margin", f"must not be negative, but is {self.margin:g}")
 

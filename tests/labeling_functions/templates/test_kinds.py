@@ -144,6 +144,12 @@ def test_zero_shot_votes_for_the_nearest_description_if_it_is_clearly_nearest():
         ("regex", {"column": "t", "pattern": "(", "vote": 1}, "regular expression, but missing"),
         ("threshold", {"column": "t", "vote": 1}, "add one of above, at_least"),
         ("threshold", {"column": "t", "between": [2, 1], "vote": 1}, "from low to high"),
+        ("threshold", {"column": "t", "above": 5, "at_most": 5, "vote": 1}, "no t is above 5 and"),
+        (
+            "rule",
+            {"conditions": [{"column": "t", "above": 5, "between": [1, 2]}], "vote": 1},
+            "widen the limits",
+        ),
         ("metadata", {"column": "t", "vote": 1}, "add one of equals"),
         ("rule", {"conditions": [], "vote": 1}, "at least one"),
         ("rule", {"conditions": [{"column": "a", "abve": 1}], "vote": 1}, "did you mean 'above'"),
