@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,5 +79,6 @@ def hard_labels(
     return labels
 
 
+@lru_cache(maxsize=1 << 16)  # the automatic choice asks for the same rows dozens of times
 def _digest(text: str) -> int:
     return int.from_bytes(hashlib.sha1(text.encode(), usedforsecurity=False).digest(), "big")
