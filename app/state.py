@@ -114,13 +114,16 @@ def columns_of_items() -> list[dict[str, Any]]:
     return _columns(str(opened.root), _newest_record(opened), tryout())
 
 
-def tried(table: str) -> dict[str, Any]:
-    """Return what the function of a ``[[lf]]`` table, as JSON, does on a sample."""
+def tried(table: str, instead_of: str | None = None) -> dict[str, Any]:
+    """Return what the function of a ``[[lf]]`` table, as JSON, does on a sample.
+
+    ``instead_of`` names the one whose place it is to take.
+    """
     opened = project()
     folder = opened.root / opened.config.vote.folder
     files = [(p.name, p.stat().st_mtime_ns) for p in sorted(folder.rglob("*")) if p.is_file()]
     key = f"{opened.root} {_newest_record(opened)} {files}"
-    return _tried(key, table, tryout())
+    return _tried(key, table, instead_of, tryout())
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -197,8 +200,9 @@ def _columns(root: str, newest: str, _asked: Tryout) -> list[dict[str, Any]]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _tried(key: str, table: str, _asked: Tryout) -> dict[str, Any]:
-    found: dict[str, Any] = _asked.ask({"do": "try", "table": json.loads(table)})
+def _tried(key: str, table: str, instead_of: str | None, _asked: Tryout) -> dict[str, Any]:
+    request = {"do": "try", "table": json.loads(table), "instead_of": instead_of}
+    found: dict[str, Any] = _asked.ask(request)
     return found
 
 

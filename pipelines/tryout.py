@@ -81,8 +81,15 @@ def _column(name: str, values: pd.Series[Any]) -> dict[str, Any]:
     }
 
 
-def try_table(project: Project, table: Mapping[str, Any]) -> dict[str, Any]:
+def try_table(
+    project: Project, table: Mapping[str, Any], instead_of: str | None = None
+) -> dict[str, Any]:
     """Try the LF that a ``[[lf]]`` table declares beside those of the project.
+
+    Parameters
+    ----------
+    instead_of
+        Name of the LF whose place it is to take, which is left out.
 
     Returns
     -------
@@ -100,7 +107,7 @@ def try_table(project: Project, table: Mapping[str, Any]) -> dict[str, Any]:
     folder = project.root / project.config.vote.folder
     present = load_folder(folder) if folder.is_dir() else []
     lf = toml.from_dict(table, folder)
-    lfs = [*(other for other in present if other.name != lf.name), lf]
+    lfs = [*(other for other in present if other.name not in (lf.name, instead_of)), lf]
     checked = check_on_sample(project, lfs, SAMPLE, load_encoder=isinstance(lf, ZeroShot))
     votes = checked.votes[checked.is_random]
     mine, n = votes[:, -1] != ABSTAIN, len(votes)
@@ -133,8 +140,15 @@ def try_table(project: Project, table: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def save_table(project: Project, file: str, table: Mapping[str, Any]) -> Path:
+def save_table(
+    project: Project, file: str, table: Mapping[str, Any], *, replaces: bool = False
+) -> Path:
     """Add a ``[[lf]]`` table to a TOML file of the project's ``lfs/`` folder and return its path.
+
+    Parameters
+    ----------
+    replaces
+        Take the place of the table of this name in this file, instead.
 
     Raises
     ------
@@ -157,6 +171,9 @@ def save_table(project: Project, file: str, table: Mapping[str, Any]) -> Path:
         )
     present = load_folder(folder) if folder.is_dir() else []
     taken = {lf.name: lf.origin.file for lf in present if lf.origin is not None}
+    if replaces:
+        toml.replace(folder / file, table)
+        return folder / file
     if name in taken:
         raise OptionError(
             "name",
@@ -169,8 +186,9 @@ def save_table(project: Project, file: str, table: Mapping[str, Any]) -> Path:
 def serve(project: Project, requests: TextIO, replies: TextIO) -> None:
     """Answer each line of ``requests``; what the project's functions print goes to stderr.
 
-    A request is ``{"do": "columns"}``, ``{"do": "try", "table": {...}}`` or ``{"do": "save",
-    "file": "...", "table": {...}}``; the reply holds ``answer``, or ``error`` and ``option``.
+    A request is ``{"do": "columns"}``, ``{"do": "try", "table": {...}, "instead_of": null}`` or
+    ``{"do": "save", "file": "...", "table": {...}, "replaces": false}``; the reply holds
+    ``answer``, or ``error`` and ``option``.
     """
     for line in requests:
         request = json.loads(line)
@@ -189,9 +207,10 @@ def _answer(project: Project, request: Mapping[str, Any]) -> Any:
     if request["do"] == "columns":
         return columns(project)
     if request["do"] == "try":
-        return try_table(project, request["table"])
+        return try_table(project, request["table"], request.get("instead_of"))
     if request["do"] == "save":
-        return str(save_table(project, request["file"], request["table"]))
+        replaces = bool(request.get("replaces"))
+        return str(save_table(project, request["file"], request["table"], replaces=replaces))
     raise LabelingError(f"expected to do columns, try or save, but came {request['do']!r}")
 
 

@@ -1,5 +1,8 @@
 """A form for any kind of template, made from the fields that the template declares.
 
+Each widget keeps its answer under a key of its own, "KIND OPTION", where ``services.answers`` puts
+those of a table that is to be changed; so defaults are put there, too, and not into the widgets.
+
 Try it: the page "Write a function" of ``weaklight review``.
 """
 
@@ -17,7 +20,7 @@ from labeling_functions.templates.fields import Field, Shape, fields_of
 __all__ = ["Known", "items_key", "template_form"]
 
 # Options that most rules leave as they are.
-_SELDOM = frozenset({"switch", "file", "choice", "count"})
+_SELDOM = frozenset({"switch", "choice", "count"})
 _ASKED = {True: "is empty", False: "is filled in"}
 
 
@@ -53,7 +56,7 @@ def template_form(kind: str, known: Known) -> tuple[dict[str, Any], list[str]]:
     The options that differ from their defaults, as they stand in TOML; and the names of those that
     still need an answer.
     """
-    fields = fields_of(KINDS[kind])
+    fields = [f for f in fields_of(KINDS[kind]) if f.shape != "file" or known.files]
     seldom = [field for field in fields if field.shape in _SELDOM]
     answers = {f.name: _ask(f, kind, known) for f in fields if f.shape not in _SELDOM}
     if seldom:
@@ -95,7 +98,8 @@ def _column(field: Field, key: str, known: Known) -> str | None:
 
 def _columns(field: Field, key: str, known: Known) -> str | list[str] | None:
     options = known.readable(field.reads)[::-1]  # lists name short things
-    chosen = st.multiselect(_label(field), options, default=options[:1], key=key, help=field.text)
+    st.session_state.setdefault(key, options[:1])
+    chosen = st.multiselect(_label(field), options, key=key, help=field.text)
     return chosen[0] if len(chosen) == 1 else chosen
 
 
@@ -125,8 +129,9 @@ def _names(field: Field, key: str, known: Known) -> dict[str, str]:
 
 
 def _number(field: Field, key: str, known: Known) -> float | int | None:
+    st.session_state.setdefault(key, field.default)
     value = st.number_input(
-        _label(field), value=field.default, key=key, help=field.text, step=None, format="%g",
+        _label(field), value=None, key=key, help=field.text, step=None, format="%g",
         placeholder="not set",
     )  # fmt: skip
     return _short(value)
@@ -148,7 +153,8 @@ def _range(field: Field, key: str, known: Known) -> list[float | int] | None:
 
 
 def _switch(field: Field, key: str, known: Known) -> bool:
-    return st.toggle(_label(field), value=field.default, key=key, help=field.text)
+    st.session_state.setdefault(key, field.default)
+    return st.toggle(_label(field), key=key, help=field.text)
 
 
 def _yes_or_no(field: Field, key: str, known: Known) -> bool | None:
@@ -159,12 +165,10 @@ def _yes_or_no(field: Field, key: str, known: Known) -> bool | None:
 
 
 def _choice(field: Field, key: str, known: Known) -> str:
+    st.session_state.setdefault(key, field.default)
     return str(
-        st.segmented_control(
-            _label(field), field.choices, default=field.default, key=key, help=field.text,
-            required=True,
-        )
-    )  # fmt: skip
+        st.segmented_control(_label(field), field.choices, key=key, help=field.text, required=True)
+    )
 
 
 def _count(field: Field, key: str, known: Known) -> str | int:

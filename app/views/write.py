@@ -14,15 +14,17 @@ from app.components import markup
 from app.components.dialog import item_dialog
 from app.components.gallery import gallery
 from app.components.template_form import Known, items_key, template_form
+from app.services.answers import fits_form, form_answers
 from app.services.tiles import tiles
 from app.services.tryout import RefusedError
-from labeling_functions.templates import KINDS
+from labeling_functions.templates import KINDS, toml
 from labeling_functions.templates.fields import fields_of
 from pipelines.queries import RunView
 
 DRAFT = "this_function"  # what a function is called before it has a name
 PICTURES = 15  # dev items offered as examples at a time
 SHORT = 40  # characters of a value that is shown beside a mistake
+_ABOUT = ("author", "tags")
 _CARDS = {
     "right": "Right on dev",
     "coverage": "Votes on",
@@ -41,6 +43,7 @@ def page() -> None:
     known = _known()
     left, right = st.columns([2, 3], gap="large")
     with left:
+        _start()
         kind = str(
             st.selectbox(
                 "Kind", list(KINDS), key="kind", format_func=_said, persist_state="session"
@@ -56,6 +59,51 @@ def page() -> None:
             st.info(f"Still to fill in: {', '.join(missing)}.", icon=":material/edit:")
         elif _shown(found, table):
             _save(table)
+
+
+def _start() -> None:
+    """Offer the functions that already stand in a TOML file, to be changed."""
+    there = _written()
+    if not there:
+        return
+    st.selectbox(
+        "Start from",
+        list(there),
+        index=None,
+        key="start_from",
+        placeholder="a blank form",
+        help="A function without code that is there already, to change it or to make one like it.",
+        on_change=_fill,
+        args=(there,),
+    )
+
+
+def _written() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the tables of the project's TOML files that a form can hold: name -> (file, table)."""
+    project = state.project()
+    found = {}
+    for path in sorted((project.root / project.config.vote.folder).glob("[!_]*.toml")):
+        for table in toml.read_tables(path):
+            if fits_form(table) and isinstance(table.get("name"), str):
+                found[table["name"]] = (path.name, table)
+    return found
+
+
+def _fill(there: dict[str, tuple[str, dict[str, Any]]]) -> None:
+    """Put the answers of the chosen function into the form."""
+    name = st.session_state["start_from"]
+    if name is None:
+        st.session_state |= {"lf_name": "", "lf_why": ""}
+        return
+    file, table = there[name]
+    for key in [k for k in st.session_state if str(k).startswith(f"{table['kind']} ")]:
+        del st.session_state[key]
+    for key, answer in form_answers(table).items():
+        st.session_state[key] = answer
+    st.session_state["kind"] = table["kind"]
+    st.session_state["lf_name"] = name
+    st.session_state["lf_file"] = file
+    st.session_state["lf_why"] = table.get("description", "")
 
 
 def _said(kind: str) -> str:
@@ -77,7 +125,7 @@ def _shown(found: RunView | None, table: dict[str, Any]) -> bool:
     """Draw what the function does on the sample and return whether it can be saved."""
     try:
         with st.spinner("Trying it", show_time=True):
-            tried = state.tried(json.dumps(table))
+            tried = state.tried(json.dumps(table), st.session_state.get("start_from"))
     except RefusedError as error:
         rest = _unanswered(table)
         text = f"Fill in at least one of: {rest}." if rest else str(error)
@@ -205,19 +253,36 @@ def _save(table: dict[str, Any]) -> None:
     reason = st.text_input(
         "Why it is right, in a sentence", key="lf_why", help="Reviewers read it beside the vote."
     )
-    if st.button("Save", type="primary", icon=":material/save:", disabled=not name):
-        about = {"description": reason} if reason else {}
-        written = {**table, "name": name, **about, "author": state.reviewer()}
-        try:
-            path = state.tryout().ask({"do": "save", "file": file, "table": written})
-        except RefusedError as error:
-            st.error(str(error), icon=":material/error:")
-            return
-        st.success(
-            f"**{name}** stands in `{path}`. The next `weaklight run` lets it vote, and runs again "
-            "only what depends on it.",
-            icon=":material/task_alt:",
-        )
+    was_in, before = _written().get(name, ("", {}))
+    replaces = bool(name) and name == st.session_state.get("start_from") and file == was_in
+    written = {**table, "name": name} | ({"description": reason} if reason else {})
+    if replaces:  # as its author left it, but for the form's answers
+        kept = {key: before[key] for key in before if key in written or key in _ABOUT}
+        written = {**kept, **written}
+    else:
+        written["author"] = state.reviewer()
+    st.button(
+        f"Replace {name}" if replaces else "Save",
+        type="primary",
+        icon=":material/save:",
+        disabled=not name,
+        on_click=_keep,
+        args=({"do": "save", "file": file, "table": written, "replaces": replaces},),
+    )
+    if told := st.session_state.pop("told", None):
+        is_kept, text = told
+        (st.success if is_kept else st.error)(text)
+
+
+def _keep(request: dict[str, Any]) -> None:
+    """Save before the page is drawn again, so that it knows the function."""
+    try:
+        path = state.tryout().ask(request)
+    except RefusedError as error:
+        st.session_state["told"] = (False, str(error))
+        return
+    text = f"**{request['table']['name']}** stands in `{path}`. The next `weaklight run` lets it "
+    st.session_state["told"] = (True, f"{text}vote, and runs again only what depends on it.")
 
 
 page()

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ from labeling_functions.templates import KINDS
 from labeling_functions.templates.base import OptionError, Template
 from weaklight.errors import LabelingError
 
-__all__ = ["append", "from_dict", "read", "to_toml"]
+__all__ = ["append", "from_dict", "read", "read_tables", "replace", "to_toml"]
 
 ABOUT = ("name", "description", "author", "tags")
-_HEADER = re.compile(r"^\s*\[\[\s*lf\s*\]\]", re.MULTILINE)
+_Change = Callable[[str, list[dict[str, Any]]], tuple[str, list[dict[str, Any]]]]
+_HEADER = re.compile(r"^[ \t]*\[\[\s*lf\s*\]\]", re.MULTILINE)
 
 
 def from_dict(table: Mapping[str, Any], folder: Path | None = None) -> Template:
@@ -72,6 +73,17 @@ def from_dict(table: Mapping[str, Any], folder: Path | None = None) -> Template:
     return dataclasses.replace(lf, digest=lf.own_digest())
 
 
+def read_tables(path: Path) -> list[dict[str, Any]]:
+    """Return the ``[[lf]]`` tables of a file as they stand, unchecked.
+
+    Raises
+    ------
+    LabelingError
+        If it is no TOML file of such tables.
+    """
+    return _tables(path, _text(path))
+
+
 def read(path: Path) -> list[Template]:
     """Return the LFs of one TOML file, in order, with ``digest`` and ``origin``.
 
@@ -108,30 +120,76 @@ def append(path: Path, table: Mapping[str, Any]) -> Template:
     LabelingError
         If the table or the file is wrong, or the file has an LF of this name; nothing is written.
     """
+
+    def added(text: str, tables: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+        if any(other.get("name") == table["name"] for other in tables):
+            raise LabelingError(
+                f"{path} has an LF called {table['name']!r} already; choose another name"
+            )
+        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+        return text + gap + to_toml(table), [*tables, dict(table)]
+
+    return _rewrite(path, table, added)
+
+
+def replace(path: Path, table: Mapping[str, Any]) -> Template:
+    """Put a checked table in the place of the one of its name, and return its LF.
+
+    All other tables and their comments stay as they are; whole-line comments inside the old table
+    come to stand above its new keys. Written as ``append`` writes.
+
+    Raises
+    ------
+    LabelingError
+        If the table or the file is wrong, or the file has no LF of this name; nothing is written.
+    """
+
+    def replaced(text: str, tables: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+        places = [j for j, other in enumerate(tables) if other.get("name") == table["name"]]
+        starts = [match.start() for match in _HEADER.finditer(text)]
+        if not places or len(starts) != len(tables):
+            raise LabelingError(
+                f"{path} has no [[lf]] table called {table['name']!r} that can be replaced here; "
+                "edit the file by hand"
+            )
+        start, end = starts[places[0]], [*starts, len(text)][places[0] + 1]
+        lines = text[start:end].splitlines(keepends=True)
+        n_own = len(lines)  # blank lines and comments at the end belong to the next table
+        while n_own > 1 and lines[n_own - 1].strip()[:1] in ("", "#"):
+            n_own -= 1
+        header, _, keys = to_toml(table).partition("\n")
+        comments = [line for line in lines[1:n_own] if line.lstrip().startswith("#")]
+        new = [f"{header}\n", *comments, keys, *lines[n_own:]]
+        after = [dict(table) if j == places[0] else other for j, other in enumerate(tables)]
+        return text[:start] + "".join(new) + text[end:], after
+
+    return _rewrite(path, table, replaced)
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """Return the ``[[lf]]`` table as TOML text."""
+    return "[[lf]]\n" + "".join(f"{_key(k)} = {_value(v)}\n" for k, v in table.items())
+
+
+def _rewrite(path: Path, table: Mapping[str, Any], change: _Change) -> Template:
+    """Write what ``change`` makes of a file's text and tables, once it reads as promised."""
     lf = from_dict(table, path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         before = _text(path) if path.exists() else ""
-        tables = _tables(path, before)
-        if any(other.get("name") == lf.name for other in tables):
-            raise LabelingError(f"{path} has an LF called {lf.name!r} already; choose another name")
-        gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
-        after = before + gap + to_toml(table)
-        if _tables(path, after) != [*tables, dict(table)]:
-            raise LabelingError(f"{path} cannot take a further [[lf]] table at its end; tidy it up")
+        after, expected = change(before, _tables(path, before))
+        if _tables(path, after) != expected:
+            raise LabelingError(
+                f"{path} cannot take this [[lf]] table without a change to another; tidy it up"
+            )
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         temporary.write_text(after, encoding="utf-8")
         os.replace(temporary, path)
     finally:
         os.close(folder)
     return lf
-
-
-def to_toml(table: Mapping[str, Any]) -> str:
-    """Return the ``[[lf]]`` table as TOML text."""
-    return "[[lf]]\n" + "".join(f"{_key(k)} = {_value(v)}\n" for k, v in table.items())
 
 
 def _text(path: Path) -> str:

@@ -173,8 +173,18 @@ def test_an_expert_writes_a_function_sees_what_it_does_and_saves_it(browser_page
         page.locator(IDLE).wait_for()
         page.get_by_role("button", name="Save").click()
         page.get_by_text("lets it vote").wait_for()
+
+        page.get_by_role("combobox", name="Start from").click()
+        page.get_by_role("option", name="offers").click()
+        page.locator(IDLE).wait_for()
+        page.get_by_role("textbox", name="Words, one a line").fill("free\nride")
+        page.keyboard.press("Control+Enter")
+        page.get_by_text('holds "free" or "ride".').wait_for()
+        page.get_by_role("button", name="Replace offers").click()
+        page.get_by_text("lets it vote").wait_for()
     saved = {lf.name: lf for lf in load_folder(project.root / "lfs")}
-    assert saved["offers"].digest == toml.from_dict({**words, "vote": "spam"}).digest
+    wanted = {**words, "words": ["free", "ride"], "vote": "spam"}
+    assert saved["offers"].digest == toml.from_dict(wanted).digest and len(saved) == 2
 
 
 def _press(page, store: ReviewStore, key: str, n: int = 1) -> None:

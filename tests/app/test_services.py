@@ -13,12 +13,14 @@ from app.services.gold_desk import GoldDesk
 from app.services.keys import ACTION_KEYS, class_keys
 from app.services.scatter import groups_figure, selected_rows, values_figure
 from app.services.tiles import tiles
+from app.services.tryout import RefusedError, Tryout
 from app.services.workbench import PAGE_SIZE, Workbench
 from pipelines.gold import draw_gold
 from pipelines.queries import RunView
 from pipelines.reviews import ReviewStore
 from tests.app.shapes import build
-from weaklight.errors import DataError
+from tests.pipelines import letters
+from weaklight.errors import DataError, LabelingError
 
 
 @pytest.fixture
@@ -119,6 +121,20 @@ def test_gold_is_answered_in_the_order_of_the_draw_and_nowhere_else(desk, shapes
         gold.answer(drawn[0], "triangle")
 
 
+def test_a_process_that_does_not_answer_is_ended_and_the_next_one_answers(tmp_path):
+    tryout = Tryout(letters.build(tmp_path / "letters").root)
+    try:
+        with pytest.raises(LabelingError, match=r"took longer than 0\.01 s"):
+            tryout.ask({"do": "columns"}, limit_s=0.01)
+        assert "text" in [column["name"] for column in tryout.ask({"do": "columns"})]
+        with pytest.raises(RefusedError, match="at least one word") as refused:
+            table = {"name": "x", "kind": "keywords", "column": "text", "vote": "ham"}
+            tryout.ask({"do": "try", "table": table})
+        assert refused.value.option == "words"
+    finally:
+        tryout.close()
+
+
 def test_the_workbench_walks_the_queue_and_comes_back_for_what_was_left():
     queue = [f"i{k:02d}" for k in range(PAGE_SIZE + 3)]
     done = set()
@@ -191,6 +207,6 @@ def test_a_selection_on_the_map_leads_back_to_the_rows():
     assert [len(t.x) for t in figure.data] == [1, 3]
 
 
-@pytest.mark.parametrize("module", ["words", "keys", "colors"])
+@pytest.mark.parametrize("module", ["words", "keys", "colors", "answers"])
 def test_examples_in_docstrings_hold(module):
     assert doctest.testmod(importlib.import_module(f"app.services.{module}")).failed == 0

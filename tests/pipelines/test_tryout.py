@@ -70,6 +70,18 @@ def test_saved_is_what_was_tried_and_nothing_is_overwritten(project):
     assert file.read_text() == now and not (project.root / "lfs" / "new.toml").exists()
 
 
+def test_a_rule_is_changed_in_its_place_and_not_judged_against_itself(project):
+    save_table(project, "words.toml", FREE)
+    wider = {**FREE, "words": ["free", "charge"]}
+    assert any(
+        "all but the same" in f for f in try_table(project, {**wider, "name": "x"})["findings"]
+    )
+    assert try_table(project, {**wider, "name": "x"}, "offers")["findings"] == []
+    save_table(project, "words.toml", wider, replaces=True)
+    (again,) = toml.read_tables(project.root / "lfs" / "words.toml")
+    assert again == wider
+
+
 def test_requests_are_lines_and_so_are_replies_whatever_functions_print(project):
     wrong = {**FREE, "words": []}
     asked = [{"do": "try", "table": FREE}, {"do": "try", "table": wrong}, {"do": "dance"}]

@@ -101,6 +101,30 @@ def test_appended_tables_come_back_and_what_was_there_stays(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_replaced_table_changes_nothing_else_in_its_file(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text(
+        "# ours\n\n[[lf]]  # the first\nname = 'old'\n# why: it works\nkind = 'threshold'\n"
+        "column = 'n'\nabove = 1\nvote = 'ham'\n\n# about money\n\n" + toml.to_toml(PRIZE)
+    )
+    new = {"name": "old", "kind": "threshold", "column": "n", "above": 2, "vote": "ham"}
+    assert toml.replace(path, new).above == 2
+    assert path.read_text() == (
+        '# ours\n\n[[lf]]\n# why: it works\nname = "old"\nkind = "threshold"\ncolumn = "n"\n'
+        'above = 2\nvote = "ham"\n\n# about money\n\n' + toml.to_toml(PRIZE)
+    )
+    toml.replace(path, {**PRIZE, "vote": "ham"})
+    assert [t["vote"] for t in toml.read_tables(path)] == ["ham", "ham"]
+    before = path.read_text()
+    with pytest.raises(LabelingError, match=r"no .* table called 'new'"):
+        toml.replace(path, {**PRIZE, "name": "new"})
+    tricky = before + "[[lf]]\nname = 'odd'\nkind = '''\n[[lf]]\n'''\n"
+    path.write_text(tricky)  # a text that looks like a header
+    with pytest.raises(LabelingError, match="edit the file by hand"):
+        toml.replace(path, PRIZE)
+    assert path.read_text() == tricky
+
+
 @pytest.mark.parametrize(
     ("text", "table", "message"),
     [
