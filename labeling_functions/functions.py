@@ -120,7 +120,7 @@ class ItemFunction(_Written):
     def run(self, table: pd.DataFrame, ballot: Ballot) -> RowVotes:
         """Vote row by row; an item on which the function raises abstains."""
         votes = RowVotes.abstaining(len(table))
-        given = np.full((len(table), len(ballot.classes)), np.nan)
+        given = np.full((len(table), len(ballot.names)), np.nan)
         problems: list[tuple[int, Problem]] = []
         for row, item in enumerate(items_of(table)):
             try:
@@ -132,7 +132,7 @@ class ItemFunction(_Written):
                 problems.append((row, Problem("unknown", str(unknown))))
             except (Exception, SystemExit) as error:
                 problems.append((row, self._raised(error)))
-        out = soften(given, self.at_least) if self.soft else votes
+        out = soften(given, ballot, self.at_least) if self.soft else votes
         for row, problem in problems:
             out.fail(row, problem)
         return out
@@ -201,7 +201,8 @@ class ColumnFunction(_Written):
         if not self.soft:
             return ballot.read_all(pd.Series(answers), self.vote)
         try:
-            return soften(given_in_columns(answers, self.vote, ballot), self.at_least)
+            given = given_in_columns(answers, self.vote, ballot)
+            return soften(given, ballot, self.at_least)
         except UnknownVoteError as unknown:
             out.fail(slice(None), Problem("unknown", str(unknown)))
             return out
@@ -248,7 +249,7 @@ def labeling_function(
         ``{"spam": 0.8, "ham": 0.2}``; classes left out share what is missing to 1. With columns,
         one number a row, or a frame with a column a class.
     at_least
-        Lowest probability at which a soft LF votes, for the likeliest class.
+        Lowest probability at which a soft LF votes, for the likeliest of what it names.
 
     Raises
     ------

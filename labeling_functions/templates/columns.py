@@ -30,8 +30,8 @@ class Model(RowTemplate):
     at_least
         Lowest probability that counts; the highest wins, a tie abstains.
     soft
-        Hand the probabilities on. They are scaled to sum to 1 where every class has a column; else
-        the classes left out share what is missing to 1, and one of them may get the vote.
+        Hand the probabilities on. They are scaled to sum to 1 where every class has one; else the
+        classes left out share what is missing to 1. The votes stay what they are.
     """
 
     kind: ClassVar[str] = "model"
@@ -61,10 +61,9 @@ class Model(RowTemplate):
         values = np.array([ballot.read(name) for name in self.probabilities], np.int16)
         scores = np.stack([numbers_of(table, c) for c in self.probabilities.values()], axis=1)
         if self.soft:
-            given = np.full((len(table), len(ballot.classes)), np.nan)
+            given = np.full((len(table), len(ballot.names)), np.nan)
             given[:, values] = scores
-            given[np.isnan(scores).any(axis=1)] = np.nan
-            out.put(slice(None), soften(given, self.at_least))
+            out.put(slice(None), soften(given, ballot, self.at_least))
             return
         scores = np.where(np.isnan(scores), -np.inf, scores)  # (n, classes)
         best = scores.max(axis=1, initial=-np.inf)

@@ -190,7 +190,8 @@ class Prototype(FeatureTemplate):
         limit = similarity[:, n_positive:].max(axis=1, initial=self.at_least)
         likely = 1.0 / (1.0 + np.exp(-SHARPNESS * (like - limit)))
         likely[self.judge(similarity, ballot) == ABSTAIN] = np.nan
-        return np.asarray(soften(given_in_columns(likely, self.vote, ballot), LIKELY).soft)
+        given = given_in_columns(likely, self.vote, ballot)
+        return np.asarray(soften(given, ballot, LIKELY).soft)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         )
     soft_votes = {int(file.stem): np.load(file) for file in inputs.soft_votes.glob("*.npy")}
     if soft_votes:
-        votes = ConfidenceLevels().fit(votes, soft_votes).transform(votes, soft_votes)
+        levels = ConfidenceLevels().fit(votes, soft_votes, class_sets=work.class_sets)
+        votes = levels.transform(votes, soft_votes)
     features = np.load(inputs.features, allow_pickle=False)
     features[~np.load(inputs.present, allow_pickle=False)] = np.nan
     graph = NeighborGraph.load(inputs.graph)

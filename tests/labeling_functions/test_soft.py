@@ -12,6 +12,7 @@ from weaklight.contracts import ClassSet
 
 CLASSES = ("trouser", "dress", "boot")
 SETS = (ClassSet("clothes", (0, 1)),)
+BALLOT = Ballot(CLASSES)
 NAN = np.nan
 
 CODE = """
@@ -53,15 +54,27 @@ def test_probabilities_become_distributions_and_votes():
             [-0.1, NAN, 0.2], [0.7, 0.7, NAN], [0, 0, 0], [1.0, 0.0, 0.0],
         ]
     )  # fmt: skip
-    out = soften(given, at_least=0.5)
+    out = soften(given, BALLOT, at_least=0.5)
     expected = [[0.7, 0.15, 0.15], [NAN] * 3, [0.25, 0.25, 0.5], [0.4, 0.4, 0.2]]
     np.testing.assert_allclose(out.soft[:4], expected, rtol=1e-6)
     assert np.isnan(out.soft[4:8]).all() and out.soft[8].tolist() == [1, 0, 0]
-    assert out.votes.tolist() == [0, -1, 2, -1, -1, -1, -1, -1, 0]
+    assert out.votes.tolist() == [0, -1, -1, -1, -1, -1, -1, -1, 0]
     assert (out.trouble > 0).tolist() == [False] * 4 + [True] * 4 + [False]
     assert "sum to at most 1" in out.problems[0].text
-    assert soften(given[:1], at_least=0.8).votes.tolist() == [-1]
-    assert soften(np.array([[0.4, 0.4, 0.2]]), at_least=0.1).votes.tolist() == [-1]  # a tie
+    assert soften(given, BALLOT, at_least=0.8).votes.tolist()[:4] == [-1] * 4
+    assert soften(given, BALLOT, at_least=0.1).votes.tolist()[:4] == [
+        0,
+        -1,
+        2,
+        -1,
+    ]  # 0.4, 0.4: a tie
+
+
+def test_only_what_is_named_gets_the_vote():
+    with_set = Ballot(CLASSES, SETS)
+    out = soften(np.array([[NAN, NAN, 0.2, NAN], [NAN, NAN, NAN, 0.6]]), with_set, at_least=0.1)
+    np.testing.assert_allclose(out.soft, [[0.4, 0.4, 0.2], [0.3, 0.3, 0.4]], rtol=1e-6)
+    assert out.votes.tolist() == [2, 3]
 
 
 def test_functions_give_numbers_tables_and_frames(lfs_folder, garments):
@@ -75,9 +88,10 @@ def test_functions_give_numbers_tables_and_frames(lfs_folder, garments):
     np.testing.assert_allclose(soft["number"][:2, 2], [0.9, 0.1], rtol=1e-6)
     assert votes["number"] == [2, -1, -1, -1, -1, -1]
     np.testing.assert_allclose(soft["either"][0], [0.4, 0.4, 0.2], rtol=1e-6)
+    assert votes["either"] == [3, -1, -1, -1, -1, 3]
     np.testing.assert_allclose(soft["column"][:, 2], garments["gap"], rtol=1e-6)
     np.testing.assert_allclose(soft["frame"][:, 2], 1 - garments["gap"], rtol=1e-6)
-    assert (soft["frame"][:, 1] == 0).all() and votes["frame"] == [-1, 2, 2, 2, 0, 0]
+    assert (soft["frame"][:, 1] == 0).all() and votes["frame"] == [2, 2, 2, 2, -1, -1]
     notes = {report.name: report.note for report in result.reports}
     assert "no probabilities" in notes["number"] and result.reports[0].is_soft
     assert "'jeans' 4 times (a soft LF gives a number or a table" in notes["either"]

@@ -260,7 +260,7 @@ def test_features_and_probabilities_reach_the_templates_that_ask_for_them(items)
         workers=2, shard_rows=3,
     )  # fmt: skip
     assert result.votes[:, 0].tolist() == [0, 1] * 4
-    assert result.votes[:, 1].tolist() == [1, 0, -1, -1, 0, 1, 0, -1]
+    assert result.votes[:, 1].tolist() == [1, -1, -1, -1, -1, 1, -1, -1]
     soft = result.soft_votes["soft"]
     np.testing.assert_allclose(soft[[0, 1]], [[0.1, 0.9], [0.9, 0.1]], rtol=1e-6)
     assert np.isnan(soft[3]).all() and list(result.soft_votes) == ["soft"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from weaklight.contracts import ABSTAIN, Votes
+from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
 from weaklight.errors import DataError
 
 __all__ = ["ConfidenceLevels"]
@@ -24,9 +24,9 @@ SoftVotes = Mapping[int, NDArray[np.floating]]
 class ConfidenceLevels(BaseEstimator):  # type: ignore[misc]
     """Splits a soft LF into several LFs, from those votes of which it is least sure to the surest.
 
-    How sure a soft LF is of a vote is its largest probability there. The votes are cut into levels
-    with about as many votes each, and each level becomes a column of its own that abstains
-    elsewhere. Every label model then learns what each level is worth, without knowing of
+    How sure a soft LF is of a vote is the probability that it gives to what it votes for. The votes
+    are cut into levels with about as many votes each, and each level becomes a column of its own
+    that abstains elsewhere. Every label model then learns what each level is worth, without knowing of
     probabilities, which need not be calibrated: only their order counts. An item has as many
     votes as before, so majority vote does not change.
 
@@ -58,7 +58,9 @@ class ConfidenceLevels(BaseEstimator):  # type: ignore[misc]
         self.n_levels = n_levels
         self.min_votes = min_votes
 
-    def fit(self, votes: Votes, soft_votes: SoftVotes) -> Self:
+    def fit(
+        self, votes: Votes, soft_votes: SoftVotes, *, class_sets: tuple[ClassSet, ...] = ()
+    ) -> Self:
         """Find the levels.
 
         Parameters
@@ -67,6 +69,8 @@ class ConfidenceLevels(BaseEstimator):  # type: ignore[misc]
             (n, m) ints, -1 abstains.
         soft_votes
             Column of a soft LF to its (n, K) probabilities; NaN where it abstains.
+        class_sets
+            What votes from K on mean.
 
         Raises
         ------
@@ -74,8 +78,9 @@ class ConfidenceLevels(BaseEstimator):  # type: ignore[misc]
             If a soft LF votes on an item without a probability, or the shapes do not fit.
         """
         self.edges_ = {}
+        self._class_sets = class_sets
         for column in sorted(soft_votes):
-            sure = _confidence(votes, soft_votes, column)
+            sure = self._confidence(votes, soft_votes, column)
             sure = sure[votes[:, column] != ABSTAIN]
             n_levels = max(1, min(self.n_levels, len(sure) // self.min_votes))
             shares = np.arange(1, n_levels) / n_levels
@@ -104,28 +109,28 @@ class ConfidenceLevels(BaseEstimator):  # type: ignore[misc]
             )
         split = votes[:, self.source_].astype(np.int16)
         for column, edges in self.edges_.items():
-            level = np.searchsorted(edges, _confidence(votes, soft_votes, column), side="left")
+            level = np.searchsorted(edges, self._confidence(votes, soft_votes, column), side="left")
             first = int(np.searchsorted(self.source_, column))
             for number in range(len(edges) + 1):
                 split[level != number, first + number] = ABSTAIN
         return split
 
-
-def _confidence(votes: Votes, soft_votes: SoftVotes, column: int) -> NDArray[np.float64]:
-    """Return a soft LF's largest probability of each item (n,), NaN where it does not vote."""
-    probabilities = np.asarray(soft_votes[column])
-    if probabilities.ndim != 2 or len(probabilities) != len(votes) or column >= votes.shape[1]:
-        raise DataError(
-            f"soft votes of column {column} must have shape ({len(votes)}, classes), for one of "
-            f"{votes.shape[1]} columns, but came with {probabilities.shape}; align them with votes"
-        )
-    said = votes[:, column] != ABSTAIN
-    sure = np.full(len(votes), np.nan)
-    sure[said] = probabilities[said].max(axis=1)
-    if np.isnan(sure[said]).any():
-        row = int(np.flatnonzero(said & np.isnan(sure))[0])
-        raise DataError(
-            f"a soft LF must give probabilities wherever it votes, but column {column} gives none "
-            f"in row {row}; let it abstain there"
-        )
-    return sure
+    def _confidence(self, votes: Votes, soft_votes: SoftVotes, column: int) -> NDArray[np.float64]:
+        """Return how likely a soft LF holds what it votes for (n,), NaN where it does not vote."""
+        given = np.asarray(soft_votes[column])
+        if given.ndim != 2 or len(given) != len(votes) or column >= votes.shape[1]:
+            raise DataError(
+                f"soft votes of column {column} must have shape ({len(votes)}, classes), for one "
+                f"of {votes.shape[1]} columns, but came with {given.shape}; align them with votes"
+            )
+        said = votes[:, column] != ABSTAIN
+        members = expand_votes(given.shape[1], self._class_sets) > 0  # (V, K)
+        sure = np.full(len(votes), np.nan)
+        sure[said] = (given[said] * members[votes[said, column]]).sum(axis=1)
+        if np.isnan(sure[said]).any():
+            row = int(np.flatnonzero(said & np.isnan(sure))[0])
+            raise DataError(
+                f"a soft LF must give probabilities wherever it votes, but column {column} gives "
+                f"none in row {row}; let it abstain there"
+            )
+        return sure

@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from tests.weak_supervision.planted import planted
 from weak_supervision.label_models import MODELS, ConfidenceLevels, MajorityVote, hard_labels
+from weaklight.contracts import ClassSet
 from weaklight.errors import DataError
 
 
@@ -37,6 +38,14 @@ def test_levels_by_hand():
     assert whole.transform(votes, soft).tolist() == votes.tolist()
     flat = {1: np.where(votes[:, [1]] == [0, 1], 0.8, 0.2)}  # always as sure: one level
     assert levels.fit(votes, flat).transform(votes, flat).tolist() == votes.tolist()
+
+
+def test_a_vote_for_a_class_set_is_as_sure_as_its_members_together():
+    votes = np.array([[3], [3], [2], [3]], dtype=np.int16)
+    soft = {0: np.array([[0.45, 0.45, 0.1], [0.3, 0.3, 0.4], [0.1, 0.1, 0.8], [0.35, 0.35, 0.3]])}
+    levels = ConfidenceLevels(n_levels=2, min_votes=2)
+    levels.fit(votes, soft, class_sets=(ClassSet("low", (0, 1)),))
+    assert levels.transform(votes, soft).tolist() == [[-1, 3], [3, -1], [-1, 2], [3, -1]]
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
