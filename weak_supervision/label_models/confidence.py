@@ -26,8 +26,8 @@ class ConfidenceLevels(BaseEstimator):  # type: ignore[misc]
 
     How sure a soft LF is of a vote is the probability that it gives to what it votes for. The votes
     are cut into levels with about as many votes each, and each level becomes a column of its own
-    that abstains elsewhere. Every label model then learns what each level is worth, without knowing of
-    probabilities, which need not be calibrated: only their order counts. An item has as many
+    that abstains elsewhere. Every label model then learns what each level is worth, without knowing
+    of probabilities, which need not be calibrated: only their order counts. An item has as many
     votes as before, so majority vote does not change.
 
     Parameters
