@@ -121,7 +121,7 @@ def _detectors(
     )
 
     wrong = noisy != clean
-    proba = out_of_fold_proba(features, np.eye(10, dtype=np.float32)[noisy], l2=100.0)
+    proba = out_of_fold_proba(features, np.eye(10, dtype=np.float32)[noisy])
     centred = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
     graph = build_graph(centred)
     margins = area_under_margin(features, noisy, 10)

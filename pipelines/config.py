@@ -201,7 +201,8 @@ class TrainConfig(_Section):
     """``[train]``: the classifier, and how it learns from labels of which some are wrong.
 
     0 means chosen: 30 epochs for heads and 10 for ``finetune``, learning rates that suit each.
-    ``auto`` is the better on dev of ``linear`` and ``discriminant``; with a strategy, ``mlp``.
+    ``auto`` is the best on dev of ``linear``, ``discriminant`` and an ``mlp`` by ``elr``; without
+    dev gold, the one of the last two that suits the votes; with a strategy, ``mlp``.
     ``l2`` is read for the plain linear head alone, ``hidden`` for ``mlp``, ``consistency`` and
     ``device`` for ``finetune``, which trains encoder and head on the pixels of images.
     """

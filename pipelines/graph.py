@@ -127,7 +127,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "clean",
-        2,
+        3,
         "pipelines.stages.clean:clean",
         {
             "items": "ingest.items",
@@ -143,12 +143,14 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        2,
+        3,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
             "targets": "clean.targets",
             "weights": "clean.weights",
+            "all_weights": "clean.all_weights",
+            "judge": "clean.judge",
             "gold_dev": "ingest.gold_dev",
             "features": "embed.features",
             "present": "embed.present",

@@ -5,6 +5,8 @@ Try it: ``weaklight label``.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +16,19 @@ from numpy.typing import NDArray
 
 from pipelines.config import CleanConfig
 from pipelines.stages.base import StageResult, Work
+from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.hybrid import Admitted, admit_conformally
+from weak_supervision.label_models import MajorityVote, covered
 from weak_supervision.neighbors import NeighborGraph
-from weak_supervision.noise import detect_issues, out_of_fold_proba
-from weaklight.contracts import ABSTAIN
+from weak_supervision.noise import RobustHead, choose_head, detect_issues, out_of_fold_proba
+from weak_supervision.noise.find import Teachable
+from weaklight.contracts import ABSTAIN, Votes
 from weaklight.errors import DataError
 
 __all__ = ["CleanInputs", "clean"]
+
+# the simplest first: it stays unless the other surely agrees more with votes that did not teach it
+JUDGES: dict[str, Callable[[], Teachable]] = {"discriminant": Discriminant, "robust": RobustHead}
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,11 @@ class CleanInputs:
 
 def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
     """Find doubtful labels by confident learning and set the weights for training.
+
+    The classifier that doubts is taught by the majority of the votes, not by the weak labels: those
+    may follow the features already, and whoever learns from them on the same features agrees with
+    their mistakes. ``all_weights`` are those of ``weights`` before doubted labels were left out,
+    for heads that cope with wrong labels themselves.
 
     Only covered unlabelled items are trained on; a row's weight is its confidence, 1 for a human
     label, 0 where it is doubted (``action = "drop"``), excluded by a person or without features.
@@ -65,15 +78,29 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
             f"only {n_usable} unlabelled items carry a label and features, too few to train "
             f"{len(work.classes)} classes; widen the labelling functions' coverage"
         )
-    work.progress(0, 2, "out-of-fold probabilities")
-    proba = out_of_fold_proba(features, targets, weights, folds=config.folds, seed=work.seed)
-    work.progress(1, 2, "doubting labels")
     labels = np.where(usable, weak["label"].to_numpy(), ABSTAIN)
+    votes = np.load(inputs.votes, allow_pickle=False)
+    votes[~usable] = ABSTAIN
+    work.progress(0, 3, "which classifier suits the votes")
+    judge, reason = _judge(votes, features, work)
+    work.progress(1, 3, "out-of-fold probabilities")
+    taught, taught_weights = _taught(votes, labels, by_human & usable, work)
+    if np.count_nonzero(taught_weights) < max(config.folds, n_usable // 2):
+        taught, taught_weights = targets, weights  # labels of bags or of people, hardly any votes
+    proba = out_of_fold_proba(
+        features,
+        taught,
+        taught_weights,
+        folds=config.folds,
+        seed=work.seed,
+        new_head=JUDGES[judge],
+    )
+    work.progress(2, 3, "doubting labels")
     found = detect_issues(
         labels,
         proba,
         graph=NeighborGraph.load(inputs.graph),
-        votes=np.load(inputs.votes, allow_pickle=False) if config.crowdlab else None,
+        votes=votes if config.crowdlab else None,
         features=features if config.margins else None,
         seed=work.seed,
     )
@@ -81,8 +108,6 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
     doubts = issues[issues["kind"] == "label"]
     # the other detectors tell people where to look; what trains is decided by one of them
     dropped = doubts.loc[doubts["detectors"].str.contains("confident learning"), "item_id"]
-    if config.action == "drop":
-        weights[weak["item_id"].isin(dropped).to_numpy()] = 0.0
     admitted_note: tuple[str, ...] = ()
     if config.max_error is not None:
         admitted = _admitted(weak, targets, inputs.gold_calibration, config.max_error)
@@ -90,12 +115,18 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
         admitted_note = (admitted.stop_reason,)
         if not (weights > 0).any():
             raise DataError(f"[clean] max_error = {config.max_error:g}: {admitted.stop_reason}")
+    all_weights = weights.copy()
+    if config.action == "drop":
+        weights[weak["item_id"].isin(dropped).to_numpy()] = 0.0
     _check_classes_left(weights, labels, work.classes)
 
     issues.to_parquet(work.out / "issues.parquet", index=False)
     np.save(work.out / "out_of_fold.npy", proba)
     np.save(work.out / "targets.npy", targets)
     np.save(work.out / "weights.npy", weights)
+    np.save(work.out / "all_weights.npy", all_weights)
+    written = {"head": judge, "reason": reason}
+    (work.out / "judge.json").write_text(json.dumps(written) + "\n", encoding="utf-8")
     agreement = float((proba.argmax(axis=1) == labels)[usable].mean())
     return StageResult(
         outputs={
@@ -103,8 +134,11 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
             "out_of_fold": "out_of_fold.npy",
             "targets": "targets.npy",
             "weights": "weights.npy",
+            "all_weights": "all_weights.npy",
+            "judge": "judge.json",
         },
         metrics={
+            "judge": judge,
             "n_labelled": n_usable,
             "n_issues": len(dropped),
             "issues_by_kind": issues["kind"].value_counts().sort_index().to_dict(),
@@ -120,6 +154,31 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
             *admitted_note,
         ),
     )
+
+
+def _judge(votes: Votes, features: NDArray[np.floating], work: Work) -> tuple[str, str]:
+    """Return the name of the classifier that suits votes and features, and why."""
+    try:
+        return choose_head(
+            JUDGES,
+            votes,
+            features,
+            n_classes=len(work.classes),
+            class_sets=work.class_sets,
+            seed=work.seed,
+        )
+    except DataError as error:
+        return "discriminant", str(error)
+
+
+def _taught(
+    votes: Votes, labels: NDArray[np.int64], by_human: NDArray[np.bool_], work: Work
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what votes and people say, without the features: targets (n, K), weights (n,)."""
+    model = MajorityVote().fit(votes, n_classes=len(work.classes), class_sets=work.class_sets)
+    targets = model.predict_proba(votes)
+    targets[by_human] = np.eye(len(work.classes), dtype=np.float32)[labels[by_human]]
+    return targets, (covered(votes) | by_human).astype(np.float32)
 
 
 def _issues(

@@ -5,6 +5,7 @@ Try it: ``weaklight train``.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from weaklight.errors import ConfigError
 __all__ = ["TrainInputs", "train"]
 
 MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
+CHOICES = ("linear", "discriminant", "mlp")  # of `head = "auto"`; the first one wins a tie
+ROBUST = "elr"  # of the network among them
+FEWEST_EPOCHS, MOST_ROWS = 3, 3_000_000  # above 100,000 rows, fewer epochs see as many
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 30, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
 
 
@@ -34,6 +38,8 @@ class TrainInputs:
     items: Path
     targets: Path
     weights: Path
+    all_weights: Path
+    judge: Path
     gold_dev: Path
     features: Path
     present: Path
@@ -54,13 +60,14 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
     features = np.load(inputs.features, allow_pickle=False)
     present = np.load(inputs.present, allow_pickle=False)
     targets = np.load(inputs.targets, allow_pickle=False)
-    weights = np.load(inputs.weights, allow_pickle=False)
-    used = (weights > 0) & present
+    weights = np.where(present, np.load(inputs.weights, allow_pickle=False), 0.0)
+    all_weights = np.where(present, np.load(inputs.all_weights, allow_pickle=False), 0.0)
+    used = (weights if config.strategy == "plain" else all_weights) > 0
     rows, labels = _dev(items["item_id"], pd.read_parquet(inputs.gold_dev), present)
     notes: list[str] = []
     outputs = {"head": "head", "probabilities": "probabilities.npy"}
     enough = len(rows) >= MIN_DEV_ROWS
-    chosen: str = config.head
+    chosen, strategy = str(config.head), str(config.strategy)
     if not enough:
         notes.append(f"not calibrated: {len(rows)} dev rows, {MIN_DEV_ROWS} are needed")
         if config.patience:
@@ -81,7 +88,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         labelled = Labelled(
             features,
             targets,
-            np.where(used, weights, 0.0).astype(np.float32),
+            np.where(used, all_weights, 0.0).astype(np.float32),
             (items["split"] == "unlabeled").to_numpy() & present,
             (rows, labels) if enough else None,
         )
@@ -100,20 +107,16 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         outputs["encoder"] = "encoder"
         notes.append("the encoder was tuned: its features are not those of the map and the graph")
     else:
-        dev = (features[rows], labels) if enough else None
-        learnt = features[used], targets[used], weights[used]
-        if config.head != "discriminant":
-            head = _new_head(config, work.seed).fit(*learnt, dev=dev, classes=work.classes)
-        if config.chooses_head or config.head == "discriminant":
-            closed = _discriminant(*learnt, config, work.classes)
-            # Gaussian classes are far too sure of themselves; without gold, be as sure as the head
-            # agrees with the weak labels
-            closed.calibrate(*(dev or (learnt[0], learnt[1].argmax(axis=1))))
-            if config.chooses_head:
-                chosen, head, note = _better(closed, head, dev)
-                notes.append(note)
-            else:
-                head = closed
+        lesson = _Lesson(
+            features, targets, weights, all_weights, (features[rows], labels) if enough else None
+        )
+        if config.chooses_head:
+            chosen, head, note = _choose(lesson, config, work, inputs.judge)
+            strategy = ROBUST if chosen == "mlp" else strategy
+            notes.append(note)
+        else:
+            head = _trained(config.head, lesson, config, work)
+        used = lesson.weights_for(chosen, config) > 0
     head.save(work.out / "head")
     np.save(work.out / "probabilities.npy", head.predict_proba(features))
     return StageResult(
@@ -122,53 +125,83 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
             "n_trained_on": int(used.sum()),
             "temperature": float(head.temperature_),
             "head": chosen,
-            "strategy": config.strategy,
+            "strategy": strategy,
         },
         notes=tuple(notes),
     )
 
 
-def _discriminant(
-    features: NDArray[np.floating],
-    targets: NDArray[np.floating],
-    weights: NDArray[np.floating],
-    config: TrainConfig,
-    classes: tuple[str, ...],
-) -> Head:
-    if config.balance == "classes":
-        weights = balanced_weights(targets, weights)
-    return Discriminant().fit(features, targets, weights).as_linear_head(classes)
+@dataclass(frozen=True)
+class _Lesson:
+    """What a head on frozen features learns from, row-aligned; 0 leaves a row out."""
+
+    features: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    weights: NDArray[np.floating]
+    all_weights: NDArray[np.floating]
+    dev: tuple[NDArray[np.floating], NDArray[np.integer]] | None
+
+    def weights_for(self, head: str, config: TrainConfig) -> NDArray[np.floating]:
+        """Return the weights for a head of this name.
+
+        Doubted labels are left out for heads that believe what they are taught. A robust strategy
+        gets them: it loses a point or two without (docs/noise.md).
+        """
+        is_robust = config.strategy != "plain" or (config.chooses_head and head == "mlp")
+        return self.all_weights if is_robust else self.weights
 
 
-def _better(
-    discriminant: Head, linear: Head, dev: tuple[NDArray[np.floating], NDArray[np.integer]] | None
-) -> tuple[str, Head, str]:
-    """Return name, head and reason: the one that is right more often on dev.
+def _choose(lesson: _Lesson, config: TrainConfig, work: Work, judge: Path) -> tuple[str, Head, str]:
+    """Return name, head and reason: the one that is right most often on dev.
 
-    Without enough dev gold it is the discriminant: wrong labels hardly move it, though its Gaussian
-    classes suit some features only.
+    Without enough dev gold it is what suits the votes (see `weak_supervision.noise.choose_head`):
+    the discriminant, or the robust network where that surely agrees more often with held-out votes.
     """
-    if dev is None or len(dev[1]) < MIN_ROWS_TO_CHOOSE:
-        reason = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold"
-        return "discriminant", discriminant, f"the head is the discriminant: {reason}"
-    features, labels = dev
-    hits = [int((head.predict(features) == labels).sum()) for head in (discriminant, linear)]
-    name, head = ("linear", linear) if hits[1] >= hits[0] else ("discriminant", discriminant)
-    reason = f"right on {hits[0]} (discriminant) and {hits[1]} (linear) of {len(labels)} dev rows"
-    return name, head, f"the head is {name}: {reason}"
+    if lesson.dev is None or len(lesson.dev[1]) < MIN_ROWS_TO_CHOOSE:
+        decided = json.loads(judge.read_text(encoding="utf-8"))
+        name = "mlp" if decided["head"] == "robust" else "discriminant"
+        reason = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold; {decided['reason']}"
+        return name, _trained(name, lesson, config, work), f"the head is {name}: {reason}"
+    features, labels = lesson.dev
+    heads = {name: _trained(name, lesson, config, work) for name in CHOICES}
+    hits = {name: int((head.predict(features) == labels).sum()) for name, head in heads.items()}
+    name = max(hits, key=lambda name: hits[name])  # the first one of a tie
+    found = ", ".join(f"{count} ({name})" for name, count in hits.items())
+    return name, heads[name], f"the head is {name}: right on {found} of {len(labels)} dev rows"
 
 
-def _new_head(config: TrainConfig, seed: int) -> Head:
-    if config.chooses_head or (config.head == "linear" and config.strategy == "plain"):
+def _trained(name: str, lesson: _Lesson, config: TrainConfig, work: Work) -> Head:
+    """Return a head of this name, taught and calibrated."""
+    weights = lesson.weights_for(name, config)
+    used = weights > 0
+    x, y, w = lesson.features[used], lesson.targets[used], weights[used]
+    if name == "discriminant":
+        if config.balance == "classes":
+            w = balanced_weights(y, w)
+        head: Head = Discriminant().fit(x, y, w).as_linear_head(work.classes)
+    else:
+        head = _new_head(name, len(x), config, work.seed).fit(
+            x, y, w, dev=lesson.dev, classes=work.classes
+        )
+        if lesson.dev is not None or not config.chooses_head:
+            return head
+    # Gaussian classes and robust losses are too sure of themselves; without gold, be as sure as
+    # the head agrees with the weak labels
+    head.calibrate(*(lesson.dev or (x, y.argmax(axis=1))))
+    return head
+
+
+def _new_head(name: str, n_rows: int, config: TrainConfig, seed: int) -> Head:
+    if name == "linear" and config.strategy == "plain":
         return LinearHead(l2=config.l2, balance=config.balance)
     from weak_supervision.noise import RobustHead
 
     return RobustHead(
-        strategy=config.strategy,
-        hidden=0 if config.head == "linear" else config.hidden,
+        strategy=ROBUST if config.chooses_head else config.strategy,
+        hidden=0 if name == "linear" else config.hidden,
         noise_rate=config.noise_rate,
         balance=config.balance,
-        epochs=config.epochs or EPOCHS,
+        epochs=config.epochs or max(FEWEST_EPOCHS, min(EPOCHS, MOST_ROWS // n_rows)),
         batch_size=config.batch_size or BATCH_SIZE,
         lr=config.learning_rate or LEARNING_RATE,
         mixup=config.mixup,

@@ -11,6 +11,7 @@ from weak_supervision.noise.robust_head import RobustHead
 from weak_supervision.noise.robust_training import TrainingConfig, train_robustly
 from weak_supervision.noise.strategies import STRATEGIES
 from weak_supervision.noise.transition import LabelNoise, estimate_noise, noise_by_gold
+from weak_supervision.noise.without_gold import choose_head
 
 __all__ = [
     "STRATEGIES",
@@ -21,6 +22,7 @@ __all__ = [
     "RobustHead",
     "TrainingConfig",
     "area_under_margin",
+    "choose_head",
     "detect_issues",
     "estimate_noise",
     "find_data_issues",

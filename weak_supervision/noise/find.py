@@ -5,6 +5,9 @@ Try it: ``find_issues(labels, out_of_fold_proba(features, posterior))``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,9 +17,25 @@ from weak_supervision.folds import deal_folds
 from weaklight.contracts import ABSTAIN, check_posterior
 from weaklight.errors import DataError
 
-__all__ = ["find_issues", "out_of_fold_proba"]
+__all__ = ["Teachable", "find_issues", "out_of_fold_proba"]
 
 COLUMNS = ("row", "label", "suggested", "score")
+
+
+class Teachable(Protocol):
+    """A classifier on features, such as a `Head` or a `Discriminant`."""
+
+    def fit(
+        self,
+        features: NDArray[np.floating],
+        targets: NDArray[np.floating],
+        weights: NDArray[np.floating] | None = None,
+        /,
+    ) -> Any:
+        """Learn from features (n, d), targets (n, K) and weights (n,)."""
+
+    def predict_proba(self, features: NDArray[np.floating], /) -> NDArray[np.float32]:
+        """Return probabilities (n, K)."""
 
 
 def out_of_fold_proba(
@@ -26,8 +45,7 @@ def out_of_fold_proba(
     *,
     folds: int = 5,
     seed: int = 0,
-    l2: float = 10.0,
-    max_iter: int = 100,
+    new_head: Callable[[], Teachable] = lambda: LinearHead(max_iter=100),
 ) -> NDArray[np.float32]:
     """Return probabilities for each row from a classifier that never saw that row.
 
@@ -41,8 +59,8 @@ def out_of_fold_proba(
         (n,) floats; rows with weight 0 are predicted but not trained on.
     folds, seed
         How many parts, and the draw that deals rows out by their likeliest class.
-    l2, max_iter
-        Of the `LinearHead`.
+    new_head
+        Makes the classifier of a fold.
 
     Returns
     -------
@@ -55,7 +73,7 @@ def out_of_fold_proba(
 
     Notes
     -----
-    Time O(folds n d K) a step of L-BFGS. Near-duplicates in two folds know each other's label, so
+    Time: one training a fold. Near-duplicates in two folds know each other's label, so
     drop them first where that matters.
     """
     y = check_posterior(targets, targets.shape[1])
@@ -73,7 +91,8 @@ def out_of_fold_proba(
     proba = np.empty_like(y)
     for held in range(folds):
         inside, outside = trainable & (fold != held), fold == held
-        head = LinearHead(l2=l2, max_iter=max_iter).fit(features[inside], y[inside], w[inside])
+        head = new_head()
+        head.fit(features[inside], y[inside], w[inside])
         proba[outside] = head.predict_proba(features[outside])
     return proba
 
