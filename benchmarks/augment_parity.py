@@ -26,6 +26,7 @@ from benchmarks.ssl_quality import cifar10, clock
 from ssl_models import AugmentConfig, embed, suggest_settings
 from ssl_models.evaluation import score_features
 from ssl_models.trainer import ImageTrainer
+from ssl_models.whitening import Whitening
 from weaklight.seeds import seeded_torch
 
 
@@ -72,7 +73,7 @@ def measure(steps: int, threads: int) -> dict[str, Any]:
                 trainer.train_step()
             seconds = clock(threads) - started
         encoder = trainer.method.encoder
-        encoder.standardise_features(torch.from_numpy(embed(encoder, task.train)))
+        encoder.whitening = Whitening.fitted(torch.from_numpy(embed(encoder, task.train)))
         rows = task.with_rows(embed(encoder, task.train), embed(encoder, task.test))
         scores = score_features(rows)
         keys |= {

@@ -137,10 +137,13 @@ def _lightly(budget_s: float, threads: int) -> Row:
     import torch
 
     from benchmarks.lightly_recipes import loader, recipe
+    from ssl_models import embed
     from ssl_models.evaluation import random_encoder, score_features
+    from ssl_models.whitening import Whitening
 
     task = cifar10()
     encoder = random_encoder("compact", 32, task.train)
+    encoder.whitening = torch.nn.Identity()
     torch.manual_seed(0)
     peer = recipe("simclr", encoder, encoder.dim, task.train.shape[1])
     optimiser = peer.optimiser()
@@ -153,13 +156,15 @@ def _lightly(budget_s: float, threads: int) -> Row:
         images += len(views[0])
         if (seconds := time.perf_counter() - started) > budget_s:
             break
-    from ssl_models import embed
-
-    features = [embed(encoder.eval(), rows) for rows in (task.train, task.test)]
-    scores = score_features(task.with_rows(*features), k=K)
+    features = [torch.from_numpy(embed(encoder.eval(), x)) for x in (task.train, task.test)]
+    scores, white = (
+        score_features(task.with_rows(*(after(rows).numpy() for rows in features)), k=K)
+        for after in (encoder.whitening, Whitening.fitted(features[0]))
+    )
     return {
         "lightly_simclr_knn": scores.knn.value,
         "lightly_simclr_linear": scores.linear.value,
+        "lightly_simclr_knn_with_our_whitening": white.knn.value,
         "lightly_simclr_images_per_s": round(images / seconds, 1),
         "lightly_simclr_epochs": round(images / len(task.train), 2),
     }

@@ -63,7 +63,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "pretrain",
-        2,
+        3,
         "pipelines.stages.pretrain:pretrain",
         {"items": "ingest.items"},
         "pretrain",
@@ -111,7 +111,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        4,
+        5,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",

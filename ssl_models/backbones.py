@@ -61,12 +61,13 @@ class Backbone(nn.Module):
     ----------
     dim
         Length of a feature vector.
+    whitening
+        What the body's features go through last: nothing while it is trained, `Whitening` in an
+        encoder on disk.
     """
 
     mean: Tensor
     std: Tensor
-    feature_mean: Tensor
-    feature_scale: Tensor
 
     def __init__(self, body: nn.Module, dim: int, channels: int) -> None:
         super().__init__()
@@ -74,31 +75,12 @@ class Backbone(nn.Module):
         # Not part of the weights: encoder.json holds them, one truth.
         self.register_buffer("mean", torch.zeros(channels, 1, 1), persistent=False)
         self.register_buffer("std", torch.ones(channels, 1, 1), persistent=False)
-        self.register_buffer("feature_mean", torch.zeros(dim))
-        self.register_buffer("feature_scale", torch.ones(dim))
+        self.whitening: nn.Module = nn.Identity()  # until training is over
 
     def set_normalisation(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Set the mean and standard deviation per channel of pixels in 0..1."""
         self.mean.copy_(torch.tensor(list(mean)).view_as(self.mean))
         self.std.copy_(torch.tensor(list(std)).view_as(self.std))
-
-    def standardise_features(self, features: Tensor) -> None:
-        """Make each dimension vary equally over images like these, from now on.
-
-        Features that end in a ReLU are all positive: every cosine is large and the few loud
-        dimensions decide it. Standardised, 5 nearest of 499 Fashion-MNIST dev items are right on
-        0.812 instead of 0.764.
-
-        Parameters
-        ----------
-        features
-            (n, dim) of training images, from this encoder before standardising. A dimension that
-            never varies keeps its scale.
-        """
-        spread = features.std(dim=0, correction=0)
-        self.feature_mean.copy_(features.mean(dim=0))
-        floor = 1e-3 * float(spread.mean())
-        self.feature_scale.copy_(torch.where(spread > floor, spread, torch.ones_like(spread)))
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return what the body takes, from (B, C, H, W) float images in 0..1."""
@@ -107,8 +89,8 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, dim) features of (B, C, H, W) float images in 0..1."""
-        features: Tensor = self.body(self.normalised(images))
-        return (features - self.feature_mean) / self.feature_scale
+        features: Tensor = self.whitening(self.body(self.normalised(images)))
+        return features
 
 
 class PatchBody(nn.Module, ABC):

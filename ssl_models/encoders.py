@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from ssl_models.backbones import Backbone, build_backbone
 from ssl_models.checkpoints import strict_load, write_json, write_tensors
+from ssl_models.whitening import Whitening
 from weaklight.errors import ArtifactError
 from weaklight.seeds import preserve_global_rng
 
@@ -66,5 +67,7 @@ def load_encoder(folder: Path) -> Backbone:
             f"{folder} holds no readable encoder of images ({type(error).__name__}: {error}); run "
             "the pretrain stage again, on images"
         ) from error
+    if any(name.startswith("whitening.") for name in tensors):
+        encoder.whitening = Whitening(encoder.dim)
     strict_load(encoder, tensors, str(folder / "encoder.safetensors"))
     return encoder.eval()

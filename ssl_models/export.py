@@ -4,8 +4,8 @@ Try it: ``export_backbone(Path("encoder"), Path("encoder.onnx"), "onnx")``, or
 ``weaklight export encoder --format onnx``.
 
 A graph (torch.export, ONNX) is the whole encoder: pixels in 0..1 in, features out, any batch size.
-A file of weights is the body alone; the JSON beside it holds what comes before and after, and the
-arguments that build the model.
+A file of weights is the body alone; the JSON beside it says what comes before and after and which
+arguments build the model, and a file ``NAME.whitening.safetensors`` holds what features go through.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def export_backbone(folder: Path, out: Path, format: str) -> Exported:
             )
         beside = out.with_name(f"{out.name}.json")
         write_json(beside, description)
-        draft.replace(out)
+        for file in sorted(Path(aside).iterdir(), key=lambda file: file == draft):
+            file.replace(out.with_name(file.name))  # the whitening first
     return Exported(out, beside, worst)
 
 
@@ -189,7 +190,7 @@ def _write_torchvision(
         "conv1": conv1,
         "maxpool": not small,
         "fc": False,
-        **_outside(encoder),
+        **_outside(encoder, path),
     }
 
 
@@ -221,7 +222,7 @@ def _write_timm(encoder: Backbone, description: dict[str, Any], path: Path) -> d
             f"timm's names are for transformers and 'timm:' backbones, but the backbone is "
             f"{name!r}; export ResNets as torchvision and others as torch_export or onnx"
         )
-    return {"library": "timm", "model": model, "arguments": arguments, **_outside(encoder)}
+    return {"library": "timm", "model": model, "arguments": arguments, **_outside(encoder, path)}
 
 
 def _run_timm(path: Path, description: Mapping[str, Any], images: Tensor) -> Tensor:
@@ -237,25 +238,26 @@ def _run_timm(path: Path, description: Mapping[str, Any], images: Tensor) -> Ten
     return _run_weights(net, path, description, images)
 
 
-def _outside(encoder: Backbone) -> dict[str, Any]:
-    """Return the feature statistics, and where they and mean and std are applied."""
-    return {
-        "feature_mean": encoder.feature_mean.tolist(),
-        "feature_scale": encoder.feature_scale.tolist(),
-        "before": "(images - mean) / std",
-        "after": "(features - feature_mean) / feature_scale",
-    }
+def _outside(encoder: Backbone, path: Path) -> dict[str, Any]:
+    """Write the whitening beside ``path``; return where it and mean and std are applied."""
+    before = {"before": "(images - mean) / std"}
+    if isinstance(encoder.whitening, nn.Identity):
+        return {**before, "after": ""}
+    beside = path.with_suffix(f".whitening{path.suffix}")
+    write_tensors(beside, encoder.whitening.state_dict())
+    return {**before, "after": "(features - mean) @ transform", "whitening": beside.name}
 
 
 def _run_weights(
     net: nn.Module, path: Path, description: Mapping[str, Any], images: Tensor
 ) -> Tensor:
     net.load_state_dict(load_file(path), strict=True)
-    mean, std, feature_mean, feature_scale = (
-        torch.tensor(description[name]) for name in ("mean", "std", "feature_mean", "feature_scale")
-    )
-    images = (images - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
-    return (net.eval()(images) - feature_mean) / feature_scale  # type: ignore[no-any-return]
+    mean, std = (torch.tensor(description[name]).view(-1, 1, 1) for name in ("mean", "std"))
+    features: Tensor = net.eval()((images - mean) / std)
+    if "whitening" not in description:
+        return features
+    white = load_file(path.with_name(description["whitening"]))
+    return (features - white["mean"]) @ white["transform"]
 
 
 # Graphs ---------------------------------------------------------------------------------------

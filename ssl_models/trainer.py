@@ -41,6 +41,7 @@ from ssl_models.norms import estimate_norms
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
 from ssl_models.public_weights import load_public_weights
 from ssl_models.schedules import cosine, warmup_cosine
+from ssl_models.whitening import Whitening
 from weaklight.errors import ConfigError, TrainingError
 from weaklight.seeds import derive_seed, numpy_generator, seeded_torch
 
@@ -353,10 +354,10 @@ class ImageTrainer(Trainer):
         return super().export(out)
 
     def write_encoder(self, out: Path) -> None:
-        """Write the encoder, its features standardised over the images it learnt from."""
+        """Write the encoder, its features whitened over the images it learnt from."""
         encoder, (_, height, width, channels) = self.method.encoder, self.pixels.shape
         features = embed(encoder, sample_rows(self.pixels), device=self.config.device)
-        encoder.standardise_features(torch.from_numpy(features).to(self.device))
+        encoder.whitening = Whitening.fitted(torch.from_numpy(features).to(self.device))
         description = {
             "backbone": self.config.backbone,
             "width": self.config.width,

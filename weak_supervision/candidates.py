@@ -167,6 +167,7 @@ class Material:
             n_classes=self.n_classes,
             class_sets=self.class_sets,
             human=self.human,
+            class_balance=self.class_balance,
         )
         known = covered(votes) | (self.human != ABSTAIN)
         if model.is_taught_:

@@ -10,11 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.optimize import brentq, minimize, minimize_scalar
+from scipy.special import log_softmax, logsumexp, softmax
+from sklearn.metrics import cohen_kappa_score
 
 from weak_supervision.classifiers.discriminant import CrossFitted, Discriminant
 from weak_supervision.label_models.base import covered
+from weak_supervision.label_models.checks import ClassBalance, given_balance
 from weak_supervision.label_models.majority_vote import MajorityVote
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_votes, expand_votes
 from weaklight.errors import DataError
@@ -28,6 +30,9 @@ MAX_CALIBRATION_ROWS = 20_000  # K + 1 numbers are fitted; more rows change none
 LIKELIER = 4.0  # a vote for a class makes it so much likelier, where nothing else is known
 SETTLED = 1e-3  # share of labels that may still change when the rounds end
 MAX_FITTED_ROWS = 100_000  # above, the rounds run on a draw and the rest is predicted
+WITNESS = 0.2  # Cohen's kappa with the votes from which features may say how sure votes can be
+BALANCE_STEPS = 100
+BALANCED = 1e-4  # of the logarithm of a share
 TINY = 1e-9
 
 
@@ -38,6 +43,10 @@ class JointModel:
     posterior and asked, out of fold, about every item; the LFs are then weighed by how their votes
     fit the posterior; and the two together are the next posterior. A row without votes gets the
     classifier's answer, a row without features the votes'.
+
+    The rounds confirm themselves, and LFs that err together count as so many witnesses. So at the
+    end the posterior is softened: features are only as sure as the votes' labels bear out, votes
+    only as the features' do, and the two together on average as those two would be. Labels stay.
 
     Parameters
     ----------
@@ -66,10 +75,11 @@ class JointModel:
     Time O(n d^2) once and O(n d K + d^3) a round, with n at most 100,000: above, the rounds run on
     so many drawn rows, and the others are predicted. Memory O(n K) beside the features.
 
-    Assumes that the LFs err independently given the class and that the features vary smoothly with
-    it. Silence counts for nothing. Where the features know nothing, the classifier answers with
-    the class balance and what is left is a naive Bayes vote, which may be worse than majority
-    vote: see `weak_supervision.choice`.
+    Assumes that the LFs err independently of the features given the class, and that the features
+    vary smoothly with it. Silence counts for nothing. A side that errs makes the other seem less
+    sure than it may be, so probabilities are rather too low. Where the features know nothing, the
+    classifier answers with the class balance and what is left is a naive Bayes vote, which may be
+    worse than majority vote: see `weak_supervision.choice`.
 
     References
     ----------
@@ -94,6 +104,7 @@ class JointModel:
         n_classes: int,
         class_sets: tuple[ClassSet, ...] = (),
         human: NDArray[np.integer] | None = None,
+        class_balance: ClassBalance = None,
     ) -> Self:
         """Run the rounds.
 
@@ -105,11 +116,14 @@ class JointModel:
             (n, d) floats; rows that are not finite have votes only.
         human
             (n,) class ids of people's labels, -1 elsewhere; they never move.
+        class_balance
+            K shares or "uniform", which the posterior then keeps to on average over the rows that
+            have votes or features; "estimated" or None leaves it to the rounds.
 
         Raises
         ------
         DataError
-            If the votes break their contract or the rows do not match.
+            If the balance is none, the votes break their contract or the rows do not match.
         """
         checked = check_votes(votes, n_classes, len(class_sets))
         people = np.full(len(checked), ABSTAIN) if human is None else np.asarray(human)
@@ -120,6 +134,8 @@ class JointModel:
             )
         self._voice = expand_votes(n_classes, class_sets)  # (V, K)
         self._class_sets = class_sets
+        self._balance = given_balance(class_balance, n_classes)
+        self._offset = np.zeros(n_classes)
         if len(checked) <= MAX_FITTED_ROWS:
             self.posterior_, self.from_features_ = self._run(checked, features, people)
             return self
@@ -149,7 +165,8 @@ class JointModel:
         self._log_lift = self._weigh(tokens, posterior, known)
         self._slope, self._bias = 1.0, np.zeros(n_classes)
 
-        taught = known & np.isfinite(features).all(axis=1)
+        has_features = np.isfinite(features).all(axis=1)
+        taught = known & has_features
         self.is_taught_ = bool(taught.sum() >= MIN_ROWS)
         self.note_ = ""
         if not self.is_taught_:
@@ -169,10 +186,14 @@ class JointModel:
             self._log_lift = self._weigh(tokens, posterior, known)
             log_p = self._log_from_features(logits, features)
             before = posterior.argmax(axis=1)
-            posterior = np.exp(log_softmax(log_p + tokens @ self._log_lift, axis=1))
+            posterior = self._together(log_p, tokens, known | has_features)
             posterior[said] = people
             if (before != posterior.argmax(axis=1))[known].mean() < SETTLED:
                 break
+        self._soften(log_p[taught], (tokens @ self._log_lift)[taught])
+        log_p = self._log_from_features(logits, features)
+        posterior = self._together(log_p, tokens, known | has_features)
+        posterior[said] = people
         self.classifier_ = Discriminant().fit(features, posterior, taught.astype(np.float64))
         return posterior.astype(np.float32), np.exp(log_p).astype(np.float32)
 
@@ -183,8 +204,8 @@ class JointModel:
         n_symbols, n_classes = self._voice.shape
         checked = check_votes(votes, n_classes, n_symbols - n_classes)
         log_p = np.log(np.maximum(self.predict_from_features(features), TINY))
-        joint = np.exp(log_softmax(log_p + self._tokens(checked) @ self._log_lift, axis=1))
-        return np.asarray(joint, dtype=np.float32)
+        log_joint = log_p + self._tokens(checked) @ self._log_lift + self._offset
+        return np.asarray(softmax(log_joint, axis=1), dtype=np.float32)
 
     def predict_from_features(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return calibrated probabilities (n, K) float32 of new items without their votes."""
@@ -192,6 +213,43 @@ class JointModel:
             return np.tile(self._prior, (len(features), 1)).astype(np.float32)
         log_p = self._log_from_features(self.classifier_.logits(features), features)
         return np.exp(log_p).astype(np.float32)
+
+    def _together(
+        self, log_p: NDArray[np.float64], tokens: sparse.csr_matrix, knows: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Return the posterior (n, K) of features and votes, kept to the given class balance."""
+        logits = log_p + tokens @ self._log_lift
+        if self._balance is not None:
+            self._offset = offset_for(logits[knows], self._balance)
+        posterior: NDArray[np.float64] = softmax(logits + self._offset, axis=1)
+        return posterior
+
+    def _soften(self, log_p: NDArray[np.float64], lift: NDArray[np.float64]) -> None:
+        """Make the two together as sure, on average, as either side's labels bear out the other.
+
+        Parameters
+        ----------
+        log_p, lift
+            (n, K) of rows with both: of the features, and what the votes add to the prior.
+        """
+        from_votes = lift + np.log(np.maximum(self._prior, TINY))
+        said_by_votes, said_by_features = from_votes.argmax(axis=1), log_p.argmax(axis=1)
+        if cohen_kappa_score(said_by_votes, said_by_features) < WITNESS:
+            return
+        doubted = (
+            slope_towards(log_p, said_by_votes) * log_p
+            + slope_towards(from_votes, said_by_features) * lift
+        )
+        wanted = softmax(doubted, axis=1).max(axis=1).mean()
+
+        def excess(factor: float) -> float:
+            return float(softmax(factor * (log_p + lift), axis=1).max(axis=1).mean() - wanted)
+
+        if excess(1.0) > 0.0:
+            factor = float(brentq(excess, 0.0, 1.0, xtol=1e-4))
+            self._slope *= factor
+            self._bias *= factor
+            self._log_lift *= factor
 
     def _log_from_features(
         self, logits: NDArray[np.float32], features: NDArray[np.floating]
@@ -255,3 +313,30 @@ class JointModel:
             bounds=[(0.0, None)] + [(None, None)] * logits.shape[1],
         )
         self._slope, self._bias = float(found.x[0]), found.x[1:]
+
+
+def slope_towards(logits: NDArray[np.float64], labels: NDArray[np.intp]) -> float:
+    """Return the factor in 0..1 by which ``logits`` (n, K) fit ``labels`` (n,) best (log-loss)."""
+    own = logits[np.arange(len(labels)), labels]
+    found = minimize_scalar(
+        lambda slope: float(np.mean(logsumexp(slope * logits, axis=1) - slope * own)),
+        bounds=(0.0, 1.0),
+        method="bounded",
+    )
+    return float(found.x)
+
+
+def offset_for(logits: NDArray[np.float64], balance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what to add to ``logits`` (n, K) so that their softmax has this mean (K,).
+
+    Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori probabilities",
+    section 2.2, for a balance that is known. O(n K) a step, at most 100.
+    """
+    target = np.log(np.maximum(balance, TINY))
+    offset = np.zeros(len(balance))
+    for _ in range(BALANCE_STEPS):
+        step = target - np.log(np.maximum(softmax(logits + offset, axis=1).mean(axis=0), TINY))
+        offset += step
+        if np.abs(step[balance > 0]).max() < BALANCED:
+            break
+    return offset

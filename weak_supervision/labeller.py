@@ -15,7 +15,7 @@ from weak_supervision.choice import Choice
 from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.evidence import agreement_above_chance, bootstrap_means
 from weak_supervision.joint_model import JointModel
-from weak_supervision.label_models import MODELS, covered
+from weak_supervision.label_models import MODELS, ClassBalance, covered
 from weak_supervision.neighbors import append_items, build_graph, spread
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_votes, expand_votes
 
@@ -62,6 +62,7 @@ class Labeller:
         *,
         n_classes: int,
         class_sets: tuple[ClassSet, ...] = (),
+        class_balance: ClassBalance = None,
     ) -> Self:
         """Fit the chosen candidate once more, and a classifier on its labels.
 
@@ -69,13 +70,15 @@ class Labeller:
         ----------
         votes, features
             (n, m) and (n, d) of the items that were chosen on.
+        class_balance
+            The one that the choice was made with.
         """
         self._n_classes, self._class_sets = n_classes, class_sets
         self._votes = check_votes(votes, n_classes, len(class_sets))
         self._features = features
         choice = self.choice
         self._model = MODELS[choice.label_model]().fit(
-            self._votes, n_classes=n_classes, class_sets=class_sets
+            self._votes, n_classes=n_classes, class_sets=class_sets, class_balance=class_balance
         )
         self.classifier_: Discriminant | None = None
         self._joint: JointModel | None = None
@@ -87,7 +90,11 @@ class Labeller:
             self.classifier_ = Discriminant().fit(features, choice.posterior, confidence)
         if choice.chosen == JOINT or choice.chosen.endswith(FILLED):
             self._joint = JointModel(seed=self.seed).fit(
-                self._votes, features, n_classes=n_classes, class_sets=class_sets
+                self._votes,
+                features,
+                n_classes=n_classes,
+                class_sets=class_sets,
+                class_balance=class_balance,
             )
         return self
 

@@ -25,6 +25,7 @@ from ssl_models.encoders import load_encoder
 from ssl_models.evaluation.scores import FeatureScores, Task, score_features
 from ssl_models.methods import build_method
 from ssl_models.pixels import PixelSource
+from ssl_models.whitening import Whitening
 from weaklight.errors import ArtifactError, ConfigError
 from weaklight.seeds import preserve_global_rng
 
@@ -115,9 +116,10 @@ def project(
 ) -> NDArray[np.float32]:
     """Return z (n, P) float32 of the encoder's features (n, D).
 
-    The encoder standardises its features when training is over; its head was trained before that,
-    so the standardisation is undone first.
+    The encoder whitens its features when training is over; its head was trained before that, so
+    the whitening is undone first.
     """
-    scale, mean = (buffer.cpu() for buffer in (encoder.feature_scale, encoder.feature_mean))
-    h = torch.from_numpy(features) * scale + mean  # (n, D)
+    h = torch.from_numpy(features)  # (n, D)
+    if isinstance(encoder.whitening, Whitening):
+        h = encoder.whitening.undone(h)
     return np.asarray(projector.cpu().eval()(h).numpy())

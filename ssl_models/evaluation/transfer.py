@@ -21,6 +21,7 @@ from ssl_models.evaluation.layers import DIM, pool
 from ssl_models.evaluation.scores import FeatureScores, Task, score_features
 from ssl_models.norms import estimate_norms
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
+from ssl_models.whitening import Whitening
 from weaklight.seeds import seeded_torch
 
 __all__ = ["PIXELS", "pixel_features", "random_encoder", "transfer", "with_channels"]
@@ -71,7 +72,7 @@ def transfer(
 
 
 def random_encoder(backbone: str, width: int, pixels: PixelSource, seed: int = 0) -> Backbone:
-    """Return an encoder that was never trained, but whose batch norms know the images.
+    """Return an untrained encoder whose batch norms and whitening know the images.
 
     Without that its activations would fade or explode from layer to layer, and training would look
     better than it is.
@@ -94,6 +95,7 @@ def random_encoder(backbone: str, width: int, pixels: PixelSource, seed: int = 0
     sample = sample_rows(pixels)
     encoder.set_normalisation(*channel_statistics(sample))
     estimate_norms(encoder, sample)
+    encoder.whitening = Whitening.fitted(torch.from_numpy(embed(encoder, sample)))
     return encoder
 
 

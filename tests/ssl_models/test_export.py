@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from ssl_models import build_backbone, load_encoder, save_encoder
 from ssl_models.export import FORMATS, export_backbone
 from ssl_models.public_weights import load_public_weights
+from ssl_models.whitening import Whitening
 from weaklight.errors import ArtifactError, ConfigError
 
 
@@ -27,7 +28,7 @@ def encoder(folder: Path, name: str, channels: int, height: int, width: int | No
     backbone.set_normalisation([0.4] * channels, [0.2] * channels)
     images = torch.rand(16, channels, *sides)
     backbone(images)  # running statistics
-    backbone.eval().standardise_features(backbone(images).detach())
+    backbone.whitening = Whitening.fitted(backbone.eval()(images).detach())
     save_encoder(
         backbone,
         folder,
@@ -54,7 +55,8 @@ def test_resnet_weights_load_into_torchvision_and_back(tmp_path: Path) -> None:
     says = json.loads(exported.description.read_text())
     images = torch.rand(3, 3, 64, 64)
     features = net.eval()((images - says["mean"][0]) / says["std"][0])
-    features = (features - torch.tensor(says["feature_mean"])) / torch.tensor(says["feature_scale"])
+    white = load_file(tmp_path / says["whitening"])
+    features = (features - white["mean"]) @ white["transform"]
     original = load_encoder(folder)
     torch.testing.assert_close(features, original(images), atol=1e-3, rtol=1e-3)
     again = build_backbone("resnet18", channels=3, image_size=64, width=64)

@@ -10,6 +10,7 @@ from torch import nn
 from ssl_models import Backbone, TrainConfig, embed, load_encoder, pretrain
 from ssl_models.evaluation import Task, load_projector, projection_head
 from ssl_models.evaluation.projection import project
+from ssl_models.whitening import Whitening
 from weaklight.errors import ArtifactError, ConfigError
 
 
@@ -30,7 +31,8 @@ def test_z_loses_what_the_head_drops() -> None:
     rows[labels == 1, 0] += 127  # the upper two pixels know the class
     task = Task(rows[:80].astype(np.uint8), labels[:80], rows[80:].astype(np.uint8), labels[80:], 2)
     encoder = Backbone(nn.Flatten(), 4, 1)
-    encoder.standardise_features(torch.rand(10, 4, generator=torch.Generator().manual_seed(0)))
+    drawn = torch.rand(10, 4, generator=torch.Generator().manual_seed(0))
+    encoder.whitening = Whitening.fitted(drawn)
     head = nn.Linear(4, 2, bias=False)
     with torch.no_grad():
         head.weight.copy_(torch.tensor([[0.0, 0, 1, 0], [0, 0, 0, 1]]))
@@ -45,7 +47,7 @@ def test_z_loses_what_the_head_drops() -> None:
 def test_the_head_is_the_one_that_was_trained(
     method: str, pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Against the method in memory, on features before they are standardised."""
+    """Against the method in memory, on features before they are whitened."""
     kept: dict[str, torch.Tensor] = {}
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
