@@ -68,9 +68,14 @@ class RunView:
     # -- artifacts ------------------------------------------------------------------------------
 
     def path(self, stage: str, output: str) -> Path | None:
-        """Return where this run's output lies, None when the run had no such stage."""
+        """Return where this run's output lies.
+
+        None when the run had no such stage, or is from before its stage had such an output.
+        """
         digest = self.record.artifacts.get(stage)
-        return None if digest is None else self.project.store.path(stage, digest, output)
+        if digest is None or output not in self.project.store.manifest(stage, digest).outputs:
+            return None
+        return self.project.store.path(stage, digest, output)
 
     @cached_property
     def items(self) -> pd.DataFrame:
