@@ -20,6 +20,14 @@ class Rule:
         return np.eye(2, dtype=np.float32)[features[:, self.column].astype(int)]
 
 
+class Copycat(Rule):
+    """A head that takes the column that its teachers follow, mistakes and all."""
+
+    def fit(self, features, targets, weights=None):
+        self.column = int((features == targets.argmax(axis=1)[:, None]).mean(axis=0).argmax())
+        return self
+
+
 @pytest.fixture(scope="module")
 def items():
     """Return features (truth, what half of the voters say) and the truth of 900 items."""
@@ -36,7 +44,7 @@ def test_mistakes_that_voters_do_not_share_earn_nothing(items) -> None:
     votes = np.column_stack([shared, shared, *others]).astype(np.int16)
     votes[rng.random(900) < 0.4, :2] = -1  # voters of one opinion are silent together
     votes[:, 2:][rng.random((900, 2)) < 0.4] = -1
-    heads = {"copycat": lambda: Rule(1), "right": lambda: Rule(0)}
+    heads = {"copycat": lambda: Copycat(0), "right": lambda: Rule(0)}
     chosen, reason = choose_head(heads, votes, features, n_classes=2)
     assert chosen == "right" and "copycat 0." in reason
     alone, _ = choose_head(heads, votes[:, :1], features, n_classes=2)
