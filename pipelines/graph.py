@@ -161,7 +161,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        4,
+        5,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -173,6 +173,7 @@ STAGES: tuple[StageSpec, ...] = (
             "lfs": "vote.lfs",
             "posteriors": "aggregate.posteriors",
             "probabilities": "train.probabilities",
+            "out_of_fold": "clean.out_of_fold",
         },
         "evaluate",
         payload=_PAYLOAD,

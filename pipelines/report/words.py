@@ -159,7 +159,7 @@ def what_was_done(facts: Numbers) -> list[str]:
     people = labels["by_source"].get("human", 0)
     beside = f" and {people:,} labels that people gave in review" if people else ""
     lines.append(
-        f"A linear classifier learnt from the weak labels{beside}; gold was used to set its "
+        f"A classifier learnt from the weak labels{beside}; gold was used to set its "
         "temperature (dev) and to measure it (test), not to train it."
     )
     return lines

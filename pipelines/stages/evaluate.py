@@ -78,6 +78,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "rows": _row_counts(run),
         "headline": headline,
         "steps": _steps(run, steps),
+        "cleaning": {split: _cleaning(run, steps, split) for split in GOLD_SPLITS},
         "classifier": _classifier(run, steps[-1]),
         "calibration": _calibration(run, work.seed),
         "comparisons": _comparisons(run, steps, others, work.seed),
@@ -185,6 +186,22 @@ def _steps(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
         {"key": s.key, "title": s.title, **{split: measured(s, split) for split in GOLD_SPLITS}}
         for s in steps
     ]
+
+
+def _cleaning(run: Judged, steps: Sequence[Step], split: str) -> dict[str, Any]:
+    """Return how often a doubted label is wrong, and how many of the wrong ones are doubted."""
+    by_key = {step.key: step for step in steps}
+    rows = run.rows(split)
+    rows = rows[by_key["chosen"].is_covered[rows] & run.present[rows]]
+    doubted = ~by_key["cleaned"].is_covered[rows]
+    wrong = by_key["chosen"].labels[rows] != run.gold[rows]
+    both = int((doubted & wrong).sum())
+    precision = Proportion(both, int(doubted.sum()))
+    recall = Proportion(both, int(wrong.sum()))
+    return {
+        "precision": _proportion(precision, f"no label of {split} is doubted"),
+        "recall": _proportion(recall, f"no label of {split} is known to be wrong"),
+    }
 
 
 def _classifier(run: Judged, step: Step) -> dict[str, Any]:

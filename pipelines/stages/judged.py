@@ -41,6 +41,7 @@ class EvaluateInputs:
     lfs: Path
     posteriors: Path
     probabilities: Path
+    out_of_fold: Path
     pixels: Path | None = None
     signals: Path | None = None
 
@@ -149,6 +150,11 @@ class Judged:
         return np.load(self.files.probabilities)
 
     @cached_property
+    def out_of_fold(self) -> NDArray[np.float32]:
+        """(n, K) of the classifier that the clean stage doubts labels by."""
+        return np.load(self.files.out_of_fold)
+
+    @cached_property
     def models(self) -> list[str]:
         """Label models, majority vote first; then each again with features."""
         stems = {path.stem for path in self.files.posteriors.glob("*.npy")} - {"chosen"}
@@ -188,7 +194,7 @@ def _kept(run: Judged, chosen: Step) -> NDArray[np.bool_]:
     """Return which weak labels of dev and test the rule of the clean stage would keep.
 
     Cleaning itself looks at training rows alone. Here its rule is put to each gold split, with the
-    probabilities of the classifier, which was trained on neither.
+    probabilities of the same classifier, which was taught by neither.
     """
     kept = np.zeros(len(run.keys), dtype=bool)
     for split in GOLD_SPLITS:
@@ -196,5 +202,5 @@ def _kept(run: Judged, chosen: Step) -> NDArray[np.bool_]:
         rows = rows[chosen.is_covered[rows] & run.present[rows]]
         kept[rows] = True
         if len(rows):
-            kept[rows[find_issues(chosen.labels[rows], run.probabilities[rows])["row"]]] = False
+            kept[rows[find_issues(chosen.labels[rows], run.out_of_fold[rows])["row"]]] = False
     return kept

@@ -83,6 +83,7 @@ def write_run(
         "targets": chosen,
         "weights": weights,
         "probabilities": probabilities,
+        "out_of_fold": probabilities,
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
