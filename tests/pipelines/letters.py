@@ -1,4 +1,4 @@
-"""A project of short letters that was never run, with one function; small enough to count."""
+"""A project of short letters that was never run: one function, one word list, easy to count."""
 
 from pathlib import Path
 
@@ -40,4 +40,5 @@ def build(root: Path) -> Project:
     (root / "weaklight.toml").write_text(SETTINGS)
     (root / "lfs").mkdir()
     (root / "lfs" / "first.py").write_text(PRINTS)
+    (root / "lfs" / "offers.txt").write_text("free\n")
     return Project.open(root)
