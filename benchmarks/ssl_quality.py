@@ -92,8 +92,10 @@ def _method(name: str, budget_s: float, threads: int) -> Row:
 
     task = cifar10()
     n, size, _, channels = task.train.shape
-    settings, _ = suggest_settings(n=n, size=size, channels=channels, method=name)
-    settings = replace(settings, threads=threads)
+    data = {"n": n, "size": size, "channels": channels, "method": name}
+    settings = replace(suggest_settings(**data)[0], threads=threads)
+    steps = steps_within(budget_s, task.train, settings)
+    settings = replace(suggest_settings(**data, steps=steps)[0], threads=threads)
     trained = train(task.train, settings, budget_s)
     scores = _scores(task, load_encoder(trained.folder))
     untrained = _scores(task, random_encoder(settings.backbone, settings.width, task.train))
@@ -255,23 +257,31 @@ def train(pixels: NDArray[np.uint8], settings: Any, budget_s: float) -> Trained:
     """Train for about ``budget_s`` seconds: as many steps as fit at the speed of the first."""
     from ssl_models import pretrain
 
+    steps = steps_within(budget_s, pixels, settings)
     folder = Path(tempfile.mkdtemp(prefix="weaklight-quality-"))
-    start, stop = PROBE_STEPS
-    at: dict[int, float] = {}
-    pretrain(
-        pixels,
-        replace(settings, steps=stop),
-        folder / "probe",
-        folder / "probe-scratch",
-        lambda done, total, message: at.update({done: clock(settings.threads)}),
-    )
-    per_step = (at[stop - 1] - at[start]) / (stop - 1 - start)
-    steps = max(stop, int(budget_s / per_step))
     settings = replace(settings, steps=steps, log_every=50, checkpoint_every=1000)
     started = clock(settings.threads)
     summary = pretrain(pixels, settings, folder / "encoder", folder / "scratch", _print_progress)
     seconds = clock(settings.threads) - started
     return Trained(folder / "encoder", summary, steps * settings.batch_size, seconds)
+
+
+def steps_within(budget_s: float, pixels: NDArray[np.uint8], settings: Any) -> int:
+    """Return how many steps fit at the speed of the first, as many as tell that speed at least."""
+    from ssl_models import pretrain
+
+    start, stop = PROBE_STEPS
+    at: dict[int, float] = {}
+    with tempfile.TemporaryDirectory(prefix="weaklight-probe-") as folder:
+        pretrain(
+            pixels,
+            replace(settings, steps=stop),
+            Path(folder) / "encoder",
+            Path(folder) / "scratch",
+            lambda done, total, message: at.update({done: clock(settings.threads)}),
+        )
+    per_step = (at[stop - 1] - at[start]) / (stop - 1 - start)
+    return max(stop, int(budget_s / per_step))
 
 
 def clock(threads: int) -> float:

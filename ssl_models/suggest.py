@@ -17,10 +17,11 @@ IMAGES_SEEN = 160_000  # over all epochs: under two minutes on one CPU core at 2
 MIN_EPOCHS, MAX_EPOCHS = 4, 200
 MIN_BATCH, MAX_BATCH = 64, 256
 STEPS_AN_EPOCH = 64
+LONG, WIDE = 2_000_000, 48  # images seen from which a wider network pays, and its width
 
 
 def suggest_settings(
-    n: int, size: int, channels: int, method: str = "simclr"
+    n: int, size: int, channels: int, method: str = "simclr", steps: int | None = None
 ) -> tuple[TrainConfig, list[str]]:
     """Return settings for ``n`` images of ``size`` pixels and the reasons for them.
 
@@ -34,6 +35,9 @@ def suggest_settings(
         1 for gray; others count as colours.
     method
         A key of ``METHODS``; its own ``settings`` replace what suits most of them.
+    steps
+        How many a person asked for, None where it is left to the data: long training pays for a
+        wider network.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def suggest_settings(
     epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, round(IMAGES_SEEN / n)))
     batch_size = _batch_size(n)
     config = TrainConfig(
-        method=method, augment=augment, epochs=epochs, batch_size=batch_size, lr=3e-3
+        method=method, augment=augment, epochs=epochs, batch_size=batch_size, steps=steps, lr=3e-3
     )
     reasons = {
         "epochs": f"{epochs * n:,} images seen; on 8,000 gray images of 28 px SimCLR takes under "
@@ -74,6 +78,13 @@ def suggest_settings(
         "backbone": "compact is built for a CPU core; with a GPU, or for photographs, resnet18.",
         "threads": "equal bytes on any number of cores, and a busy machine does not stall it.",
     }
+    if (steps or 0) * batch_size >= LONG:
+        config = replace(config, width=WIDE)
+        reasons["width"] = (
+            f"{(steps or 0) * batch_size:,} images seen fill a network of width {config.width}, "
+            "at twice the time an image (SimCLR on CIFAR-10, 20 minutes of one core: kNN 0.643 "
+            "against 0.636, linear 0.687 against 0.671)."
+        )
     own = METHODS[method].settings
     config = replace(config, **own)
     reasons |= {name: f"what {method} needs on small data." for name in own}

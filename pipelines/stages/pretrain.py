@@ -115,7 +115,11 @@ def training_settings(
     """
     n, height, width, channels = shape
     settings, reasons = suggest_settings(
-        n=n, size=min(height, width), channels=channels, method=choose_method(config, "image")[0]
+        n=n,
+        size=min(height, width),
+        channels=channels,
+        method=choose_method(config, "image")[0],
+        steps=config.steps or None,
     )
     stated: dict[str, Any] = {
         "init": config.init,
@@ -126,8 +130,6 @@ def training_settings(
     if config.backbone != "auto":
         stated["backbone"] = config.backbone
         stated["width"] = FIXED_WIDTHS.get(config.backbone, settings.width)
-    if config.steps:
-        stated["steps"] = config.steps
     if config.batch_size:
         stated["batch_size"] = config.batch_size
     if config.learning_rate:

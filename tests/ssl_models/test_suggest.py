@@ -37,6 +37,13 @@ def test_a_method_brings_what_it_needs_and_says_so() -> None:
     assert any(reason.startswith("clip_grad = 3.0: what ibot needs") for reason in reasons)
 
 
+def test_long_training_gets_a_wider_network_and_says_why() -> None:
+    short, _ = suggest_settings(n=20_000, size=32, channels=3, steps=1000)
+    long, reasons = suggest_settings(n=20_000, size=32, channels=3, steps=10_000)
+    assert (short.steps, short.width, long.width) == (1000, 32, 48)
+    assert any(reason.startswith("width = 48: 2,560,000 images") for reason in reasons)
+
+
 def test_one_image_no_channel_or_no_such_method_is_refused() -> None:
     with pytest.raises(DataError, match="at least 2"):
         suggest_settings(n=1, size=28, channels=1)
