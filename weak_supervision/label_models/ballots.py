@@ -54,8 +54,9 @@ def distinct_rows(
 def _words(votes: NDArray[np.integer], base: int) -> NDArray[np.int64]:
     """Return each row's digits, packed into words (words, n)."""
     n_items, n_lfs = votes.shape
-    n_digits = max(1, int(np.log(EXACT) / np.log(base) - 1e-9))  # of a product
-    n_products = max(1, int(np.log(WHOLE) / np.log(base) - 1e-9) // n_digits)  # of a word
+    in_product, in_word = (max(1, int(np.log(n) / np.log(base) - 1e-9)) for n in (EXACT, WHOLE))
+    n_products = -(-in_word // in_product)  # of a word
+    n_digits = in_word // n_products  # of a product
     parts = [slice(start, start + n_digits) for start in range(0, n_lfs, n_digits)]
     place = (float(base) ** (np.arange(n_lfs) % n_digits)).astype(np.float32)
     words = np.zeros((-(-len(parts) // n_products), n_items), dtype=np.int64)
