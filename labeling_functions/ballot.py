@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -72,6 +72,8 @@ class Ballot:
             if number.is_integer() and ABSTAIN <= number < len(self.names):
                 return int(number)
         hint = nearest(answer, self.names) if isinstance(answer, str) else ""
+        if isinstance(answer, Mapping | float):
+            hint = "; probabilities need soft=True"
         raise UnknownVoteError(f"{answer!r:.80}{hint}")
 
     def choose(self, answer: object, vote: str | int | None) -> int:

@@ -98,6 +98,15 @@ def test_functions_give_numbers_tables_and_frames(lfs_folder, garments):
     assert "or one and vote=" in notes["nameless"]
 
 
+def test_probabilities_of_an_lf_that_is_not_soft_are_no_vote(lfs_folder, garments):
+    text = "@labeling_function({})\ndef {}(item): return {}\n"
+    folder = lfs_folder(a=text.format("", "table", "{'boot': 0.8}"),
+                        b=text.format("vote='boot'", "number", "0.8"))  # fmt: skip
+    result = run(load_folder(folder), garments, workers=0)
+    assert (result.votes == -1).all()
+    assert all("probabilities need soft=True" in report.note for report in result.reports)
+
+
 def test_they_come_back_from_child_processes_and_from_the_cache(
     lfs_folder, garments, tmp_path, monkeypatch
 ):
