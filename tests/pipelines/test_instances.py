@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from pipelines.config import BagsConfig
 from pipelines.engine import run_line
@@ -211,3 +215,20 @@ def test_heat_lies_where_the_scores_are() -> None:
     told = heat_of(text, 0, places)
     assert told["parts"] == [{"text": "dull", "score": 0.1}, {"text": "prize", "score": 0.9}]
     assert (told["low"], told["high"], told["n_more"]) == (0.1, 0.9, 0)
+    image = Pixels([np.full((1, 8, 8, 1), 90, np.uint8)])
+    corners = [(y, x) for y in (0, 4) for x in (0, 4)]
+    patches = pd.DataFrame(corners, columns=["top", "left"]).assign(height=4, width=4)
+    told = heat_of(image, 0, patches.assign(score=[0.0, 0.0, 0.0, 1.0]))
+    pair = Image.open(io.BytesIO(base64.b64decode(told["src"].split(",")[1]))).convert("RGB")
+    side = pair.height
+    light = np.asarray(pair).sum(axis=2)[:, -side:]  # the right half: the image under its heat
+    bright = light == light.max()
+    assert bright[side // 2 :, side // 2 :].all()
+    assert not bright[: side // 2].any() and not bright[:, : side // 2].any()
+
+    series = Signals("series", 0, [np.arange(8, dtype=np.float32)[:, None]], [[8]])
+    places = pd.DataFrame({"start": [0, 4], "stop": [4, 9], "score": [0.0, 1.0]})
+    told = heat_of(series, 0, places)
+    curve = base64.b64decode(told["src"].split(",")[1]).decode()
+    bands = re.findall(r'<rect x="([\d.]+)" width="([\d.]+)".*?opacity="([\d.]+)"', curve)
+    assert [tuple(map(float, band)) for band in bands] == [(4.0, 46.0, 0.0), (50.0, 46.0, 0.7)]

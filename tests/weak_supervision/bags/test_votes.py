@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from weak_supervision.bags import bag_votes, cross_fit_instances, thresholds
+from weak_supervision.bags import (
+    bag_votes,
+    cross_fit_instances,
+    posterior_votes,
+    thresholds,
+)
 from weaklight.errors import DataError
 
 
@@ -84,3 +89,18 @@ def test_too_few_bags_of_a_kind_are_refused(planted):
         cross_fit_instances(features, bag_index, np.ones_like(bag_labels))
     with pytest.raises(DataError, match="bag_index must name one of 3 bags"):
         cross_fit_instances(features, bag_index, bag_labels[:3])
+
+
+def test_bags_that_are_items_vote_where_they_are_clear_and_as_they_are_known() -> None:
+    labels = np.append(np.repeat([0, 1], 100), [-1] * 4)
+    proba = np.concatenate([np.linspace(0, 0.4, 100), np.linspace(0.6, 1, 100)])
+    proba = np.append(proba, [0.1, 0.5, 0.9, np.nan])
+    known = np.zeros(len(labels), dtype=bool)
+    known[[0, 199]] = True
+    labels[199] = 0  # known, whatever the model says
+    votes = posterior_votes(proba, labels, known, positive_vote=7, negative_vote=8)
+    assert votes[0] == 8 and votes[199] == 8
+    assert votes[200:].tolist() == [8, -1, 7, -1]
+    # at most 5 % of the positives lie below what votes positive, and likewise
+    assert (votes[100:199] == 7).mean() > 0.94 and (votes[:100] == 8).mean() > 0.94
+    assert (votes[100:199] == 8).sum() == (votes[:100] == 7).sum() == 0
