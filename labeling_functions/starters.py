@@ -23,6 +23,7 @@ from labeling_functions import labeling_function
 # item.NAME reads a column of the item. There are:
 #   {columns}
 # Answer with one of: {answers}. Answer nothing where the rule does not apply.
+# Surer here than there? With @labeling_function(soft=True) answer {{{vote!r}: 0.8}}.
 
 
 @labeling_function(author="", tags=[])
