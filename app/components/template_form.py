@@ -56,7 +56,11 @@ def template_form(kind: str, known: Known) -> tuple[dict[str, Any], list[str]]:
     The options that differ from their defaults, as they stand in TOML; and the names of those that
     still need an answer.
     """
-    fields = [f for f in fields_of(KINDS[kind]) if f.shape != "file" or known.files]
+    fields = [
+        field
+        for field in fields_of(KINDS[kind])
+        if field.shape != "file" or _offered(known.files, f"{kind} {field.name}")
+    ]
     seldom = [field for field in fields if field.shape in _SELDOM]
     answers = {f.name: _ask(f, kind, known) for f in fields if f.shape not in _SELDOM}
     if seldom:
@@ -84,12 +88,12 @@ def _label(field: Field) -> str:
 
 
 def _column(field: Field, key: str, known: Known) -> str | None:
-    options = known.readable(field.reads)
+    options = _offered(known.readable(field.reads), key)
     if not options:
         st.warning(f"The items have no column of {field.reads}s, which this kind needs.")
         return None
     chosen = st.selectbox(_label(field), options, key=key, help=field.text)
-    spread = known.columns[chosen]["range"]
+    spread = known.columns.get(chosen, {}).get("range")
     if spread:
         low, middle, high = spread
         st.caption(f"{chosen} runs from {low:.4g} to {high:.4g}; half lie below {middle:.4g}.")
@@ -97,14 +101,14 @@ def _column(field: Field, key: str, known: Known) -> str | None:
 
 
 def _columns(field: Field, key: str, known: Known) -> str | list[str] | None:
-    options = known.readable(field.reads)[::-1]  # lists name short things
+    options = _offered(known.readable(field.reads)[::-1], key)  # lists name short things
     st.session_state.setdefault(key, options[:1])
     chosen = st.multiselect(_label(field), options, key=key, help=field.text)
     return chosen[0] if len(chosen) == 1 else chosen
 
 
-def _class(field: Field, key: str, known: Known) -> str:
-    return str(st.selectbox("Then vote", known.votes, key=key, help=field.text))
+def _class(field: Field, key: str, known: Known) -> str | int:
+    return st.selectbox("Then vote", _offered(known.votes, key), key=key, help=field.text)
 
 
 def _text(field: Field, key: str, known: Known) -> str:
@@ -184,7 +188,7 @@ def _value(field: Field, key: str, known: Known) -> Any:
     column = known.columns.get(_beside(key, "column"))
     if column is not None and column["holds"] == "number":
         return _number(field, key, known)
-    options = [] if column is None else column["values"]
+    options = _offered([] if column is None else column["values"], key)
     return st.selectbox(
         _label(field), options, index=None, key=key, help=field.text, accept_new_options=True,
         placeholder="any value", format_func=str,
@@ -193,7 +197,7 @@ def _value(field: Field, key: str, known: Known) -> Any:
 
 def _values(field: Field, key: str, known: Known) -> list[Any]:
     column = known.columns.get(_beside(key, "column"))
-    options = [] if column is None else column["values"]
+    options = _offered([] if column is None else column["values"], key)
     is_number = column is not None and column["holds"] == "number"
     return st.multiselect(
         _label(field), options, key=key, help=field.text, accept_new_options=not is_number,
@@ -203,17 +207,20 @@ def _values(field: Field, key: str, known: Known) -> list[Any]:
 
 def _file(field: Field, key: str, known: Known) -> str | None:
     return st.selectbox(
-        "Word list", known.files, index=None, key=key, help=field.text, placeholder="none"
-    )
+        "Word list", _offered(known.files, key), index=None, key=key, help=field.text,
+        placeholder="none",
+    )  # fmt: skip
 
 
 def _column_per_class(field: Field, key: str, known: Known) -> dict[str, str]:
     st.markdown(_label(field), help=field.text)
-    options = known.readable(field.reads)
     chosen = {
-        name: st.selectbox(name, options, index=None, key=f"{key} {name}", placeholder="no column")
+        name: st.selectbox(
+            name, _offered(known.readable(field.reads), f"{key} {name}"), index=None,
+            key=f"{key} {name}", placeholder="no column",
+        )
         for name in known.classes
-    }
+    }  # fmt: skip
     return {name: column for name, column in chosen.items() if column}
 
 
@@ -232,11 +239,11 @@ def _conditions(field: Field, key: str, known: Known) -> list[dict[str, Any]]:
         left, right = st.columns([3, 2])
         with left:
             column = st.selectbox(
-                f"Condition {place + 1}", list(known.columns), key=f"{prefix} column",
-                help=field.text,
+                f"Condition {place + 1}", _offered(list(known.columns), f"{prefix} column"),
+                key=f"{prefix} column", help=field.text,
             )  # fmt: skip
-        is_number = known.columns[column]["holds"] == "number"
-        fit = {t.name: t for t in tests if is_number or t.reads == "any"}
+        holds = known.columns.get(column, {}).get("holds", "number")
+        fit = {t.name: t for t in tests if holds == "number" or t.reads == "any"}
         with right:
             test = st.selectbox("is", list(fit), key=f"{prefix} test", format_func=_spoken)
         answer = _ask(fit[test], prefix, known)
@@ -252,6 +259,13 @@ def _conditions(field: Field, key: str, known: Known) -> list[dict[str, Any]]:
             icon=":material/remove:", type="tertiary", disabled=n == 1,
         )  # fmt: skip
     return found
+
+
+def _offered(options: Sequence[Any], key: str) -> list[Any]:
+    """Return the options, and what a filled form holds already: trying it says what is wrong."""
+    given = st.session_state.get(key)
+    answers = given if isinstance(given, list) else [given]
+    return [*options, *(a for a in answers if a is not None and a not in options)]
 
 
 def _beside(key: str, name: str) -> Any:

@@ -93,7 +93,7 @@ def _fill(there: dict[str, tuple[str, dict[str, Any]]]) -> None:
     """Put the answers of the chosen function into the form."""
     name = st.session_state["start_from"]
     if name is None:
-        st.session_state |= {"lf_name": "", "lf_why": ""}
+        st.session_state.update({"lf_name": "", "lf_why": ""})
         return
     file, table = there[name]
     for key in [k for k in st.session_state if str(k).startswith(f"{table['kind']} ")]:

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.launch import PROJECT_VARIABLE, command
 from app.services.keys import ACTION_KEYS
-from labeling_functions.templates import KINDS
+from labeling_functions.templates import KINDS, toml
 from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.project import RunRecord
 from pipelines.queries import RunView
@@ -162,6 +162,21 @@ def test_each_kind_of_template_has_a_form_that_asks_for_every_option(open_page, 
         for option in template.option_names():  # one answer; two ends; a count; one for each class
             keys = [f"{kind} {option}{end}" for end in ("", " low", " n", " ham")]
             assert any(key in page.session_state for key in keys), keys
+
+
+def test_a_form_starts_from_a_function_that_is_there_and_from_nothing_again(open_page, tmp_path):
+    project = letters.build(tmp_path / "letters")
+    table = {"name": "long", "kind": "threshold", "column": "n", "above": 90, "vote": "ham"}
+    toml.append(project.root / "lfs" / "numbers.toml", {**table, "description": "Why not."})
+    page = open_page("write", project)
+    page.selectbox(key="start_from").set_value("long").run()
+    assert page.selectbox(key="kind").value == "threshold"
+    assert page.number_input(key="threshold above").value == 90
+    assert "Votes ham where n is above 90" in text_of(page) and not page.info
+    assert page.text_input(key="lf_name").value == "long"
+    assert any(button.label == "Replace long" for button in page.button)
+    page.selectbox(key="start_from").set_value(None).run()
+    assert page.text_input(key="lf_name").value == "" and not page.exception
 
 
 def test_review_buttons_have_their_keys(open_page):

@@ -61,6 +61,22 @@ TABLES = {
         }
     ],
 }
+# What a file may say of columns, values and lists that the sample does not show.
+ELSEWHERE = [
+    {"name": "x", "kind": "keywords", "column": "gone", "file": "lost.txt", "vote": 1},
+    {"name": "x", "kind": "threshold", "column": "gone", "above": 1, "vote": "spam"},
+    {"name": "x", "kind": "metadata", "column": "n", "one_of": [1, 77], "vote": "spam"},
+    {"name": "x", "kind": "metadata", "column": "who", "equals": "Zoe", "vote": "angular"},
+    {
+        "name": "x",
+        "kind": "lookup",
+        "column": ["gone", "n"],
+        "entries": [["a", "b"]],
+        "vote": "ham",
+    },
+    {"name": "x", "kind": "rule", "conditions": [{"column": "gone", "above": 1}], "vote": "ham"},
+    {"name": "x", "kind": "model", "probabilities": {"spam": "gone"}, "at_least": 0.5},
+]
 CASES = [{"name": "x", "kind": kind, **table} for kind in TABLES for table in TABLES[kind]]
 
 
@@ -100,6 +116,17 @@ def test_a_table_comes_back_from_the_form_as_it_went_in(tmp_path, table):
     if table["kind"] != "rule":  # whose two tests of one column come back as two conditions
         assert again == table
     assert said(again, tmp_path) == said(table, tmp_path)
+
+
+@pytest.mark.parametrize("table", ELSEWHERE, ids=lambda t: f"{t['kind']} {list(t)[3]}")
+def test_what_a_file_says_stays_in_the_form_even_where_it_is_wrong(table):
+    page = AppTest.from_function(_form, kwargs={"kind": table["kind"]})
+    for key, answer in form_answers(table).items():
+        page.session_state[key] = answer
+    page.run()
+    assert not page.exception, page.exception[0].message
+    given, missing = page.session_state["out"]
+    assert {"name": "x", "kind": table["kind"], **given} == table and missing == []
 
 
 def said(table, folder):
