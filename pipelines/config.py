@@ -200,7 +200,7 @@ class CleanConfig(_Section):
 class TrainConfig(_Section):
     """``[train]``: the classifier, and how it learns from labels of which some are wrong.
 
-    0 means chosen: 30 epochs for heads and 10 for ``finetune``, learning rates that suit each.
+    0 means chosen: 10 epochs, and learning rates that suit heads and ``finetune``.
     ``auto`` is the best on dev of ``linear``, ``discriminant`` and an ``mlp`` by ``elr``; without
     dev gold, the one of the last two that suits the votes; with a strategy, ``mlp``.
     ``l2`` is read for the plain linear head alone, ``hidden`` for ``mlp``, ``consistency`` and

@@ -51,7 +51,7 @@ class RobustHead(Head):
 
     Notes
     -----
-    Time O(epochs n d hidden); 20,000 rows of 512 features take about 10 s of one core for 30
+    Time O(epochs n d hidden); 20,000 rows of 512 features take about 3 s of one core for 10
     epochs. Without noise the robust strategies lose little or nothing; see ``docs/noise.md``.
     Two networks (co-teaching, the mixture) predict by the mean of their probabilities.
     """
@@ -71,7 +71,7 @@ class RobustHead(Head):
         hidden: int = 512,
         noise_rate: float | None = None,
         balance: str = "none",
-        epochs: int = 30,
+        epochs: int = 10,
         batch_size: int = 256,
         lr: float = 1e-3,
         weight_decay: float = 1e-4,

@@ -42,7 +42,7 @@ class TrainingConfig:
     seed : of the order of rows and of mixup
     """
 
-    epochs: int = 30
+    epochs: int = 10
     batch_size: int = 256
     lr: float = 1e-3
     weight_decay: float = 1e-4
@@ -53,7 +53,7 @@ class TrainingConfig:
     seed: int = 0
 
     def batch_of(self, n: int) -> int:
-        """Return the batch size for ``n`` rows: thirty epochs of one batch would teach nothing."""
+        """Return the batch size for ``n`` rows: ten epochs of one batch would teach nothing."""
         return min(self.batch_size, max(LEAST_BATCH, n // BATCHES_AN_EPOCH))
 
 
