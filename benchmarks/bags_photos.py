@@ -156,8 +156,9 @@ def _page(shown: dict[str, list[Any]]) -> str:
     parts = [
         "<!doctype html><meta charset=utf-8><title>Where in the picture</title>"
         "<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem}</style>"
-        "<h1>Where in the picture?</h1><p>Learnt from labels of whole photographs, the photograph's "
-        "sides and its centre. Of each garment: the photograph, the heat, and where the garment truly is.</p>"
+        "<h1>Where in the picture?</h1><p>Learnt from labels of whole photographs, their "
+        "sides and their centre. Of each garment: the photograph, the heat, and where it truly "
+        "is.</p>"
     ]
     for name, examples in shown.items():
         sheet = contact_sheet(
