@@ -27,6 +27,7 @@ def test_defaults_fill_every_section() -> None:
         ({"class_sets": {"s": ["z"]}}, "known classes"),
         ({"class_sets": {"a": ["b"]}}, "name of a class"),
         ({"bags": {"positive": "z"}}, "bags.positive must be"),
+        ({"bags": {"instances": "patches"}}, "bags.positive does not say what"),
         ({"pretrain": {"refresh": "daily"}}, "cron line"),
         ({"pretrain": {"refresh": "growth:-1"}}, "positive share"),
         ({"pretrain": {"device": "tpu"}}, "auto.*tpu"),
