@@ -39,6 +39,7 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 
 # [bags]
 # positive = "cat"              # what bag_label = 1 says that a bag contains
+# instances = "items"           # or patches, paragraphs, windows: each item is a bag of its parts
 # method = "attention"          # or another of docs/bags.md
 
 # [aggregate]
