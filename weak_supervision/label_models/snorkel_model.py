@@ -1,4 +1,4 @@
-"""Snorkel's LabelModel, from the moments of the distinct rows of votes.
+"""Snorkel's LabelModel behind our contract, from the moments of the distinct rows of votes.
 
 Try it: ``SnorkelModel().fit(votes, n_classes=3).predict_proba(votes)``.
 """
@@ -8,27 +8,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
 from weak_supervision.label_models.ballots import Ballots
 from weak_supervision.label_models.base import BaseLabelModel, NotLearnableError, log
-from weaklight.seeds import derive_seed
+from weaklight.seeds import derive_seed, preserve_global_rng
 
 __all__ = ["SnorkelModel"]
 
 MIN_LFS = 3  # the moments that Snorkel matches say nothing about fewer
-MAX_OUTCOMES = 6000  # LFs x classes; a few float64 matrices of the square are held
-START_PRECISION = 0.7  # of every LF before it is learned: Snorkel's prec_init
-MOMENTUM = 0.9
+MAX_OUTCOMES = 6000  # LFs x classes; Snorkel holds several float32 matrices of the square
 
 
 class SnorkelModel(BaseLabelModel):
     """Data programming by matching the LFs' pairwise agreements (MeTaL, as Snorkel ships it).
 
-    The same loss from the same start in the same steps as Snorkel 0.10, so it learns what Snorkel
-    learns, but from the distinct rows and in NumPy: neither Snorkel nor torch is imported, which
-    takes longer than the fit. Class sets, LFs and classes that never get a vote are left out.
+    Snorkel's own solver runs, on the same matrix of agreements that it would count itself: what it
+    learns is what Snorkel learns. Class sets, LFs and classes that never get a vote are left out.
     With fewer than three voting LFs or a single voted class the majority vote stands in.
 
     Parameters
@@ -37,7 +33,7 @@ class SnorkelModel(BaseLabelModel):
         Of Snorkel's gradient descent. 200 and 500 steps label LabelMe alike (0.775), and 200 do
         better on YouTube (0.741 against 0.715).
     seed
-        Of the start.
+        Seeds Snorkel's start; the global generators are put back afterwards.
 
     Attributes
     ----------
@@ -81,16 +77,9 @@ class SnorkelModel(BaseLabelModel):
         moments = (heard.T @ sparse.diags_array(ballots.counts) @ heard).toarray() / n_items
         balance = self.class_prior_[self._classes]
         balance = np.maximum(balance / max(balance.sum(), 1e-12), 1e-12)
-        mu = _descend(
-            moments,
-            balance,
-            int(n_items),
-            n_epochs=self.n_epochs,
-            lr=self.lr,
-            seed=derive_seed(self.seed, "snorkel") % 2**32,
-        )
+        mu = self._run_snorkel(moments, balance, int(n_items))
         if not np.isfinite(mu).all():
-            raise NotLearnableError(f"the descent left the finite numbers at lr={self.lr:g}")
+            raise NotLearnableError("Snorkel's parameters are not finite")
         self._log_mu, self._log_balance = log(mu), log(balance)
         by_lf = mu.reshape(len(self._lfs), len(balance), len(balance))  # (m, votes, classes)
         coverage = times[self._lfs].sum(axis=1) / n_items
@@ -121,48 +110,37 @@ class SnorkelModel(BaseLabelModel):
                 f"(LFs x classes up to {MAX_OUTCOMES})"
             )
 
+    def _run_snorkel(
+        self, moments: NDArray[np.float64], balance: NDArray[np.float64], n_items: int
+    ) -> NDArray[np.float64]:
+        """Return P(LF votes v | class), (m * k, k), for moments (m * k, m * k) of k classes."""
+        with preserve_global_rng():
+            # imported inside the guard: importing Snorkel draws from numpy's global generator
+            import torch
+            from snorkel.labeling.model import LabelModel
 
-def _descend(
-    moments: NDArray[np.float64],
-    balance: NDArray[np.float64],
-    n_items: int,
-    *,
-    n_epochs: int,
-    lr: float,
-    seed: int,
-) -> NDArray[np.float64]:
-    """Return mu = P(LF votes v | class), (m * k, k), that explains the moments (m * k, m * k).
+            class FromMoments(LabelModel):  # type: ignore[misc]
+                """Takes the matrix O of agreements instead of counting it over all items."""
 
-    Minimises |O - mu P mu'|^2 off the LFs' own blocks, plus |mu p - diag O|^2, from Snorkel's
-    start, in Snorkel's steps.
-    """
-    n_classes = len(balance)
-    n_lfs = len(moments) // n_classes
-    own = np.arange(n_lfs)
-    rate = np.diag(moments)
-    right = np.tile(np.eye(n_classes), (n_lfs, 1)) > 0  # (m * k, k): where the vote is the class
-    mu = np.where(right, np.clip(rate[:, None] * START_PRECISION / balance, 0.0, 1.0), 0.0)
-    mu *= np.random.RandomState(seed).random_sample()  # Snorkel's own draw from this seed
-    velocity = np.zeros_like(mu)
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at what comes out
-        for _ in range(n_epochs):
-            weighed = mu * balance
-            error = moments - weighed @ mu.T
-            error.reshape(n_lfs, n_classes, n_lfs, n_classes)[own, :, own, :] = 0.0
-            off = mu @ balance - rate
-            velocity = MOMENTUM * velocity - 4.0 * (error @ weighed) + 2.0 * np.outer(off, balance)
-            mu = mu - lr * velocity
-    least = min(0.01, 10.0 ** -np.ceil(np.log10(n_items)))
-    return _in_order(np.clip(mu, least, 1.0 - least), balance)
+                def _generate_O(  # noqa: N802  Snorkel's name
+                    self, L: NDArray[np.int64], higher_order: bool = False
+                ) -> None:
+                    super()._generate_O(L, higher_order)  # lists cliques and sizes; any row does
+                    self.O = torch.from_numpy(moments).float()
+                    self.n = n_items
 
-
-def _in_order(mu: NDArray[np.float64], balance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return mu with equally common classes swapped so that LFs are right as often as can be."""
-    n_classes = len(balance)
-    said = mu.reshape(-1, n_classes, n_classes).sum(axis=0) * balance  # (votes, classes)
-    source = np.arange(n_classes)
-    for share in np.unique(balance.round(3)):
-        group = np.flatnonzero(balance.round(3) == share)
-        old, new = linear_sum_assignment(said[np.ix_(group, group)].T, maximize=True)
-        source[group[new]] = group[old]
-    return mu[:, source]
+            model = FromMoments(cardinality=len(balance), verbose=False)
+            any_row = np.zeros((1, len(moments) // len(balance)), dtype=np.int64)
+            try:
+                model.fit(
+                    any_row,
+                    class_balance=balance.tolist(),
+                    n_epochs=self.n_epochs,
+                    lr=self.lr,
+                    seed=derive_seed(self.seed, "snorkel") % 2**32,
+                    progress_bar=False,
+                )
+            except Exception as error:  # Snorkel raises nothing narrower when its loss is NaN
+                raise NotLearnableError(f"Snorkel gave up: {error}") from error
+        mu: NDArray[np.float64] = model.mu.detach().cpu().numpy().astype(np.float64)
+        return mu
