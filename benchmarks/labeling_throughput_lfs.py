@@ -23,8 +23,8 @@ from benchmarks.machine import measure_command
 from labeling_functions import apply_lfs, keywords, regex
 from labeling_functions.functions import LabelingFunction
 from labeling_functions.templates.toml import append
-from pipelines.config import AggregateConfig, VoteConfig
 from pipelines.measure import PeakMemory
+from pipelines.sections import AggregateConfig, VoteConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import hash_path
 from weaklight.contracts import ABSTAIN, Votes

@@ -8,286 +8,37 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from pipelines.sections import (
+    AggregateConfig,
+    BagsConfig,
+    CleanConfig,
+    EmbedConfig,
+    EvaluateConfig,
+    ItemsConfig,
+    PretrainConfig,
+    ReportConfig,
+    ScheduleConfig,
+    Section,
+    TrainConfig,
+    VoteConfig,
+)
 from weaklight.contracts import ClassSet
 from weaklight.errors import ConfigError
 
 __all__ = [
-    "KINDS",
-    "AggregateConfig",
-    "BagsConfig",
-    "CleanConfig",
     "Config",
-    "EmbedConfig",
-    "EvaluateConfig",
-    "ItemsConfig",
-    "Kind",
-    "PretrainConfig",
-    "ReportConfig",
-    "ScheduleConfig",
-    "TrainConfig",
-    "VoteConfig",
     "load_config",
     "parse_config",
 ]
 
 CONFIG_NAME = "weaklight.toml"
 
-Kind = Literal["image", "text", "audio", "series"]
-# In the order in which a table is searched: text is the most likely to be metadata of the rest.
-KINDS: tuple[Kind, ...] = ("image", "audio", "series", "text")
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ItemsConfig(_Section):
-    """``[items]``: where the items come from and what their columns are called."""
-
-    source: str
-    item_id: str = "item_id"
-    # Which column holds the items; at most one is named. Where none is, a table's column of one of
-    # these names is taken, and a folder's files say it themselves (.png and so on, .wav, .txt).
-    image: str | None = None
-    text: str | None = None
-    audio: str | None = None
-    series: str | None = None
-    split: str = "split"
-    gold: str = "gold"
-    bag_id: str = "bag_id"
-    bag_label: str = "bag_label"
-    noisy_label: str = "noisy_label"
-    # 0 takes the most frequent size of the source, at most 96 px: what a small encoder can use.
-    image_size: int = Field(default=0, ge=0, le=512)
-    # In hertz; audio of another rate is resampled. 0 takes the rate that all files must then share.
-    sample_rate: int = Field(default=0, ge=0)
-    # What LFs may read: "auto" measures what suits the kind of items; see docs.
-    attributes: Literal["auto", "silhouette", "none"] = "auto"
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> ItemsConfig:
-        named = [kind for kind in KINDS if getattr(self, kind) is not None]
-        if len(named) > 1:
-            raise ValueError(
-                f"items are of one kind, but {' and '.join(named)} are named; name the column that "
-                "holds the items, the others stay metadata"
-            )
-        if self.attributes == "silhouette" and named not in ([], ["image"]):
-            raise ValueError(f"silhouettes are measured on images, not on {named[0]}; leave it out")
-        return self
-
-
-class PretrainConfig(_Section):
-    """``[pretrain]``: the SSL method and its budget; 0 or "auto" means chosen from the data.
-
-    ``method``: for images a name that ``weaklight methods`` lists; for text ``word2vec``,
-    ``tfidf_svd`` or ``sentence_transformers:MODEL``; for audio ``cpc`` or ``log_mel``; for series
-    ``summary``. ``backbone``, ``init`` and ``temperature`` are read for images alone.
-    """
-
-    method: str = "auto"
-    backbone: str = "auto"
-    # Weights to start from: a file (relative to the project), torchvision:NAME or timm:NAME.
-    init: str | None = None
-    steps: int = Field(default=0, ge=0)
-    batch_size: int = Field(default=0, ge=0)
-    learning_rate: float = Field(default=0.0, ge=0)
-    temperature: float = Field(default=0.0, ge=0)
-    checkpoint_every: int = Field(default=50, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: int = Field(default=1, ge=1)
-    refresh: str = "manual"
-
-    def init_file(self, root: Path) -> Path | None:
-        """Return the file that ``init`` names; None where it names a library's weights or nothing.
-
-        ``root`` is the project's folder.
-        """
-        named = self.init is None or self.init.startswith(("torchvision:", "timm:"))
-        return None if named else root / str(self.init)
-
-    @field_validator("refresh")
-    @classmethod
-    def _known_refresh(cls, value: str) -> str:
-        if value == "manual":
-            return value
-        if value.startswith("growth:"):
-            try:
-                share = float(value.removeprefix("growth:"))
-            except ValueError:
-                share = -1.0
-            if share > 0:
-                return value
-            raise ValueError('growth needs a positive share, such as "growth:0.25"')
-        if len(value.split()) == 5:
-            return value
-        raise ValueError('expected "manual", "growth:0.25" or a cron line of five fields')
-
-
-class EmbedConfig(_Section):
-    """``[embed]``: features of every item and one neighbor graph."""
-
-    neighbors: int = Field(default=15, ge=1, le=200)
-
-
-class VoteConfig(_Section):
-    """``[vote]``: how labelling functions are run."""
-
-    folder: str = "lfs"
-    time_limit_s: float = Field(default=30.0, gt=0)
-    workers: int = Field(default=2, ge=1, le=64)
-
-
-class BagsConfig(_Section):
-    """``[bags]``: what a positive bag label means, and how bags vote."""
-
-    positive: str | None = None
-    # "items" that share a bag_id, or parts of each item, which then is the bag itself
-    instances: Literal["items", "patches", "paragraphs", "windows"] = "items"
-    # a patch's side in pixels, 0: half the image's shorter side; a window's values, 0: a quarter of
-    # the median item
-    size: int = Field(default=0, ge=0)
-    # 0: half the size, so that neighbours overlap
-    stride: int = Field(default=0, ge=0)
-    # attention finds most; noisy_or and top_k respect the standard assumption (docs/bags.md)
-    method: Literal[
-        "attention", "auto", "dsmil", "embedding", "mi_svm", "noisy_or", "set_kernel", "top_k",
-        "transformer",
-    ] = "attention"  # fmt: skip
-    folds: int = Field(default=5, ge=2, le=20)
-
-
-class AggregateConfig(_Section):
-    """``[aggregate]``: which label model; "auto" chooses without gold and says why."""
-
-    # the names in weak_supervision.label_models.MODELS, which a test compares
-    model: Literal[
-        "auto",
-        "majority_vote",
-        "weighted_vote",
-        "snorkel",
-        "dawid_skene",
-        "one_coin",
-        "triplets",
-        "mace",
-        "glad",
-        "crowdlab",
-    ] = "auto"
-    features: Literal["auto", "on", "off"] = "auto"
-    # "auto": each label model's own way; else "uniform", "estimated" or a share for each class
-    class_balance: Literal["auto", "uniform", "estimated"] | tuple[float, ...] = "auto"
-    # a student on the features that joins the voters, or learns the clear cases first
-    hybrid: Literal["none", "self_training", "curriculum"] = "none"
-
-
-class CleanConfig(_Section):
-    """``[clean]``: what happens to labels that the features contradict."""
-
-    action: Literal["drop", "keep"] = "drop"
-    folds: int = Field(default=5, ge=2, le=20)
-    # more detectors for people to look at; confident learning alone decides what is dropped
-    crowdlab: bool = True
-    margins: bool = False
-    # train only on labels of which at most this share is expected to be wrong; needs gold rows of
-    # the calibration split (weaklight gold plan --role calibration)
-    max_error: float | None = Field(default=None, gt=0, lt=1)
-
-
-class TrainConfig(_Section):
-    """``[train]``: the classifier, and how it learns from labels of which some are wrong.
-
-    0 means chosen: 10 epochs, and learning rates that suit heads and ``finetune``.
-    ``auto`` is the best on dev of ``linear``, ``discriminant`` and an ``mlp`` by ``elr``; without
-    dev gold, the one of the last two that suits the votes; with a strategy, ``mlp``.
-    ``l2`` is read for the plain linear head alone, ``hidden`` for ``mlp``, ``consistency`` and
-    ``device`` for ``finetune``, which trains encoder and head on the pixels of images.
-    """
-
-    head: Literal["auto", "linear", "discriminant", "mlp", "finetune"] = "auto"
-    # the names in weak_supervision.noise.STRATEGIES, which a test compares
-    strategy: Literal[
-        "plain", "gce", "sce", "forward", "elr", "co_teaching", "small_loss_mixture"
-    ] = "plain"
-    balance: Literal["none", "classes"] = "none"
-    # share of wrong labels; estimated on the features where a strategy needs it
-    noise_rate: float | None = Field(default=None, ge=0, lt=1)
-    l2: float = Field(default=10.0, ge=0)
-    hidden: int = Field(default=512, ge=1)
-    epochs: int = Field(default=0, ge=0)
-    batch_size: int = Field(default=0, ge=0)
-    learning_rate: float = Field(default=0.0, ge=0)
-    mixup: float = Field(default=0.0, ge=0)
-    ema: float = Field(default=0.0, ge=0, lt=1)
-    # epochs without a better dev score before training stops; 0 trains to the end
-    patience: int = Field(default=0, ge=0)
-    consistency: bool = False
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-
-    @property
-    def chooses_head(self) -> bool:
-        """Whether dev gold decides between the closed-form heads."""
-        return self.head == "auto" and self.strategy == "plain"
-
-    @model_validator(mode="after")
-    def _goes_together(self) -> TrainConfig:
-        if self.head == "discriminant" and self.strategy != "plain":
-            raise ValueError(
-                f'strategy = "{self.strategy}" trains by steps, which a discriminant has none of; '
-                'take head = "linear" or "mlp"'
-            )
-        if self.consistency and self.head != "finetune":
-            raise ValueError(
-                f'consistency compares views of pixels, which head = "{self.head}" never sees; '
-                'set head = "finetune"'
-            )
-        steps = ("epochs", "batch_size", "learning_rate", "mixup", "ema", "patience")
-        stated = [name for name in steps if getattr(self, name)]
-        is_solved = self.head in ("auto", "linear", "discriminant") and self.strategy == "plain"
-        if stated and is_solved:
-            raise ValueError(
-                f'{" and ".join(stated)} would change nothing: head = "{self.head}" with '
-                'strategy = "plain" is solved exactly, without epochs; take another of either'
-            )
-        return self
-
-
-class EvaluateConfig(_Section):
-    """``[evaluate]``: the honest numbers."""
-
-    crossover_sizes: tuple[int, ...] = (20, 50, 100, 200, 350, 500)
-    crossover_draws: int = Field(default=5, ge=1)
-    knn: int = Field(default=5, ge=1)
-    # metadata columns whose values are judged apart; every column with few values where left out
-    slices: tuple[str, ...] | None = None
-
-
-class ReportConfig(_Section):
-    """``[report]``: the page."""
-
-    title: str = ""
-    pictures: int = Field(default=24, ge=0, le=200)
-
-
-class ScheduleConfig(_Section):
-    """``[schedule]``: when ``weaklight serve`` runs the whole line."""
-
-    cron: str | None = None
-    timezone: str = "UTC"
-    # For trials and tests: an interval instead of a cron line.
-    every_s: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _one_of(self) -> ScheduleConfig:
-        if self.cron is not None and self.every_s is not None:
-            raise ValueError("give either cron or every_s, not both")
-        return self
-
-
-class Config(_Section):
+class Config(Section):
     """A whole ``weaklight.toml``."""
 
     classes: tuple[str, ...]

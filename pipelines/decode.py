@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from pipelines.config import ItemsConfig, Kind
+from pipelines.sections import ItemsConfig, Kind
 from pipelines.stages.base import Progress
 from weaklight.errors import DataError
 

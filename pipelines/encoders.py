@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.config import Kind, PretrainConfig
 from pipelines.payload import Payload, Texts
 from pipelines.pixels import Pixels
+from pipelines.sections import Kind, PretrainConfig
 from pipelines.signals import Signals
 from pipelines.stages.base import Progress, Work
 from ssl_models import METHODS

@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.config import BagsConfig, Kind
 from pipelines.encoders import embedder
 from pipelines.item_cache import cached_rows
 from pipelines.payload import Payload, Texts
 from pipelines.pixels import Pixels
+from pipelines.sections import BagsConfig, Kind
 from pipelines.stages.base import Work
 from pipelines.store import hash_path
 from weak_supervision.bags import paragraph_spans, patch_grid, window_starts

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.config import Kind
 from pipelines.decode import Decoded
+from pipelines.sections import Kind
 
 __all__ = ["Measurer", "measurer"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.config import Kind
 from pipelines.pixels import Pixels, load_pixels
+from pipelines.sections import Kind
 from pipelines.signals import Signals, load_signals
 
 __all__ = ["Payload", "Texts", "load_payload"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.config import Kind
+from pipelines.sections import Kind
 from pipelines.shards import SHARD_ROWS, open_shard, write_shard
 
 __all__ = ["Pixels", "load_pixels", "write_pixels"]

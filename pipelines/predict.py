@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.config import ItemsConfig, Kind
 from pipelines.decode import (
     UnusableItemError,
     decode_image,
@@ -25,6 +24,7 @@ from pipelines.decode import (
 from pipelines.encoders import embedder
 from pipelines.project import Project, RunRecord
 from pipelines.readers import SUFFIXES, TABLES, read_rows
+from pipelines.sections import ItemsConfig, Kind
 from weak_supervision.classifiers import load_head
 from weaklight.errors import ArtifactError, DataError
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.config import KINDS, ItemsConfig, Kind
+from pipelines.sections import KINDS, ItemsConfig, Kind
 from weaklight.contracts import SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator

@@ -36,7 +36,7 @@ def test_snippets_run(page: str) -> None:
 
 
 def test_bag_methods_of_the_page_are_those_of_the_settings() -> None:
-    from pipelines.config import BagsConfig
+    from pipelines.sections import BagsConfig
     from weak_supervision.bags import BAG_CLASSIFIERS
 
     listed = re.findall(r"^\| `(\w+)` \|", (DOCS / "bags.md").read_text(), re.M)

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.config import Kind
 from pipelines.project import Project
 from pipelines.queries import RunView
+from pipelines.sections import Kind
 from weaklight.contracts import SPLITS
 from weaklight.errors import ConfigError, DataError
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.config import AggregateConfig
+from pipelines.sections import AggregateConfig
 from pipelines.stages.bags import read_votes
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.rounds import HYBRID, Taught, teach

@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from pipelines.config import BagsConfig
 from pipelines.instances import cut, embed_instances
 from pipelines.payload import load_payload
+from pipelines.sections import BagsConfig
 from pipelines.stages.base import StageResult, Work
 from weak_supervision.bags import bag_votes, cross_fit_instances, posterior_votes
 from weak_supervision.label_models import MajorityVote

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.config import EvaluateConfig
 from pipelines.encoders import BASELINES, baseline_features
+from pipelines.sections import EvaluateConfig
 from pipelines.stages.judged import Judged
 from ssl_models.knn import knn_predict_proba
 from weak_supervision.classifiers import LinearHead

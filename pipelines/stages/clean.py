@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.config import CleanConfig
+from pipelines.sections import CleanConfig
 from pipelines.stages.base import StageResult, Work
 from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.hybrid import Admitted, admit_conformally

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.config import EmbedConfig
 from pipelines.encoders import embedder
 from pipelines.item_cache import cached_rows
 from pipelines.payload import load_payload
+from pipelines.sections import EmbedConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import hash_path
 from weak_supervision.neighbors import build_graph

@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from labeling_functions import analyse, find_problems
-from pipelines.config import EvaluateConfig
 from pipelines.encoders import BASELINES
+from pipelines.sections import EvaluateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
 from pipelines.stages.judged import GOLD_SPLITS, EvaluateInputs, Judged, Step, label_steps

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipelines.config import TrainConfig
 from pipelines.epoch_store import EpochStore
 from pipelines.pixels import Pixels
+from pipelines.sections import TrainConfig
 from ssl_models import load_encoder, save_encoder, suggest_settings
 from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone

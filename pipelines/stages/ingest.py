@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.config import ItemsConfig, Kind
 from pipelines.decode import DECODERS, Decoded
 from pipelines.item_cache import cached_rows
 from pipelines.measured import measurer
 from pipelines.pixels import write_pixels
 from pipelines.readers import read_source
 from pipelines.reviews import ReviewStore
+from pipelines.sections import ItemsConfig, Kind
 from pipelines.signals import write_signals
 from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import ROLES, SPLITS

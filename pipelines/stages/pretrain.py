@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.config import PretrainConfig
 from pipelines.encoders import choose_method, fit_encoder
 from pipelines.payload import load_payload
 from pipelines.pixels import Pixels
+from pipelines.sections import PretrainConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import digest_json
 from ssl_models import LaunchSpec, TrainConfig, launch, suggest_settings

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.config import ReportConfig
 from pipelines.payload import Payload, load_payload
 from pipelines.report import headline_sentence, percent, render, what_was_done
 from pipelines.report.features import Unlabelled, nearest_pictures, patch_pictures
 from pipelines.report.heat import heat_pictures
 from pipelines.report.shown import shown
+from pipelines.sections import ReportConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import hash_path
 from weak_supervision.neighbors import NeighborGraph

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.config import TrainConfig
 from pipelines.payload import load_payload
 from pipelines.pixels import Pixels
+from pipelines.sections import TrainConfig
 from pipelines.stages.base import StageResult, Work
 from weak_supervision.classifiers import Head, LinearHead, balanced_weights
 from weak_supervision.classifiers.discriminant import Discriminant

@@ -22,7 +22,7 @@ from labeling_functions.templates import (
     ZeroShot,
     annotator,
 )
-from pipelines.config import VoteConfig
+from pipelines.sections import VoteConfig
 from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import ArtifactError, LabelingError

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from labeling_functions import analyse
-from pipelines.config import Kind
 from pipelines.pixels import write_pixels
 from pipelines.project import Project, RunRecord, StageRecord
 from pipelines.reviews import ReviewStore
+from pipelines.sections import Kind
 from pipelines.signals import write_signals
 from pipelines.store import Manifest, Output, hash_path
 from weaklight.contracts import ABSTAIN, ClassSet, expand_votes

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.config import AggregateConfig
+from pipelines.sections import AggregateConfig
 from pipelines.stages.aggregate import AggregateInputs, aggregate
 from pipelines.stages.base import Work
 from tests.weak_supervision.label_models.test_confidence import planted_soft

@@ -13,11 +13,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pipelines.config import TrainConfig, parse_config
+from pipelines.config import parse_config
 from pipelines.engine import run_line
 from pipelines.exchange.classifier import export_classifier
 from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
+from pipelines.sections import TrainConfig
 from tests.pipelines.conftest import CLASSES, SETTINGS, shapes
 from tests.pipelines.test_kill import contents, drive
 from weak_supervision.noise import STRATEGIES

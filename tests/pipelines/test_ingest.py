@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipelines.config import ItemsConfig, load_config
+from pipelines.config import load_config
 from pipelines.pixels import load_pixels
 from pipelines.readers import find_source
+from pipelines.sections import ItemsConfig
 from pipelines.stages.base import Work
 from pipelines.stages.ingest import IngestInputs, ingest
 from tests.pipelines.conftest import CLASSES, draw, png, shapes

@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipelines.config import BagsConfig
 from pipelines.engine import run_line
 from pipelines.instances import cut
 from pipelines.payload import Texts
 from pipelines.pixels import Pixels
 from pipelines.project import Project
 from pipelines.report.heat import heat_of
+from pipelines.sections import BagsConfig
 from pipelines.signals import Signals
 from pipelines.stages.bags import read_votes
 from tests.pipelines.conftest import png

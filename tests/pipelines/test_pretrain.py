@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.config import PretrainConfig
 from pipelines.fingerprints import starting_weights
 from pipelines.pin import settings_digest
 from pipelines.pixels import write_pixels
 from pipelines.project import Project
+from pipelines.sections import PretrainConfig
 from pipelines.stages.base import Work
 from pipelines.stages.pretrain import PretrainInputs, pretrain, training_settings
 from ssl_models import METHODS, build_backbone

@@ -20,11 +20,11 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.config import EvaluateConfig, ReportConfig
 from pipelines.engine import run_line
 from pipelines.project import Project
 from pipelines.report import charts
 from pipelines.report.words import headline_sentence, interval, model_name, percent, points
+from pipelines.sections import EvaluateConfig, ReportConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.evaluate import EvaluateInputs, _lf_findings, evaluate
 from pipelines.stages.report import ReportInputs, report

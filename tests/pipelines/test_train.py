@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.config import TrainConfig
+from pipelines.sections import TrainConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.train import TrainInputs, train
 from weak_supervision.classifiers import LinearHead, load_head

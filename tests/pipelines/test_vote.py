@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.config import VoteConfig
+from pipelines.sections import VoteConfig
 from pipelines.stages.base import Work
 from pipelines.stages.vote import VoteInputs, vote
 from ssl_models.text import TEXT_ENCODERS

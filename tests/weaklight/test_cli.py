@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.config import PretrainConfig
 from pipelines.encoders import choose_method
+from pipelines.sections import PretrainConfig
 from weaklight.cli.show import table
 from weaklight.errors import ConfigError
 

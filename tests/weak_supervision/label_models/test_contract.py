@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from pipelines.config import AggregateConfig
+from pipelines.sections import AggregateConfig
 from tests.weak_supervision.planted import planted
 from weak_supervision.label_models import CANDIDATES, MODELS, MajorityVote, covered, hard_labels
 from weaklight.contracts import ClassSet
