@@ -32,7 +32,7 @@ strategy = "elr"
 consistency = true
 balance = "classes"
 patience = 2
-epochs = 3
+epochs = 5
 """
 Trained = tuple[Project, RunRecord]
 
