@@ -69,7 +69,7 @@ def left_behind(marker: Path) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("n", [10, pytest.param(24, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [6, pytest.param(24, marks=pytest.mark.slow)])
 def test_killed_runs_end_with_the_same_bytes(
     make_project: Callable[..., Path], tmp_path: Path, n: int
 ) -> None:
