@@ -21,12 +21,13 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from benchmarks.image_sets import cifar10
 from benchmarks.machine import describe
-from benchmarks.ssl_quality import cifar10, clock
+from benchmarks.ssl_quality import clock
 from ssl_models import AugmentConfig, embed, suggest_settings
 from ssl_models.evaluation import score_features
+from ssl_models.norms import whiten
 from ssl_models.trainer import ImageTrainer
-from ssl_models.whitening import Whitening
 from weaklight.seeds import seeded_torch
 
 
@@ -73,7 +74,7 @@ def measure(steps: int, threads: int) -> dict[str, Any]:
                 trainer.train_step()
             seconds = clock(threads) - started
         encoder = trainer.method.encoder
-        encoder.whitening = Whitening.fitted(torch.from_numpy(embed(encoder, task.train)))
+        whiten(encoder, task.train)
         rows = task.with_rows(embed(encoder, task.train), embed(encoder, task.test))
         scores = score_features(rows)
         keys |= {

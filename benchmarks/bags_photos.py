@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.image_sets import DATA, images
 
 PATCH, STRIDE = 24, 12  # of photographs of 144 x 96 pixels: 77 patches
 MIN_SHARE = 0.005  # a garment is in the picture if it covers so much of it
@@ -186,13 +187,8 @@ def _judge(heat: NDArray[np.float64], mask: NDArray[np.bool_]) -> tuple[float, f
 
 def _photographs() -> tuple[NDArray[np.uint8], NDArray[np.integer], NDArray[np.str_]]:
     """Return photographs (n, H, W, 3), the garment of each pixel (n, H, W) and their names."""
-    from PIL import Image
-
-    from benchmarks.ssl_quality import DATA
-
     with np.load(DATA / "clothing_photos" / "clothing_photos_400.npz") as data:
-        jpegs = np.split(data["blob"], data["offsets"][1:-1])
-        photos = np.stack([np.asarray(Image.open(io.BytesIO(j.tobytes()))) for j in jpegs])
+        photos = images(data["blob"], data["offsets"])
         return photos, data["garment_mask"], data["class_names"]
 
 

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.image_sets import DATA, cifar10
 from benchmarks.machine import describe
-from benchmarks.ssl_quality import DATA, cifar10, train
+from benchmarks.ssl_quality import train
 
 LEVELS = {"aggre": "noisy_aggre", "random1": "noisy_random1", "worst": "noisy_worst"}
 MIN_GAP = 0.03  # below this there is no gap to speak of

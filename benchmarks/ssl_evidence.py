@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
+from benchmarks.image_sets import cifar10
 from benchmarks.machine import describe
-from benchmarks.ssl_quality import cifar10, train
+from benchmarks.ssl_quality import train
 from ssl_models import embed, load_encoder, suggest_settings
 from ssl_models.evaluation import (
     FeatureScores,

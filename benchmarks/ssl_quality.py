@@ -16,7 +16,6 @@ part of the training rows, and no number of this page was chosen by the test ima
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import resource
@@ -26,20 +25,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from benchmarks.image_sets import cifar10, clothing_photos
 from benchmarks.machine import describe
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path("ssl_quality.jsonl")
 K = 20
-PHOTO_SIZE = 64, 96  # width and height: of 96 x 144 a CPU core takes 20 a second through DINO
 PROBE_STEPS = (5, 15)  # the speed is that of the steps between
 
 Row = dict[str, Any]
@@ -303,49 +299,6 @@ def _scores(task: Any, encoder: Any) -> Any:
     return score_features(
         task.with_rows(embed(encoder, task.train), embed(encoder, task.test)), k=K
     )
-
-
-def cifar10() -> Any:
-    """Return the task: 20,000 training and 5,000 test images (n, 32, 32, 3) with their labels."""
-    from ssl_models.evaluation import Task
-
-    parts = [_decoded(DATA / "cifar10" / f"{name}.npz") for name in ("train_20k", "test_5k")]
-    return Task(*parts[0], *parts[1], n_classes=10)
-
-
-def clothing_photos() -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.float32]]:
-    """Return photographs (400, 96, 64, 3), where the person is, and equal parts of what it wears.
-
-    The second is (400, 96, 64) bool: any garment, hair or skin. The third is (400, K) float32,
-    rows sum to 1. Photographs are averaged from 96 x 144 px, masks take the nearest pixel.
-    """
-    with np.load(DATA / "clothing_photos" / "clothing_photos_400.npz") as data:
-        photos, mask = _images(data["blob"], data["offsets"], PHOTO_SIZE), data["garment_mask"]
-        n_classes = len(data["class_names"])
-    present = np.array([np.bincount(m.ravel(), minlength=n_classes)[1:] > 0 for m in mask])
-    worn = present.astype(np.float32)
-    ys, xs = (
-        np.round((np.arange(small) + 0.5) * large / small - 0.5).astype(int)
-        for small, large in zip(photos.shape[1:3], mask.shape[1:], strict=True)
-    )
-    person = mask[:, ys[:, None], xs] > 0
-    return photos, person, worn / worn.sum(axis=1, keepdims=True)
-
-
-def _decoded(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    with np.load(path, allow_pickle=False) as data:
-        return _images(data["blob"], data["offsets"]), data["labels"].astype(np.int64)
-
-
-def _images(
-    blob: NDArray[np.uint8], offsets: NDArray[np.integer], size: tuple[int, int] | None = None
-) -> NDArray[np.uint8]:
-    images = (
-        Image.open(io.BytesIO(blob[start:stop].tobytes())).convert("RGB")
-        for start, stop in pairwise(offsets)
-    )
-    resized = (image.resize(size, Image.Resampling.BOX) if size else image for image in images)
-    return np.stack([np.asarray(image) for image in resized])
 
 
 def _peak_mib() -> int:

@@ -12,14 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.queries import Rows, RunView
-from weaklight.contracts import ABSTAIN
+from weaklight.contracts import ABSTAIN, TIE
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion
 
 __all__ = ["Difference", "candidate_labels", "candidate_names", "candidate_table", "changes"]
 
 Difference = Literal["other", "more", "fewer"]
-TIE = 1e-5  # probabilities closer than this leave an item undecided
 _EVIDENCE = ("agreement", "taught_agreement", "against", "gain", "gain_low", "stability", "note")
 
 

@@ -1,4 +1,4 @@
-"""Batch norms whose statistics are those of given images, without training anything.
+"""Batch norms and whitening whose statistics are those of given images, without training anything.
 
 Try it: ``estimate_norms(encoder, pixels)``.
 """
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ssl_models.backbones import Backbone
+from ssl_models.embed import embed
+from ssl_models.whitening import Whitening
 
-__all__ = ["estimate_norms"]
+__all__ = ["estimate_norms", "whiten"]
 
 BATCH = 256
 
@@ -44,3 +46,17 @@ def estimate_norms(encoder: Backbone, pixels: NDArray[np.uint8]) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     encoder.eval()
+
+
+def whiten(encoder: Backbone, pixels: NDArray[np.uint8], *, device: str = "auto") -> None:
+    """Let the encoder whiten its features of images like ``pixels`` (n, H, W, C) from now on.
+
+    Parameters
+    ----------
+    encoder
+        Not whitening yet; changed in place and left in evaluation mode.
+    device
+        As `embed` takes it.
+    """
+    features = torch.from_numpy(embed(encoder, pixels, device=device))
+    encoder.whitening = Whitening.fitted(features.to(encoder.mean.device))

@@ -32,16 +32,14 @@ from ssl_models.distributed import (
     rank,
     world_size,
 )
-from ssl_models.embed import embed
 from ssl_models.encoders import save_encoder
 from ssl_models.hardware import autocast, cpu_threads, resolve_device, resolve_precision
 from ssl_models.methods import Method, Objective, build_method
 from ssl_models.monitor import measure, verdict
-from ssl_models.norms import estimate_norms
+from ssl_models.norms import estimate_norms, whiten
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
 from ssl_models.public_weights import load_public_weights
 from ssl_models.schedules import cosine, warmup_cosine
-from ssl_models.whitening import Whitening
 from weaklight.errors import ConfigError, TrainingError
 from weaklight.seeds import derive_seed, numpy_generator, seeded_torch
 
@@ -356,8 +354,7 @@ class ImageTrainer(Trainer):
     def write_encoder(self, out: Path) -> None:
         """Write the encoder, its features whitened over the images it learnt from."""
         encoder, (_, height, width, channels) = self.method.encoder, self.pixels.shape
-        features = embed(encoder, sample_rows(self.pixels), device=self.config.device)
-        encoder.whitening = Whitening.fitted(torch.from_numpy(features).to(self.device))
+        whiten(encoder, sample_rows(self.pixels), device=self.config.device)
         description = {
             "backbone": self.config.backbone,
             "width": self.config.width,

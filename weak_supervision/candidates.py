@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from weak_supervision.classifiers.discriminant import CrossFitted
-from weak_supervision.evidence import agreement_above_chance
+from weak_supervision.evidence import agreement_above_chance, said_by
 from weak_supervision.joint_model import JointModel
 from weak_supervision.label_models import (
     CANDIDATES,
@@ -24,7 +24,7 @@ from weak_supervision.label_models import (
     hard_labels,
 )
 from weak_supervision.neighbors import ALPHA, NeighborGraph, build_graph, reached, spread
-from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
+from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import DataError
 
 __all__ = ["FILLED", "JOINT", "SPREAD", "Candidate", "Evidence", "Material", "Trial"]
@@ -212,12 +212,6 @@ class Trial:
     def __init__(self, votes: Votes, groups: list[NDArray[np.intp]], material: Material) -> None:
         self._votes, self._groups, self._material = votes, groups, material
         self._models: list[dict[str, Candidate]] = []  # one dict a group
-        self._voice = np.vstack(
-            [
-                expand_votes(material.n_classes, material.class_sets),
-                np.zeros(material.n_classes),  # last, for ABSTAIN = -1
-            ]
-        )
 
     def label_models(self, full: dict[str, Candidate]) -> dict[str, Evidence]:
         """Return the evidence on every label model; ``full`` holds them fitted on all LFs."""
@@ -249,9 +243,9 @@ class Trial:
 
     def _leave_out(self, group: NDArray[np.intp]) -> tuple[Votes, NDArray[np.float64]]:
         """Return the others' votes and what the group says, (n, K), rows sum to 1 or to 0."""
-        said = self._voice[self._votes[:, group]].sum(axis=1)
-        said /= np.maximum(said.sum(axis=1, keepdims=True), 1e-12)
-        said[self._material.human != ABSTAIN] = 0.0
+        material = self._material
+        said = said_by(self._votes[:, group], material.n_classes, material.class_sets)
+        said[material.human != ABSTAIN] = 0.0
         others = self._votes.copy()
         others[:, group] = ABSTAIN
         return others, said

@@ -14,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weak_supervision.candidates import FILLED, JOINT, SPREAD, Candidate, Material, Trial
-from weak_supervision.evidence import bootstrap_means, group_lfs, neighbor_agreement, unanimous
-from weak_supervision.judging import BASELINE, LEVEL, Judge, Row, mean_of
+from weak_supervision.evidence import (
+    LEVEL,
+    bootstrap_means,
+    group_lfs,
+    neighbor_agreement,
+    unanimous,
+)
+from weak_supervision.judging import BASELINE, Judge, Row, mean_of
 from weak_supervision.label_models import CANDIDATES, ClassBalance, covered, hard_labels
 from weak_supervision.neighbors import NeighborGraph, build_graph, cut_statistic
 from weaklight.contracts import ABSTAIN, ClassSet, check_votes

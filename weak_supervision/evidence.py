@@ -10,21 +10,25 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from weak_supervision.label_models.labels import TIE
 from weak_supervision.neighbors import NeighborGraph
-from weaklight.contracts import ABSTAIN, Votes
+from weaklight.contracts import ABSTAIN, TIE, ClassSet, Votes, expand_votes
 from weaklight.seeds import numpy_generator
 
 __all__ = [
+    "LEVEL",
     "agreement_above_chance",
     "bootstrap_means",
     "group_lfs",
     "mean_over_groups",
     "neighbor_agreement",
     "one_hot",
+    "said_by",
     "unanimous",
 ]
 
+# Stricter than the usual 95 %: several comparisons are made, and a bootstrap over items knows
+# nothing of how the result would change with other LFs.
+LEVEL = 0.99
 MAX_DISTINCT = 500  # values that bootstrap draws are counted over
 ALIKE = 0.5  # LFs that say the same on half of what either votes on are one witness
 
@@ -84,6 +88,24 @@ def one_hot(proba: NDArray[np.floating]) -> NDArray[np.float32]:
     best = proba >= proba.max(axis=1, keepdims=True) - TIE
     shared: NDArray[np.float32] = (best / best.sum(axis=1, keepdims=True)).astype(np.float32)
     return shared
+
+
+def said_by(
+    votes: Votes, n_classes: int, class_sets: tuple[ClassSet, ...] = ()
+) -> NDArray[np.float64]:
+    """Return what LFs say of each row, (n, K): the mean of their votes, zeros where all abstain.
+
+    Parameters
+    ----------
+    votes
+        (n, m): -1 abstains, 0..K-1 a class, K+s the s-th class set, whose members share the vote.
+    """
+    voice = np.vstack([expand_votes(n_classes, class_sets), np.zeros(n_classes)])  # last: ABSTAIN
+    said = np.zeros((len(votes), n_classes))
+    for column in votes.T:
+        said += voice[column]
+    said /= np.maximum(said.sum(axis=1, keepdims=True), 1e-12)
+    return said
 
 
 def agreement_above_chance(

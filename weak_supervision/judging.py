@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weak_supervision.candidates import FILLED, Evidence
-from weak_supervision.evidence import bootstrap_means, mean_over_groups
+from weak_supervision.evidence import LEVEL, bootstrap_means, mean_over_groups
 from weaklight.seeds import derive_seed
 
-__all__ = ["BASELINE", "LEVEL", "Judge", "Row", "mean_of"]
+__all__ = ["BASELINE", "Judge", "Row", "mean_of"]
 
 BASELINE = "majority_vote"
-# Stricter than the usual 95 %: several comparisons are made, and a bootstrap over items knows
-# nothing of how the result would change with other LFs.
-LEVEL = 0.99
 
 Row = dict[str, float | str | None]
 

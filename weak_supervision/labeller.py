@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 from weak_supervision.candidates import FILLED, JOINT, SPREAD
 from weak_supervision.choice import Choice
 from weak_supervision.classifiers.discriminant import Discriminant
-from weak_supervision.evidence import agreement_above_chance, bootstrap_means
+from weak_supervision.evidence import LEVEL, agreement_above_chance, bootstrap_means, said_by
 from weak_supervision.joint_model import JointModel
 from weak_supervision.label_models import MODELS, ClassBalance, covered
 from weak_supervision.neighbors import append_items, build_graph, spread
-from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_votes, expand_votes
+from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_votes
 
 __all__ = ["Labeller"]
 
-LEVEL = 0.99
 KEPT = 0.5  # new votes that agree with the features half as well as before are no longer trusted
 
 
@@ -163,9 +162,5 @@ class Labeller:
         )
 
     def _agreement(self, votes: Votes, proba: NDArray[np.floating]) -> NDArray[np.float64]:
-        voice = np.vstack(
-            [expand_votes(self._n_classes, self._class_sets), np.zeros(self._n_classes)]
-        )
-        said = sum(voice[column] for column in votes.T) + np.zeros((len(votes), self._n_classes))
-        said /= np.maximum(said.sum(axis=1, keepdims=True), 1e-12)
+        said = said_by(votes, self._n_classes, self._class_sets)
         return agreement_above_chance(proba, said, (votes != ABSTAIN).any(axis=1))

@@ -16,6 +16,7 @@ __all__ = [
     "ABSTAIN",
     "ROLES",
     "SPLITS",
+    "TIE",
     "ClassSet",
     "Votes",
     "check_posterior",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 ABSTAIN = -1
+TIE = 1e-5  # probabilities closer than this are a tie, as in snorkel.utils.probs_to_preds
 SPLITS = ("unlabeled", "dev", "calibration", "test")
 ROLES = SPLITS[1:]  # what gold may be used for; an item has one role for good
 

@@ -19,9 +19,8 @@ from ssl_models.backbones import Backbone, build_backbone
 from ssl_models.embed import embed
 from ssl_models.evaluation.layers import DIM, pool
 from ssl_models.evaluation.scores import FeatureScores, Task, score_features
-from ssl_models.norms import estimate_norms
+from ssl_models.norms import estimate_norms, whiten
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
-from ssl_models.whitening import Whitening
 from weaklight.seeds import seeded_torch
 
 __all__ = ["PIXELS", "pixel_features", "random_encoder", "transfer", "with_channels"]
@@ -95,7 +94,7 @@ def random_encoder(backbone: str, width: int, pixels: PixelSource, seed: int = 0
     sample = sample_rows(pixels)
     encoder.set_normalisation(*channel_statistics(sample))
     estimate_norms(encoder, sample)
-    encoder.whitening = Whitening.fitted(torch.from_numpy(embed(encoder, sample)))
+    whiten(encoder, sample)
     return encoder
 
 

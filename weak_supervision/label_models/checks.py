@@ -15,7 +15,7 @@ from weak_supervision.label_models.ballots import Ballots
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
 
-__all__ = ["ClassBalance", "checked_gold", "class_prior", "class_shares", "given_balance"]
+__all__ = ["ClassBalance", "checked_gold", "class_prior", "given_balance"]
 
 ClassBalance = Sequence[float] | Literal["uniform", "estimated"] | None
 
@@ -26,7 +26,7 @@ def class_prior(class_balance: ClassBalance, ballots: Ballots) -> NDArray[np.flo
     given = given_balance(class_balance, n_classes)
     if given is not None:
         return given
-    uniform = class_shares(None, n_classes)
+    uniform = _shares(None, n_classes)
     is_covered = ballots.covered
     if not is_covered.any() or class_balance is None:
         return uniform
@@ -43,12 +43,12 @@ def given_balance(class_balance: ClassBalance, n_classes: int) -> NDArray[np.flo
         if class_balance == "estimated":
             return None
         if class_balance == "uniform":
-            return class_shares(None, n_classes)
+            return _shares(None, n_classes)
         raise DataError(
             f'class_balance must be "uniform", "estimated" or {n_classes} shares, but came as '
             f"{class_balance!r}; pass one of these"
         )
-    return class_shares(class_balance, n_classes)
+    return _shares(class_balance, n_classes)
 
 
 def checked_gold(
@@ -67,7 +67,7 @@ def checked_gold(
     return known.astype(np.int64)
 
 
-def class_shares(class_balance: Sequence[float] | None, n_classes: int) -> NDArray[np.float64]:
+def _shares(class_balance: Sequence[float] | None, n_classes: int) -> NDArray[np.float64]:
     """Return the class balance as (K,) float64 summing to 1; uniform where none is given.
 
     Raises

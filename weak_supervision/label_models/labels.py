@@ -12,17 +12,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from weaklight.contracts import ABSTAIN
+from weaklight.contracts import ABSTAIN, TIE
 from weaklight.errors import DataError
 
-__all__ = ["TIE", "TIE_RULE", "hard_labels"]
+__all__ = ["TIE_RULE", "hard_labels"]
 
 TIE_RULE = (
     "a tie goes to one of the tied classes by the SHA-1 of the item id; "
     "an item without any evidence counts as a tie between all classes"
 )
-
-TIE = 1e-5  # probabilities closer than this are a tie, as in snorkel.utils.probs_to_preds
 
 
 def hard_labels(

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from weak_supervision.evidence import bootstrap_means, group_lfs
+from weak_supervision.evidence import LEVEL, bootstrap_means, group_lfs, said_by
 from weak_supervision.folds import deal_folds
 from weak_supervision.label_models import MajorityVote, covered
 from weak_supervision.noise.find import Teachable
-from weaklight.contracts import ABSTAIN, ClassSet, Votes, expand_votes
+from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
@@ -22,8 +22,6 @@ __all__ = ["choose_head", "held_out_agreement"]
 
 FOLDS = 3
 MAX_ROWS = 20_000  # heads are compared on at most so many items, drawn at random
-LEVEL = 0.99
-
 
 Heads = Mapping[str, Callable[[], Teachable]]
 
@@ -105,7 +103,6 @@ def held_out_agreement(
         drawn = numpy_generator(seed, "choose_head").choice(rows, MAX_ROWS, replace=False)
         rows = np.sort(drawn)
     said, x = votes[rows], features[rows]
-    voice = np.vstack([expand_votes(n_classes, class_sets), np.zeros(n_classes)])  # last: ABSTAIN
     groups = group_lfs(said, max_groups=FOLDS)
     n_parts = max(len(groups), FOLDS)
     fold = deal_folds(said.max(axis=1), folds=n_parts, seed=seed)
@@ -121,8 +118,7 @@ def held_out_agreement(
             continue
         majority = MajorityVote().fit(teachers, n_classes=n_classes, class_sets=class_sets)
         targets = majority.predict_proba(teachers[taught])
-        verdict = voice[said[judged][:, judges]].sum(axis=1)  # (n_judged, K)
-        verdict /= verdict.sum(axis=1, keepdims=True)
+        verdict = said_by(said[judged][:, judges], n_classes, class_sets)
         for name, make in heads.items():
             head = make()
             head.fit(x[taught], targets)
