@@ -180,7 +180,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        6,
+        7,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
