@@ -8,6 +8,7 @@ Try it::
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -23,15 +24,17 @@ from numpy.typing import ArrayLike, NDArray
 from labeling_functions.ballot import Ballot, Problem
 from labeling_functions.direct import Column
 from labeling_functions.functions import LabelingFunction, RowFunction
+from labeling_functions.limit import Overstayed
 from labeling_functions.shards import Items, open_items
 from labeling_functions.stream import VoteStream, run_here
 from labeling_functions.templates import EncodeText, FeatureTemplate
-from labeling_functions.workers import Outcome, Overstayed, Task, WorkerDied, run_tasks
+from labeling_functions.workers import Outcome, Task, WorkerDied, run_tasks
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import DataError, LabelingError
 
 __all__ = ["ApplyResult", "LFReport", "apply_lfs"]
 
+TIME_LIMIT_S = 30.0  # in a child process
 MAX_OVERSTAYS = 3  # shards on which an LF may run out of time before it is not tried again
 
 Progress = Callable[[int, int, str], None]
@@ -87,7 +90,7 @@ def apply_lfs(
     encode_text: EncodeText | None = None,
     item_keys: ArrayLike | str | None = None,
     cache_dir: Path | None = None,
-    time_limit_s: float = 30.0,
+    time_limit_s: float | None = None,
     workers: int = 2,
     shard_rows: int = 16_384,
     progress: Progress | None = None,
@@ -114,13 +117,14 @@ def apply_lfs(
         Where votes are kept; None keeps none. Votes of code are found again item by item, those of
         templates by whole shards, whose columns are digested.
     time_limit_s
-        Longest run of one LF on one shard. An LF that overstays abstains there and is not cached;
-        after ``MAX_OVERSTAYS`` such shards it is not tried again in this call.
+        Longest run of one LF on one shard, by the clock on the wall. An LF that overstays abstains
+        there and is not cached; after ``MAX_OVERSTAYS`` such shards it is not tried again in this
+        call. None: ``TIME_LIMIT_S`` in child processes, and no limit in this one.
     workers
         Number of child processes for LFs that are code, and for regular expressions on the texts
         that only ``re`` can judge; none is started where there are none. 0 runs all LFs in this
-        process, with no time limit: for notebooks, tests and LFs that were not loaded from a
-        folder.
+        process: for notebooks, tests and LFs that were not loaded from a folder. A time limit then
+        stops what an alarm signal can interrupt.
     shard_rows
         Rows per task. Memory beyond votes and table is bounded by it.
     progress
@@ -153,8 +157,16 @@ def apply_lfs(
             voted = column.lf.run(ids, features, ballot, encode_text=encode_text)
             column.rows.put(slice(None), voted)
     stream = VoteStream(columns, items, ballot, item_keys, cache_dir, shard_rows, progress)
+    if time_limit_s is None:
+        time_limit_s = TIME_LIMIT_S if workers else math.inf
+
+    def should_skip(task: Task) -> bool:
+        return columns[task.lf_index].overstayed_shards >= MAX_OVERSTAYS
+
     if workers == 0:
-        outcomes = run_here(stream.tasks(), lfs, ballot)
+        outcomes = run_here(
+            stream.tasks(), lfs, ballot, time_limit_s=time_limit_s, should_skip=should_skip
+        )
     else:
         outcomes = run_tasks(
             stream.tasks(),
@@ -162,7 +174,7 @@ def apply_lfs(
             ballot,
             time_limit_s=time_limit_s,
             workers=workers,
-            should_skip=lambda task: columns[task.lf_index].overstayed_shards >= MAX_OVERSTAYS,
+            should_skip=should_skip,
         )
     with closing(outcomes):
         for task, outcome in outcomes:
@@ -191,7 +203,7 @@ def _check_lfs(lfs: Sequence[LabelingFunction], workers: int) -> None:
     if workers > 0 and homeless:
         raise LabelingError(
             f"workers load LFs from their files, but {', '.join(homeless)} came from none; "
-            "save them in lfs/ and use load_folder, or pass workers=0 (no time limit)"
+            "save them in lfs/ and use load_folder, or pass workers=0"
         )
 
 
@@ -227,6 +239,7 @@ def _take(column: Column, task: Task, outcome: Outcome) -> None:
     if isinstance(outcome, Overstayed):
         column.overstayed_shards += 1
         column.overstayed_rows += len(task.rows)
+        column.overstayed_at = column.overstayed_at or outcome.place
     elif isinstance(outcome, WorkerDied):
         problem = Problem("raised", f"the worker process {outcome.reason}")
         column.rows.fail(task.rows, problem)
@@ -249,9 +262,12 @@ def _report(column: Column, time_limit_s: float) -> LFReport:
     n_votes = int((rows.votes != ABSTAIN).sum())
     sentences = []
     if column.overstayed_shards:
+        n_times = column.overstayed_shards
         sentences.append(
-            f"ran longer than {time_limit_s:g} s on {column.overstayed_shards} shards, "
-            f"so it abstains on {column.overstayed_rows} rows"
+            f"ran longer than {time_limit_s:g} s"
+            + (f" on {n_times} shards of items" if n_times > 1 else "")
+            + (f" and was stopped at {column.overstayed_at}" if column.overstayed_at else "")
+            + f", so it abstains on {column.overstayed_rows:,} items"
         )
     if len(guilty):
         sentences.append(f"raised on {len(guilty)} rows")

@@ -36,6 +36,7 @@ class Column:
     cache: VoteCache | None = None
     overstayed_shards: int = 0
     overstayed_rows: int = 0
+    overstayed_at: str = ""
 
     @classmethod
     def over(cls, lf: LabelingFunction, votes: Votes, ballot: Ballot) -> Column:

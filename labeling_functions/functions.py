@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from labeling_functions.ballot import Ballot, Problem, RowVotes, UnknownVoteError
+from labeling_functions.limit import reach
 from labeling_functions.record import items_of, missing_column
 from labeling_functions.soft import LIKELY, given_by, given_in_columns, soften
 from weaklight.errors import LabelingError
@@ -123,6 +124,7 @@ class ItemFunction(_Written):
         given = np.full((len(table), len(ballot.names)), np.nan)
         problems: list[tuple[int, Problem]] = []
         for row, item in enumerate(items_of(table)):
+            reach(row)
             try:
                 if self.soft:
                     given[row] = given_by(self(item), self.vote, ballot)
@@ -146,6 +148,7 @@ class SnorkelFunction(_Written):
         """Vote row by row as Snorkel's ``PandasLFApplier`` does."""
         out = RowVotes.abstaining(len(table))
         for row, (_, series) in enumerate(table.iterrows()):
+            reach(row)
             try:
                 out.votes[row] = ballot.read(self(series))
             except UnknownVoteError as unknown:

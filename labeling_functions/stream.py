@@ -16,6 +16,7 @@ from labeling_functions.ballot import Ballot
 from labeling_functions.cache import VoteCache, row_keys
 from labeling_functions.direct import Column, DirectVoter, is_direct
 from labeling_functions.functions import LabelingFunction, RowFunction
+from labeling_functions.limit import Overstayed, run_within
 from labeling_functions.shards import Items, Shard
 from labeling_functions.workers import Outcome, Part, Task
 
@@ -157,10 +158,19 @@ class VoteStream:
 
 
 def run_here(
-    tasks: Iterable[Task], lfs: Sequence[LabelingFunction], ballot: Ballot
+    tasks: Iterable[Task],
+    lfs: Sequence[LabelingFunction],
+    ballot: Ballot,
+    *,
+    time_limit_s: float,
+    should_skip: Callable[[Task], bool],
 ) -> Generator[tuple[Task, Outcome], None, None]:
     """Yield each task with its outcome, run in this process."""
     for task in tasks:
         lf, frame = lfs[task.lf_index], task.part.frame
         assert isinstance(lf, RowFunction)
-        yield task, lf.run(frame.iloc[task.inside].reset_index(drop=True), ballot)
+        if should_skip(task):
+            yield task, Overstayed()
+        else:
+            rows = frame.iloc[task.inside].reset_index(drop=True)
+            yield task, run_within(time_limit_s, lf, rows, ballot)

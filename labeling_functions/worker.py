@@ -2,8 +2,9 @@
 
 It speaks length-prefixed bytes over an inherited socket. First a JSON setup, answered by
 ``{"ready": true}`` or ``{"failed": why}``; then requests, each answered by ``started`` (the
-parent's clock begins) and the bytes of a ``RowVotes``. The parent kills it when an LF overstays,
-which works against any loop, in Python or in C.
+parent's clock begins) and then by ``voted`` and the bytes of a ``RowVotes``, or by ``overstayed``
+and the place where the LF was stopped. The parent kills it where not even that comes in time, which
+works against any loop, in Python or in C.
 
 Try it: ``workers.Worker`` starts it; there is no other way in.
 """
@@ -24,6 +25,7 @@ import pyarrow as pa
 
 from labeling_functions.ballot import Ballot
 from labeling_functions.functions import LabelingFunction, RowFunction
+from labeling_functions.limit import Overstayed, run_within
 from labeling_functions.load import load_folder
 from labeling_functions.shards import to_arrow
 from weaklight.contracts import ClassSet
@@ -81,7 +83,13 @@ def serve(handle: int) -> None:
             part = table if len(rows) == len(table) else table.iloc[rows].reset_index(drop=True)
             connection.send_bytes(b"started")
             assert isinstance(lf, RowFunction)
-            connection.send_bytes(lf.run(part, ballot).to_bytes())
+            outcome = run_within(request["time_limit_s"], lf, part, ballot)
+            if isinstance(outcome, Overstayed):
+                connection.send_bytes(b"overstayed")
+                connection.send_bytes(outcome.place.encode())
+            else:
+                connection.send_bytes(b"voted")
+                connection.send_bytes(outcome.to_bytes())
     except (EOFError, ConnectionError):
         return
 

@@ -1,8 +1,9 @@
 """Running LFs in child processes, so that none can hang, crash or poison the run.
 
 Each worker is a fresh interpreter (``worker.serve``), not a fork: the parent may hold torch's
-threads. An LF that overstays its limit is stopped by killing its worker, the one way that stops a
-``while True``, a runaway regular expression and a sleep in C alike; a new worker takes over.
+threads. An LF that overstays its limit is stopped by an alarm in its worker, which says where, or
+else by killing the worker, the one way that stops everything. Either way a new worker takes over,
+because what was broken off may have left its process in any state.
 
 Try it: ``apply_lfs(load_folder(Path("lfs")), items, classes=classes, time_limit_s=1.0)``.
 """
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,12 +31,14 @@ from numpy.typing import NDArray
 
 from labeling_functions.ballot import Ballot, RowVotes
 from labeling_functions.functions import LabelingFunction
+from labeling_functions.limit import Overstayed
 from labeling_functions.worker import encode_table
 from weaklight.errors import LabelingError
 
-__all__ = ["Overstayed", "Task", "WorkerDied", "run_tasks"]
+__all__ = ["Task", "WorkerDied", "run_tasks"]
 
 START_LIMIT_S = 120.0  # imports and the LF files, on a busy machine
+REPORT_S = 2.0  # beyond the limit, for a worker to say where it stopped an LF
 AHEAD = 4  # tasks per worker that are ready before it asks
 POLL_S = 0.2  # how soon a worker notices that nobody wants its answer
 _BOOT = (
@@ -71,11 +75,6 @@ class Task:
     inside: NDArray[np.int64]
     rows: NDArray[np.int64]
     keys: NDArray[np.uint64] | None = None
-
-
-@dataclass(frozen=True)
-class Overstayed:
-    """The LF ran longer than its limit and was killed."""
 
 
 @dataclass(frozen=True)
@@ -181,9 +180,14 @@ class Worker:
             connection = self._connection or self._start()
             lf = self._lfs[task.lf_index]
             assert lf.origin is not None
-            request = {"folder": str(lf.origin.folder), "name": lf.name, "digest": lf.digest}
+            request: dict[str, Any] = {
+                "folder": str(lf.origin.folder),
+                "name": lf.name,
+                "digest": lf.digest,
+            }
             fresh = self._shard != task.part.shard
-            connection.send_bytes(json.dumps({**request, "table_follows": fresh}).encode())
+            request |= {"table_follows": fresh, "time_limit_s": time_limit_s}
+            connection.send_bytes(json.dumps(request).encode())
             if fresh:
                 self._shard = task.part.shard
                 connection.send_bytes(task.part.encoded)
@@ -193,7 +197,11 @@ class Worker:
                     f"{lf.origin.folder / lf.origin.file} changed while its LFs were running; "
                     "run again to use the new text"
                 )
-            return RowVotes.from_bytes(self._receive(time_limit_s))
+            if self._receive(time_limit_s + REPORT_S) == b"voted":
+                return RowVotes.from_bytes(self._receive(START_LIMIT_S))
+            place = self._receive(START_LIMIT_S).decode()
+            self.close()
+            return Overstayed(place)
         except TimeoutError:
             self.close()
             return Overstayed()

@@ -5,8 +5,8 @@ Try it: ``check_on_sample(project, load_folder(Path("lfs")), 500).right``; ``wea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from labeling_functions import Finding, LabelingFunction, LFReport, analyse, find_problems
+from labeling_functions import (
+    Finding,
+    LabelingFunction,
+    LFReport,
+    analyse,
+    apply_lfs,
+    find_problems,
+)
 from labeling_functions.templates import ZeroShot
-from labeling_functions.trial import Mistake, examples_of, mistakes, try_lfs, without_examples
+from labeling_functions.trial import Mistake, examples_of, mistakes, without_examples
 from pipelines.engine import StageProgress
 from pipelines.project import Project
 from pipelines.sample import draw_sample, encoder_of_texts, reads_texts
@@ -25,7 +32,7 @@ from weaklight.contracts import ClassSet, Votes
 __all__ = ["Checked", "check_on_sample"]
 
 SHARD_ROWS = 16_384  # [vote] time_limit_s is for so many items
-SHORTEST_LIMIT_S = 2.0
+SHORTEST_LIMIT_S = 5.0  # of an LF that opens a file or a model first
 MAX_REASONS = 3  # why an LF never votes; more are more of the same
 UNTRIED = (
     "it was not tried here, because its text encoder takes seconds to load; check it by name, or "
@@ -44,7 +51,6 @@ class Checked:
     items : n rows, what LFs see of them
     gold : (n,) class ids of dev, -1 elsewhere
     is_random : (n,) bool: the items on which coverage and conflicts are counted
-    overstayed : by LF that took too long, where it was stopped
     """
 
     lfs: Sequence[LabelingFunction]
@@ -55,7 +61,6 @@ class Checked:
     items: pd.DataFrame
     gold: NDArray[np.int64]
     is_random: NDArray[np.bool_]
-    overstayed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -95,7 +100,6 @@ class Checked:
         reasons = {
             n: "; ".join(note.split("; ")[:MAX_REASONS]) for n, note in notes.items() if note
         }
-        reasons |= {name: f"it was stopped at {where}" for name, where in self.overstayed.items()}
         return find_problems(
             self.votes, self.names, gold=self.gold, reasons=reasons, **self.meaning
         )
@@ -119,13 +123,14 @@ def check_on_sample(
     examples = [item for lf in lfs for item in examples_of(lf)]
     drawn = draw_sample(project, n, always=examples, progress=progress)
     zero_shot = {lf.name for lf in lfs if isinstance(lf, ZeroShot)}
-    trial = try_lfs(
+    applied = apply_lfs(
         lfs,
         drawn.table,
         classes=project.config.classes,
         class_sets=project.config.vote_sets,
         features=drawn.features,
         encode_text=encoder_of_texts(project) if zero_shot and load_encoder else None,
+        workers=0,
         time_limit_s=max(
             SHORTEST_LIMIT_S, project.config.vote.time_limit_s * len(drawn.table) / SHARD_ROWS
         ),
@@ -133,16 +138,15 @@ def check_on_sample(
     left_out = zero_shot if reads_texts(project) and not load_encoder else set()
     reports = [
         replace(report, note=UNTRIED, n_errors=0) if report.name in left_out else report
-        for report in trial.reports
+        for report in applied.reports
     ]
     return Checked(
         lfs,
         tuple(project.config.classes),
         project.config.vote_sets,
-        trial.votes,
+        applied.votes,
         reports,
         drawn.table,
         drawn.gold,
         drawn.is_random,
-        trial.overstayed,
     )

@@ -114,7 +114,7 @@ def try_table(
     alone = mine & (votes[:, :-1] == ABSTAIN).all(axis=1)
     right = checked.right.loc[lf.name]
     says = [*checked.classes, *(class_set.name for class_set in checked.class_sets)]
-    report = next((r for r in checked.reports if r.name == lf.name), None)
+    (note,) = (report.note for report in checked.reports if report.name == lf.name)
     return {
         "sentence": lf.description,
         "toml": toml.to_toml(table),
@@ -135,7 +135,7 @@ def try_table(
             }
             for m in checked.mistakes(lf.name)
         ],
-        "note": checked.overstayed.get(lf.name) if report is None else report.note,
+        "note": note,
         "findings": [f.sentence for f in checked.findings() if lf.name in f.lfs],
     }
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from labeling_functions.limit import reach
 from labeling_functions.templates.base import MaskTemplate, listing, text_of
 from labeling_functions.templates.resources import existing, read_lines
 
@@ -55,6 +56,7 @@ class TextTemplate(MaskTemplate):
         """Return which texts hold enough patterns, text by text; a missing text is no hit."""
         found = np.zeros(len(texts), bool)
         for row, text in enumerate(texts):
+            reach(row)
             if isinstance(text, str):
                 n_found = sum(pattern.search(text) is not None for pattern in self.patterns)
                 found[row] = n_found >= self.n_needed

@@ -138,7 +138,12 @@ def test_an_lf_out_of_time_abstains_on_that_shard_and_is_not_cached(lfs_folder, 
         assert result.votes[:, 2].tolist() == [1] * 6
         loops, sleeps, fine = result.reports
         assert (loops.timed_out_shards, loops.timed_out_rows, loops.n_errors) == (1, 2, 0)
-        assert loops.note == "ran longer than 0.6 s on 1 shards, so it abstains on 2 rows"
+        assert loops.note in [
+            f"ran longer than 0.6 s and was stopped at item c (f.py, line {line}), "
+            "so it abstains on 2 items"
+            for line in (6, 7)
+        ]
+        assert "at item e (f.py, line 11)" in sleeps.note
         assert (sleeps.timed_out_rows, fine.timed_out_rows) == (2, 0)
     text = (folder / "f.py").read_text()
     (folder / "f.py").write_text(text.replace("pass", "pass  # a comment does not bring it back"))
@@ -147,11 +152,15 @@ def test_an_lf_out_of_time_abstains_on_that_shard_and_is_not_cached(lfs_folder, 
     assert sorted(seen) == ["loops", "sleeps_in_c"]
 
 
-def test_an_lf_that_never_ends_is_given_up(lfs_folder, garments):
-    folder = lfs_folder(f="@labeling_function()\ndef loops(item):\n    while True: pass\n")
+def test_an_lf_that_heeds_no_alarm_is_killed_and_given_up(lfs_folder, garments, monkeypatch):
+    monkeypatch.setattr("labeling_functions.workers.REPORT_S", 0.05)
+    folder = lfs_folder(f="@labeling_function()\ndef in_c(item): return sum(range(10**15))\n")
     result = apply(folder, garments, shard_rows=1, time_limit_s=0.05)
     assert (result.votes == -1).all()
-    assert (result.reports[0].timed_out_shards, result.reports[0].timed_out_rows) == (6, 6)
+    assert result.reports[0].timed_out_shards == 6
+    assert result.reports[0].note.startswith(
+        "ran longer than 0.05 s on 6 shards of items, so it abstains on 6 items"
+    )
 
 
 def test_an_lf_that_kills_its_process_is_reported(lfs_folder, garments, tmp_path):

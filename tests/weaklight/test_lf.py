@@ -113,13 +113,18 @@ def test_check_names_the_line_that_raises_and_near_misses(project):
         call(project, "check", "prise")
 
 
-def test_check_stops_a_loop_and_goes_on(project):
+def test_check_stops_what_waits_for_ever_and_goes_on(project, monkeypatch):
+    monkeypatch.setattr("pipelines.checking.SHORTEST_LIMIT_S", 1.0)
     (project / "lfs" / "stuck.py").write_text(
-        "from labeling_functions import labeling_function\n\n\n@labeling_function()\n"
-        "def stuck(item):\n    while True:\n        pass\n"
+        "import time\n\nfrom labeling_functions import labeling_function\n\n\n"
+        "@labeling_function()\ndef stuck(item):\n"
+        "    if item.item_id > 'm002':\n        time.sleep(999)\n    return 'ham'\n"
     )
-    shown = call(project, "check")
-    assert "stuck was stopped" in shown and "stuck.py, line" in shown
+    shown = call(project, "check", "prize")
+    assert (
+        "stuck ran longer than 1 s and was stopped at item m003 (stuck.py, line 9), so it abstains "
+        "on 300 items" in shown
+    )
     assert "prize is wrong" in shown
 
 
@@ -214,7 +219,7 @@ def test_slow_runs_all_items_where_a_loop_cannot_hang_it(project):
     items = pd.read_csv(project / "items.csv")
     prize = items["text"].str.contains("prize")
     assert f"{prize.mean():.1%}" in row and f"n={prize[items['split'] == 'dev'].sum()}" in row
-    assert "stuck never votes on these 400 items: ran longer than 1 s on 1 shards" in shown
+    assert "stuck never votes on these 400 items: ran longer than 1 s and was stopped at" in shown
 
     (project / "lfs" / "stuck.py").unlink()
     shown = call(project, "check")  # now there are features, and an encoder of texts

@@ -172,10 +172,11 @@ def lf_suggest(
 
     Each was found on one half of dev and judged on the other half.
     """
+    from labeling_functions import apply_lfs
     from labeling_functions.ballot import Ballot
     from labeling_functions.suggest import PROPOSERS, Material, suggest
     from labeling_functions.templates import toml
-    from labeling_functions.trial import examples_of, try_lfs
+    from labeling_functions.trial import examples_of
     from pipelines.project import Project
     from pipelines.sample import draw_sample
     from weaklight.cli.lf_show import show_suggestion
@@ -185,12 +186,13 @@ def lf_suggest(
     lfs = _load(opened) if folder.is_dir() else []
     drawn = draw_sample(opened, SUGGEST_FROM, always=[i for lf in lfs for i in examples_of(lf)])
     ballot = Ballot(tuple(opened.config.classes), opened.config.vote_sets)
-    present = try_lfs(
+    present = apply_lfs(
         lfs,
         drawn.table,
         classes=ballot.classes,
         class_sets=ballot.class_sets,
         features=drawn.features,
+        workers=0,
         time_limit_s=opened.config.vote.time_limit_s,
     )
     material = Material(drawn.table, drawn.gold, ballot, drawn.features)
@@ -258,11 +260,6 @@ def _check_on_sample(
         "(accuracy)"
     )
     show_check(checked, chosen, changed)
-    for name, where in checked.overstayed.items():
-        typer.secho(
-            f"\n{name} was stopped: it took too long, at {where}. A loop that never ends?",
-            fg="red",
-        )
 
 
 def _check_on_all(

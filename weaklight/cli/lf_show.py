@@ -33,7 +33,7 @@ def show_check(
     names, spread, right = checked.names, checked.spread, checked.right
     shown = {lf.name for lf in chosen}
     for report in checked.reports:
-        if report.name in shown and report.n_errors:
+        if report.timed_out_rows or (report.name in shown and report.n_errors):
             typer.secho(f"\n{report.name} {report.note}", fg="red")
             if report.first_traceback:
                 typer.echo(report.first_traceback)
