@@ -10,13 +10,24 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipelines.heat import score_meaning
 from pipelines.payload import Texts
 from pipelines.queries import RunView
 from weaklight.contracts import ABSTAIN
 
-__all__ = ["BagCard", "IssueCard", "ItemCard", "Neighbor", "PartsCard", "VoteCard", "item_card"]
+__all__ = [
+    "BagCard",
+    "IssueCard",
+    "ItemCard",
+    "Member",
+    "Neighbor",
+    "PartsCard",
+    "VoteCard",
+    "item_card",
+]
 
 N_PARTS = 3  # of the highest score
+N_MEMBERS = 12  # of a bag, the highest scores
 
 
 @dataclass(frozen=True)
@@ -40,14 +51,32 @@ class Neighbor:
 
 
 @dataclass(frozen=True)
+class Member:
+    """An item of a bag and its cross-fitted score."""
+
+    row: int
+    item_id: str
+    score: float
+
+
+@dataclass(frozen=True)
 class BagCard:
-    """The bag that an item lies in; ``score`` is the cross-fitted instance probability."""
+    """The bag that an item lies in.
+
+    Attributes
+    ----------
+    score : the item's own cross-fitted score, None without features or where nothing was learnt
+    members : the items of the highest scores, best first; empty where nothing was learnt
+    meaning : what a score is, a clause
+    """
 
     bag_id: str
     is_positive: bool | None
     score: float | None
     says: str | None
     n_items: int
+    members: tuple[Member, ...]
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -59,11 +88,15 @@ class PartsCard:
     probability : that the item is positive, by a model that saw neither it nor its votes
     says : what it votes, None where that is unclear
     best : the highest instance scores, and of a text the words that got them
+    kind : what the parts are: patches, paragraphs or windows
+    meaning : what a score is, a clause
     """
 
     probability: float
     says: str | None
     best: tuple[tuple[float, str], ...]
+    kind: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -160,14 +193,20 @@ def _bag(view: RunView, row: int) -> BagCard | None:
     bag_id = view.items["bag_id"].iloc[row]
     if pd.isna(bag_id) or len(view.parts_of(str(bag_id))):
         return None
-    scores, votes = view.bag_scores, view.bag_votes
-    score = np.nan if scores is None else float(scores[row])
+    rows, votes = view.bag_members[str(bag_id)], view.bag_votes
+    scores = np.full(len(rows), np.nan) if view.bag_scores is None else view.bag_scores[rows]
+    best = np.argsort(-scores, kind="stable")[: min(N_MEMBERS, np.isfinite(scores).sum())]
+    own = float(scores[rows == row].item())
     return BagCard(
         bag_id=str(bag_id),
         is_positive=view.bag_labels.get(str(bag_id)),
-        score=None if np.isnan(score) else score,
+        score=None if np.isnan(own) else own,
         says=None if votes is None else view.vote_name(int(votes[row])),
-        n_items=view.bag_sizes[str(bag_id)],
+        n_items=len(rows),
+        members=tuple(
+            Member(int(rows[i]), str(view.item_ids[rows[i]]), float(scores[i])) for i in best
+        ),
+        meaning=score_meaning(view.bag_summary) if len(best) else "",
     )
 
 
@@ -184,6 +223,8 @@ def _parts(view: RunView, row: int) -> PartsCard | None:
         probability=view.bag_probability[item_id],
         says=view.vote_name(int(view.bag_votes[row])),
         best=tuple(zip(parts["score"].tolist(), words, strict=True)),
+        kind=str(view.bag_summary["instances"]),
+        meaning=score_meaning(view.bag_summary),
     )
 
 

@@ -9,12 +9,12 @@ import base64
 import io
 import wave
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Exhibit", "curve", "data_uri", "excerpt", "shaded_curve", "sound"]
+__all__ = ["Exhibit", "curve", "data_uri", "excerpt", "shaded_curve", "shaded_picture", "sound"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Exhibit:
 _SIDE = 100  # of a curve's square
 _MARGIN = 8
 _COLOURS = ("#5cc6b1", "#e2a061", "#9db4f0", "#d98ac2")  # of a series' channels, then again
+_LIGHT = "#e2a061"  # of high scores
 
 
 def excerpt(text: str, characters: int) -> str:
@@ -97,9 +98,44 @@ def shaded_curve(
         if over.any():
             light += (
                 f'<rect x="{left:.1f}" width="{right - left:.1f}" height="{_SIDE}" '
-                f'fill="#e2a061" opacity="{0.7 * scores[over].mean():.2f}"/>'
+                f'fill="{_LIGHT}" opacity="{0.7 * scores[over].mean():.2f}"/>'
             )
     return curve(signal).replace("</svg>", f"{light}</svg>")
+
+
+def shaded_picture(
+    picture: str, size: tuple[int, int], boxes: NDArray[np.integer], scores: NDArray[np.floating]
+) -> str:
+    """Return a picture under patches of light as SVG text: the higher a score, the brighter.
+
+    Parameters
+    ----------
+    picture
+        Data URI of the image.
+    size
+        Height and width of the image in the pixels that ``boxes`` count.
+    boxes
+        (t, 4) top, left, height and width of each patch; they may overlap.
+    scores
+        (t,) from 0 to 1, averaged where patches overlap.
+    """
+    height, width = size
+    stops = boxes[:, :2] + boxes[:, 2:]
+    rows, columns = (np.unique([boxes[:, axis], stops[:, axis]]) for axis in (0, 1))
+    light = ""
+    for (top, bottom), (left, right) in product(pairwise(rows), pairwise(columns)):
+        over = (boxes[:, :2] <= (top, left)).all(axis=1) & ((top, left) < stops).all(axis=1)
+        if over.any():
+            light += (
+                f'<rect x="{left}" y="{top}" width="{right - left}" height="{bottom - top}" '
+                f'opacity="{0.7 * scores[over].mean():.2f}"/>'
+            )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
+        f'<image href="{picture}" width="{width}" height="{height}" '
+        'style="image-rendering:pixelated"/>'
+        f'<g fill="{_LIGHT}" shape-rendering="crispEdges">{light}</g></svg>'
+    )
 
 
 def sound(clip: NDArray[np.int16], rate: int) -> bytes:

@@ -180,7 +180,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        7,
+        8,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
@@ -191,6 +191,7 @@ STAGES: tuple[StageSpec, ...] = (
             "bags_summary": "bags.summary",
             "bags": "bags.bags",
             "instances": "bags.instances",
+            "instance_scores": "bags.scores",
             "weak_labels": "aggregate.weak_labels",
             "choice": "aggregate.choice",
             "issues": "clean.issues",

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.exhibits import Exhibit, curve, data_uri, excerpt, sound
+from pipelines.heat import Heat, heat_of
 from pipelines.payload import Payload, Texts, load_payload
 from pipelines.pixels import Pixels
 from pipelines.project import Project, RunRecord
@@ -184,9 +185,15 @@ class RunView:
         return {str(b): bool(v) for b, v in zip(known["bag_id"], known["bag_label"], strict=True)}
 
     @cached_property
-    def bag_sizes(self) -> dict[str, int]:
-        """Number of items in each bag."""
-        return self.items["bag_id"].dropna().astype(str).value_counts().to_dict()
+    def bag_members(self) -> dict[str, Rows]:
+        """The rows of each bag's items, by bag id."""
+        found = self.items.groupby("bag_id", sort=False).indices
+        return {str(bag_id): np.asarray(rows, np.int64) for bag_id, rows in found.items()}
+
+    @cached_property
+    def bag_summary(self) -> dict[str, Any]:
+        """How bags were learnt from: ``method``, ``positive``, ``instances`` and the outcome."""
+        return self._json("bags", "summary") or {}
 
     @cached_property
     def issues_by_id(self) -> dict[str, dict[str, Any]]:
@@ -279,6 +286,13 @@ class RunView:
             clip = signal.astype(np.int16)
             heard = data_uri(sound(clip, self.payload.sample_rate), "audio/wav")
         return Exhibit(picture=data_uri(curve(signal), "image/svg+xml"), sound=heard)
+
+    def heat(self, row: int) -> Heat | None:
+        """Return an item under the scores of its parts, None where it is no bag of parts."""
+        parts = self.parts_of(str(self.item_ids[row]))
+        if parts.empty:
+            return None
+        return heat_of(self.payload, row, parts, self.exhibit(row, large=True).picture)
 
     def _encode(self, row: int, at_least: int = 112) -> bytes:
         """Return an image as PNG bytes, each pixel repeated until it is large enough."""

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import state
 from app.components import why
+from app.components.heat import item_under_heat
 from app.components.notes import note_line
 from pipelines.cards import item_card
 from pipelines.queries import RunView
@@ -21,7 +22,7 @@ def item_dialog(found: RunView, item_id: str) -> None:
     colors = state.colors(found)
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.html(why.item(found, card.row, card.item_id))
+        item_under_heat(found, card)
         st.html(why.label_line(card, colors, standing.decisions.get(item_id)))
         note_line(state.desk(found, "item"), standing, item_id)
     with right:

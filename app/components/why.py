@@ -9,21 +9,32 @@ from app.components.markup import badge, bars, muted, section
 from app.services.colors import NO_LABEL
 from app.services.words import SOURCES
 from pipelines.cards import BagCard, ItemCard, PartsCard, VoteCard
+from pipelines.heat import Heat
 from pipelines.queries import RunView
 
-__all__ = ["item", "label_line", "why"]
+__all__ = ["item", "label_line", "legend", "why"]
 
 TEASER = 90  # characters of a similar text: one or two lines
 
 
-def item(view: RunView, row: int, item_id: str) -> str:
-    """Return the item itself: its picture with its sound, or its whole text."""
+def item(view: RunView, row: int, item_id: str, heat: Heat | None = None) -> str:
+    """Return the item itself, a picture with its sound or a whole text, under heat where given."""
     seen = view.exhibit(row, large=True)
     if seen.words:
-        return f'<div class="wl-text">{escape(seen.words)}</div>'
+        words = escape(seen.words) if heat is None else "".join(_piece(*p) for p in heat.pieces)
+        return f'<div class="wl-text">{words}</div>'
     player = f'<audio controls src="{seen.sound}"></audio>' if seen.sound else ""
-    name = escape(item_id, True)
-    return f'<img class="wl-picture" alt="item {name}" src="{seen.picture}">{player}'
+    name = escape(item_id, True) + ("" if heat is None else " under the scores of its parts")
+    picture = seen.picture if heat is None else heat.picture
+    return f'<img class="wl-picture" alt="item {name}" src="{picture}">{player}'
+
+
+def legend(parts: PartsCard, heat: Heat) -> str:
+    """Return what the shades over an item mean."""
+    return muted(
+        f"The stronger the shade, the higher the score of its {parts.kind}, here from "
+        f"{heat.low:.2f} to {heat.high:.2f}. A score is {parts.meaning}."
+    )
 
 
 def label_line(
@@ -72,7 +83,7 @@ def why(
     if card.neighbors:
         parts.append(section("Most similar items", _neighbors(view, card, colors)))
     if card.bag is not None:
-        parts.append(section("Bag", muted(_bag(card.bag))))
+        parts.append(section("Bag", _bag(view, card.bag, card.row)))
     if card.parts is not None:
         parts.append(section("Its parts", _parts(card.parts)))
     if card.gold is not None:
@@ -81,6 +92,14 @@ def why(
     if card.noisy_label is not None:
         parts.append(section("Label that came with the data", muted(card.noisy_label)))
     return f'<div class="wl-why">{"".join(parts)}</div>'
+
+
+def _piece(words: str, score: float | None) -> str:
+    """Draw a piece of a text, tinted by its score."""
+    if score is None:
+        return escape(words)
+    number = f"<small>{score:.2f}</small>"
+    return f'<span class="wl-tint" style="--score: {score:.2f}">{number}{escape(words)}</span>'
 
 
 def _vote(vote: VoteCard, colors: Mapping[str, str], accuracy: str) -> str:
@@ -112,22 +131,41 @@ def _neighbors(view: RunView, card: ItemCard, colors: Mapping[str, str]) -> str:
     return f'<div class="wl-neighbors">{figures}</div>'
 
 
-def _bag(bag: BagCard) -> str:
+def _bag(view: RunView, bag: BagCard, row: int) -> str:
+    """Draw the bag's items of the highest scores, and what the bag comes to."""
     holds = {None: "has no label", True: "holds the positive class", False: "does not hold it"}
     score = "" if bag.score is None else f"; this item's own score is {bag.score:.2f}"
     says = "" if bag.says is None else f", so the bag votes {bag.says}"
-    return f"{bag.bag_id} ({bag.n_items} items) {holds[bag.is_positive]}{score}{says}."
+    told = f"{bag.bag_id} ({bag.n_items} items) {holds[bag.is_positive]}{score}{says}."
+    if not bag.members:
+        return muted(told)
+    seen = [(m, view.exhibit(m.row)) for m in bag.members]
+    if view.payload.kind == "text":
+        drawn = "".join(_scored(m.score, s.words) for m, s in seen)
+    else:
+        figures = "".join(
+            f'<figure title="{escape(m.item_id, True)}"{" class=wl-this" if m.row == row else ""}>'
+            f'<img alt="" src="{s.picture}"><figcaption class="wl-tint" '
+            f'style="--score: {m.score:.2f}">{m.score:.2f}</figcaption></figure>'
+            for m, s in seen
+        )
+        drawn = f'<div class="wl-neighbors">{figures}</div>'
+    return drawn + muted(f"{told} A score is {bag.meaning}.")
 
 
 def _parts(parts: PartsCard) -> str:
     """Draw the parts of the highest score, of a text with their words, and what they come to."""
-    best = "".join(
-        f'<div class="wl-part" style="--score: {score:.2f}"><span>{score:.2f}</span>'
-        f"<span>{escape(' '.join(words.split())[:TEASER])}</span></div>"
-        for score, words in parts.best
-    )
+    best = "".join(_scored(score, words) for score, words in parts.best)
     says = "unclear, so no vote" if parts.says is None else f"votes {parts.says}"
     return best + muted(
         f"Seen through its parts, positive with probability {parts.probability:.2f}: {says}. "
-        "Above, the highest scores of a part."
+        f"Above, the highest scores of its {parts.kind}. A score is {parts.meaning}."
+    )
+
+
+def _scored(score: float, words: str) -> str:
+    """Draw a score and the start of the words that got it."""
+    return (
+        f'<div class="wl-part" style="--score: {score:.2f}"><span>{score:.2f}</span>'
+        f"<span>{escape(' '.join(words.split())[:TEASER])}</span></div>"
     )

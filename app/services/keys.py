@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["ACTION_KEYS", "class_keys"]
+__all__ = ["ACTION_KEYS", "HEAT_KEY", "class_keys"]
 
 ACTION_KEYS = {"accept": "A", "skip": "S", "exclude": "X", "flag": "N", "undo": "U"}
+HEAT_KEY = "H"
 
 
 def class_keys(classes: Sequence[str]) -> dict[str, str]:

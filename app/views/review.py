@@ -8,6 +8,7 @@ from app import state
 from app.components import why
 from app.components.actions import action_buttons
 from app.components.gallery import gallery
+from app.components.heat import item_under_heat
 from app.components.notes import note_line
 from app.services.desk import Standing
 from app.services.tiles import tiles
@@ -110,7 +111,7 @@ def _card(
     is_text = found.payload.kind == "text"  # which needs the width that a picture does not
     side, decide = (st.container(), st.container()) if is_text else st.columns([1, 2], gap="medium")
     with side:
-        st.html(why.item(found, card.row, card.item_id))
+        item_under_heat(found, card)
     with decide:
         st.html(why.label_line(card, colors, standing.decisions.get(bench.current)))
         action_buttons(

@@ -1,7 +1,6 @@
-"""Heat maps of instance scores: over an image, beside paragraphs, behind a curve.
+"""Which instances of a bag are to blame: pictures for the report.
 
-Try it: ``heat_of(payload, row, places)``, where ``places`` are an item's rows of the ``bags``
-stage's ``instances.parquet``.
+Try it: ``heat_pictures(payload, bags, instances, may_show, seed=0)``.
 """
 
 from __future__ import annotations
@@ -12,21 +11,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.exhibits import data_uri as uri
-from pipelines.exhibits import excerpt, shaded_curve
-from pipelines.payload import Payload, Texts
-from pipelines.pixels import Pixels
-from pipelines.report.images import data_uri, enlarged
-from ssl_models.pictures import as_rgb, contact_sheet, heat_overlay
-from weak_supervision.bags import heat_map
+from pipelines.exhibits import excerpt
+from pipelines.heat import Heat, heat_of
+from pipelines.payload import Payload
+from pipelines.report.shown import shown
 from weaklight.seeds import numpy_generator
 
-__all__ = ["heat_of", "heat_pictures"]
+__all__ = ["bag_pictures", "heat_pictures"]
 
 N_POSITIVE, N_NEGATIVE = 4, 2
 MOST_PARTS = 12  # paragraphs of a text
 CHARACTERS = 160  # of a paragraph
-PANEL = 160  # pixels that a picture is enlarged to, at most
+MOST_ITEMS = 8  # of a bag of items
+SIDE = 128  # pixels of an image, at most
 
 
 def heat_pictures(
@@ -36,7 +33,7 @@ def heat_pictures(
     may_show: NDArray[np.bool_],
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Return a few items that the bag classifier calls positive and a few that it does not.
+    """Return a few items that are bags of parts, each under the scores of its parts.
 
     Parameters
     ----------
@@ -47,60 +44,96 @@ def heat_pictures(
 
     Returns
     -------
-    One of `heat_of` an item, with ``title`` and ``probability``, that of the whole item; empty
-    where the items themselves are the instances.
+    Items that the bag classifier calls positive, then items that it does not: ``title``,
+    ``probability`` of the whole, ``low`` and ``high``, the least and the largest score, and either
+    ``src``, the picture under its scores as data URI, beside ``plain``, an image without them, or
+    ``parts``, paragraphs with ``text`` and ``score``, and ``n_more``, the number of those left out.
+    Empty where the items themselves are the instances.
     """
     if instances.empty:
         return []
     by_item = dict(list(instances.groupby("item_id", sort=False)))
-    probability = bags["probability"].to_numpy()
-    drawn = numpy_generator(seed, "report", "heat").permutation(np.flatnonzero(may_show))
-    is_positive = probability[drawn] >= 0.5
-    chosen = [*drawn[is_positive][:N_POSITIVE], *drawn[~is_positive][:N_NEGATIVE]]
-    return [
-        {
-            "title": str(bags["bag_id"].iloc[row]),
-            "probability": float(probability[row]),
-            **heat_of(payload, int(row), by_item[bags["bag_id"].iloc[row]]),
-        }
-        for row in chosen
-    ]
+    pictures = []
+    for row in _drawn(bags["probability"].to_numpy(), may_show, seed):
+        item_id = bags["bag_id"].iloc[row]
+        plain = shown(payload, row, SIDE)["src"] if payload.kind == "image" else ""
+        heat = heat_of(payload, row, by_item[item_id], plain)
+        pictures.append(
+            {
+                "title": str(item_id),
+                "probability": float(bags["probability"].iloc[row]),
+                "low": heat.low,
+                "high": heat.high,
+                **({"plain": plain} if plain else {}),
+                **({"src": heat.picture} if heat.picture else _paragraphs(heat)),
+            }
+        )
+    return pictures
 
 
-def heat_of(payload: Payload, row: int, places: pd.DataFrame) -> dict[str, Any]:
-    """Return one item under the scores of its instances.
+def bag_pictures(
+    payload: Payload,
+    bags: pd.DataFrame,
+    items: pd.DataFrame,
+    scores: NDArray[np.floating],
+    may_show: NDArray[np.bool_],
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Return a few bags of items, the items of each by their scores, highest first.
 
     Parameters
     ----------
-    places
-        The item's instances: where they lie (see `pipelines.instances.cut`) and ``score``, of
-        which those without features are NaN.
+    bags
+        What the ``bags`` stage wrote, one row a bag.
+    items
+        (n,) ``item_id`` and ``bag_id``, which is missing for items outside bags.
+    scores
+        (n,) of the items, NaN outside bags and without features.
+    may_show
+        (n,) bool: which items may be drawn; a bag is drawn where all of its items may.
 
     Returns
     -------
-    ``low`` and ``high``, the least and the largest score, and either ``src``, a picture as data
-    URI, or ``parts``, a list of paragraphs with ``text`` and ``score``, and ``n_more``, the number
-    of paragraphs that are left out.
+    Bags that the bag classifier calls positive, then bags that it does not: ``title``,
+    ``probability`` of the bag, ``instances``, each as `shown` with ``title`` and its score among
+    ``lines``, and ``n_more``, the number of items left out. Empty where parts are the instances.
     """
-    places = places[places["score"].notna()]
-    scores = places["score"].to_numpy(dtype=np.float64)
-    told = {"low": float(scores.min(initial=1.0)), "high": float(scores.max(initial=0.0))}
-    if isinstance(payload, Texts):
-        words = [payload[row][a:b] for a, b in places[["start", "stop"]].to_numpy(np.int64)]
-        parts = [
-            {"text": excerpt(text, CHARACTERS), "score": score}
-            for text, score in zip(words, scores.tolist(), strict=True)
-        ]
-        return {**told, "parts": parts[:MOST_PARTS], "n_more": max(0, len(parts) - MOST_PARTS)}
-    if isinstance(payload, Pixels):
-        image = payload[row]
-        heat = heat_map(
-            scores,
-            places[["top", "left"]].to_numpy(),
-            (int(places["height"].iloc[0]), int(places["width"].iloc[0])),
-            image.shape[:2],
+    table = pd.DataFrame({"bag_id": items["bag_id"].to_numpy(), "score": scores})
+    best_first = table[np.isfinite(scores)].sort_values("score", ascending=False, kind="stable")
+    members = best_first.groupby("bag_id").groups
+    is_whole = np.array([b in members and may_show[members[b]].all() for b in bags["bag_id"]], bool)
+    pictures = []
+    for number in _drawn(bags["probability"].to_numpy(), is_whole, seed):
+        rows = members[bags["bag_id"].iloc[number]]
+        pictures.append(
+            {
+                "title": str(bags["bag_id"].iloc[number]),
+                "probability": float(bags["probability"].iloc[number]),
+                "instances": [
+                    {
+                        **shown(payload, row, SIDE),
+                        "title": str(items["item_id"].iloc[row]),
+                        "lines": [("score", f"{scores[row]:.2f}")],
+                    }
+                    for row in rows[:MOST_ITEMS].tolist()
+                ],
+                "n_more": max(0, len(rows) - MOST_ITEMS),
+            }
         )
-        pair = [enlarged(as_rgb(image), PANEL), enlarged(heat_overlay(image, heat), PANEL)]
-        return {**told, "src": data_uri(contact_sheet(pair, columns=2))}
-    spans = places[["start", "stop"]].to_numpy()
-    return {**told, "src": uri(shaded_curve(payload[row], spans, scores), "image/svg+xml")}
+    return pictures
+
+
+def _drawn(probability: NDArray[np.floating], may_show: NDArray[np.bool_], seed: int) -> list[int]:
+    """Return some positions of bags that are called positive, then some that are not."""
+    drawn = numpy_generator(seed, "report", "heat").permutation(np.flatnonzero(may_show))
+    is_positive = probability[drawn] >= 0.5
+    return [*drawn[is_positive][:N_POSITIVE].tolist(), *drawn[~is_positive][:N_NEGATIVE].tolist()]
+
+
+def _paragraphs(heat: Heat) -> dict[str, Any]:
+    parts = [
+        {"text": excerpt(text, CHARACTERS), "score": score}
+        for text, score in heat.pieces
+        if score is not None
+    ]
+    return {"parts": parts[:MOST_PARTS], "n_more": max(0, len(parts) - MOST_PARTS)}

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from pipelines.heat import score_meaning
 from pipelines.report import charts, words
 
 __all__ = ["render"]
@@ -47,7 +48,7 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         ``right``, ``wrong`` and ``doubted``: lists of {``src``: PNG data URI, ``title``,
         ``lines``: list of (word, value)}; ``neighbors``: lists of those, the query first;
         ``attention`` and ``groups``: see :func:`pipelines.report.features.patch_pictures`;
-        ``heat``: see :func:`pipelines.report.heat.heat_pictures`.
+        ``heat`` and ``bags``: see :mod:`pipelines.report.heat`.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         "points": words.points,
         "model_name": words.model_name,
         "comparison": words.comparison_words,
-        "score_meaning": words.score_meaning,
+        "score_meaning": score_meaning,
     }
     environment.globals |= {"bar": charts.interval_bar, "min_rows": words.MIN_ROWS}
     template = environment.from_string(folder.joinpath("report.html").read_text(encoding="utf-8"))

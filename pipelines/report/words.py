@@ -12,7 +12,6 @@ __all__ = [
     "model_name",
     "percent",
     "points",
-    "score_meaning",
     "what_was_done",
 ]
 
@@ -34,11 +33,6 @@ _FEATURES = {
     "": "",
     "features": ", spread over the features",
     "filled": ", with the features where no function votes",
-}
-_MEANINGS = {
-    "noisy_or": "the chance of a part to be {positive} by itself, if one such part is enough to "
-    "make the whole {positive}",
-    "mi_svm": "how far on the side of {positive} a part lies, which is no probability",
 }
 _RIVALS = {
     "majority_vote": "majority vote",
@@ -128,12 +122,6 @@ def _bags_sentence(bags: Numbers) -> str:
         f"A classifier of whole items by their {bags['instances']}, taught by "
         f"{bags['labels']} labels, added votes on {bags['n_votes']:,} items that it had not seen."
     )
-
-
-def score_meaning(bags: Numbers) -> str:
-    """Return what an instance score of the ``bags`` stage means, a clause about "it"."""
-    alone = "what a whole of that part alone would be called, which is neither attention nor proof"
-    return _MEANINGS.get(bags["method"], alone).format(positive=bags["positive"])
 
 
 def what_was_done(facts: Numbers) -> list[str]:

@@ -21,7 +21,7 @@ import pandas as pd
 from pipelines.payload import Payload, load_payload
 from pipelines.report import headline_sentence, percent, render, what_was_done
 from pipelines.report.features import Unlabelled, nearest_pictures, patch_pictures
-from pipelines.report.heat import heat_pictures
+from pipelines.report.heat import bag_pictures, heat_pictures
 from pipelines.report.shown import shown
 from pipelines.sections import ReportConfig
 from pipelines.stages.base import StageResult, Work
@@ -49,6 +49,7 @@ class ReportInputs:
     bags_summary: Path
     bags: Path
     instances: Path
+    instance_scores: Path
     weak_labels: Path
     choice: Path
     issues: Path
@@ -78,13 +79,7 @@ def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> StageResul
         {
             **_label_pictures(inputs, payload, config, work, weak, issues),
             **_feature_pictures(inputs, payload, work, weak, facts["encoder"]["backbone"]),
-            "heat": heat_pictures(
-                payload,
-                pd.read_parquet(inputs.bags),
-                pd.read_parquet(inputs.instances),
-                (pd.read_parquet(inputs.items)["split"] == "unlabeled").to_numpy(bool),
-                work.seed,
-            ),
+            **_bag_pictures(inputs, payload, work.seed),
         },
     )
     text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
@@ -217,6 +212,18 @@ def _label_pictures(
         )
     ]
     return pictures
+
+
+def _bag_pictures(inputs: ReportInputs, payload: Payload, seed: int) -> dict[str, list[Any]]:
+    """Return bags under the scores of their instances: of parts of an item, or of whole items."""
+    items = pd.read_parquet(inputs.items, columns=["item_id", "bag_id", "split"])
+    may_show = (items["split"] == "unlabeled").to_numpy(bool)
+    bags = pd.read_parquet(inputs.bags)
+    instances, scores = pd.read_parquet(inputs.instances), np.load(inputs.instance_scores)
+    return {
+        "heat": heat_pictures(payload, bags, instances, may_show, seed),
+        "bags": bag_pictures(payload, bags, items, scores, may_show, seed),
+    }
 
 
 def _feature_pictures(

@@ -26,6 +26,7 @@ CLASSES = ("circle", "square", "cross")
 SETS = (ClassSet("angular", (1, 2)),)
 N_UNLABELED, N_DEV, N_TEST = 60, 18, 12
 SIZE = 16
+PARTS = {"image": "patches", "text": "paragraphs", "audio": "windows"}
 RUN_ID = "20260101T000000000Z-00001"
 
 TOML = """
@@ -76,8 +77,11 @@ def vote(pixels: np.ndarray) -> tuple[np.ndarray, list[dict]]:
     return np.stack([v for _, _, v in rules], axis=1).astype(np.int16), reports
 
 
-def build(root: Path, seed: int = 0, kind: Kind = "image") -> Project:
-    """Write the project and one finished run into ``root``; texts or clips in place of pictures."""
+def build(root: Path, seed: int = 0, kind: Kind = "image", parts: bool = False) -> Project:
+    """Write the project and one finished run into ``root``; texts or clips in place of pictures.
+
+    The first twenty items lie in two bags; with ``parts`` each item is a bag of its own parts.
+    """
     root.mkdir(parents=True, exist_ok=True)
     (root / "weaklight.toml").write_text(TOML)
     project = Project.open(root)
@@ -87,7 +91,7 @@ def build(root: Path, seed: int = 0, kind: Kind = "image") -> Project:
     pixels = np.stack([draw(c, rng) for c in truth])
     ids = np.array([f"s{i:03d}" for i in range(n)], dtype=object)
     split = np.repeat(["unlabeled", "dev", "test"], [N_UNLABELED, N_DEV, N_TEST])
-    in_bag = np.arange(n) < 20
+    in_bag = (np.arange(n) < 20) & (not parts)
     bag_id = np.where(in_bag, [f"bag{i // 10}" for i in range(n)], None)
     artifacts: dict[str, str] = {}
     stages: list[StageRecord] = []
@@ -97,6 +101,8 @@ def build(root: Path, seed: int = 0, kind: Kind = "image") -> Project:
         with project.store.writing(stage, digest) as out:
             written = {}
             for name, value in outputs.items():
+                if value is None:
+                    continue
                 file = _save(out, name, value)
                 sha256, size = hash_path(out / file)
                 written[name] = Output(file, sha256, size)
@@ -142,8 +148,14 @@ def build(root: Path, seed: int = 0, kind: Kind = "image") -> Project:
     write(
         "bags",
         votes=np.where(in_bag & (bag_id == "bag1"), 3, ABSTAIN).astype(np.int16),
-        scores=np.where(in_bag, 0.4, np.nan).astype(np.float32),
-        summary={},
+        scores=np.where(in_bag, 0.4 + np.arange(n) / 100, np.nan).astype(np.float32),
+        bags=pd.DataFrame({"bag_id": ids, "label": 1, "probability": 0.9}) if parts else None,
+        instances=_parts(items, kind) if parts else None,
+        summary={
+            "method": "noisy_or",
+            "positive": "angular",
+            "instances": PARTS[kind] if parts else "items",
+        },
     )
     mass = np.vstack([expand_votes(3, SETS), np.zeros(3)])[votes].sum(axis=1) + 0.05
     posterior = (mass / mass.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -250,6 +262,24 @@ def _save(out: Path, name: str, value: object) -> str:
         return name
     (out / f"{name}.json").write_text(json.dumps(value))
     return f"{name}.json"
+
+
+def _parts(items: pd.DataFrame, kind: Kind) -> pd.DataFrame:
+    """Return two parts an item: the upper and lower half, the two paragraphs, the two halves."""
+    rows = []
+    for i, item_id in enumerate(items["item_id"]):
+        if kind == "image":
+            places = [(0, 0, 8, 16), (8, 0, 8, 16)]
+        elif kind == "text":
+            text = items["text"].iloc[i]
+            places = [(0, text.index("\n")), (len(text) - len("More."), len(text))]
+        else:
+            places = [(0, 400), (400, 800 + i)]
+        rows += [
+            (item_id, *place, score) for place, score in zip(places, (0.91, 0.07), strict=True)
+        ]
+    where = ["top", "left", "height", "width"] if kind == "image" else ["start", "stop"]
+    return pd.DataFrame(rows, columns=["item_id", *where, "score"])
 
 
 def _graph(features: np.ndarray, k: int = 6) -> tuple[np.ndarray, ...]:

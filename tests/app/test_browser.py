@@ -16,6 +16,7 @@ from labeling_functions.templates import toml
 from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.queries import RunView
 from pipelines.reviews import ReviewStore
+from tests.app.shapes import build
 from tests.pipelines import letters
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -27,6 +28,21 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+# How much redder than blue the upper and the lower half of a picture are, on average.
+_HALVES = """async (image) => {
+  await image.decode();
+  const canvas = new OffscreenCanvas(64, 64);
+  const pen = canvas.getContext("2d");
+  pen.drawImage(image, 0, 0, 64, 64);
+  const mean = (top) => {
+    const data = pen.getImageData(0, top, 64, 32).data;
+    let sum = 0;
+    for (let i = 0; i < data.length; i += 4) sum += data[i] - data[i + 2];
+    return (4 * sum) / data.length;
+  };
+  return [mean(0), mean(32)];
+}"""
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}")
 
@@ -52,6 +68,11 @@ def serving(project):
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    return build(tmp_path / "shapes", parts=True)
 
 
 @pytest.fixture
@@ -108,6 +129,14 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
     page.get_by_role("link", name="Review").click()
     page.locator(".tile.current").wait_for()
     page.get_by_role("button", name="Accept").wait_for()
+    page.locator(IDLE).wait_for()
+    page.keyboard.press("h")
+    under_heat = page.get_by_role("img", name="under the scores of its parts")
+    under_heat.wait_for()
+    upper, lower = page.evaluate(_HALVES, under_heat.element_handle())
+    assert upper > lower + 50, "the upper half has the higher score"  # of 255, in red over blue
+    page.keyboard.press("h")
+    under_heat.wait_for(state="detached")
     _press(page, store, "a")
     _press(page, store, "3")
     _press(page, store, "x")

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.components import why
 from app.launch import PROJECT_VARIABLE, command
 from app.services.keys import ACTION_KEYS
 from labeling_functions.templates import KINDS, toml
+from pipelines.cards import item_card
 from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.project import RunRecord
 from pipelines.queries import RunView
@@ -291,12 +293,42 @@ def test_map_selection_shows_pictures_and_leaves_dev_and_test_alone(open_page, s
         assert not page.exception
 
 
-def test_texts_and_clips_are_shown_for_what_they_are(open_page, tmp_path):
-    def cards_of(kind: str) -> str:
-        page = open_page("review", build(tmp_path / kind, kind=kind))
-        return "".join(e.proto.body for e in page.get("html"))
+def html_of(page: AppTest) -> str:
+    return "".join(e.proto.body for e in page.get("html"))
 
-    texts, clips = cards_of("text"), cards_of("audio")
+
+@pytest.fixture(scope="module")
+def texts_of_parts(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("texts") / "project", kind="text", parts=True)
+
+
+def test_a_text_is_tinted_by_the_scores_of_its_paragraphs(open_page, texts_of_parts):
+    page = open_page("review", texts_of_parts)
+    assert "<small>" not in html_of(page) and "chance of one part to be angular" in html_of(page)
+    page.button(key="heat").click().run()
+    shown = html_of(page)
+    assert '--score: 0.91"><small>0.91</small>&lt;b&gt;A ' in shown
+    assert '--score: 0.07"><small>0.07</small>More.</span>' in shown
+    assert "score of its paragraphs, here from 0.07 to 0.91. A score is the chance" in shown
+    page.button(key="act skip").click().run()
+    assert "<small>0.91</small>" in html_of(page), "the next item comes under heat, too"
+    page.button(key="heat").click().run()
+    assert "<small>" not in html_of(page) and not page.exception
+
+
+def test_the_items_of_a_bag_stand_by_their_score(shapes):
+    card = item_card(RunView.latest(shapes), 3)
+    assert [m.row for m in card.bag.members] == list(range(9, -1, -1)) and card.bag.n_items == 10
+    assert card.bag.score == pytest.approx(0.43)
+    html = why.why(RunView.latest(shapes), card, {}, {})
+    assert html.count("<figure") == 10 + len(card.neighbors)
+    assert html.count("class=wl-this") == 1 and "--score: 0.43" in html
+    assert "A score is the chance of one item to be angular by itself" in html
+
+
+def test_texts_and_clips_are_shown_for_what_they_are(open_page, tmp_path, texts_of_parts):
+    texts = html_of(open_page("review", texts_of_parts))
+    clips = html_of(open_page("review", build(tmp_path / "audio", kind="audio", parts=True)))
     assert texts.count('<div class="wl-text">') == 1 and "&lt;b&gt;A " in texts
     assert texts.count('<div class="wl-near">') == 6
     assert "<img" not in texts and "<b>A" not in texts

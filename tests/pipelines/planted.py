@@ -69,7 +69,7 @@ def write_run(
     def record(name: str, value: object) -> None:
         (folder / name).write_text(json.dumps(value), encoding="utf-8")
 
-    table("items", {"item_id": ids, "split": split})
+    table("items", {"item_id": ids, "split": split, "bag_id": np.full(n, None)})
     for part in ("dev", "test"):
         rows = (split == part) & (part in gold_splits)
         table(f"gold_{part}", {"item_id": ids[rows], "gold": gold[rows]})
@@ -80,6 +80,7 @@ def write_run(
         "present": np.ones(n, dtype=bool),
         "votes": votes,
         "bag_votes": np.full(n, ABSTAIN, dtype=np.int16),
+        "instance_scores": np.full(n, np.nan, dtype=np.float32),
         "targets": chosen,
         "weights": weights,
         "probabilities": probabilities,

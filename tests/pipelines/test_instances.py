@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 from pathlib import Path
@@ -11,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from pipelines.engine import run_line
+from pipelines.heat import heat_of
 from pipelines.instances import cut
 from pipelines.payload import Texts
 from pipelines.pixels import Pixels
 from pipelines.project import Project
-from pipelines.report.heat import heat_of
+from pipelines.report.heat import bag_pictures
 from pipelines.sections import BagsConfig
 from pipelines.signals import Signals
-from pipelines.stages.bags import read_votes
+from pipelines.stages.aggregate import read_votes
 from tests.pipelines.conftest import png
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import ConfigError
@@ -136,7 +135,7 @@ def test_the_whole_votes_where_its_probability_is_clear(voted) -> None:
 def test_the_report_shades_paragraphs_and_says_what_a_score_means(voted) -> None:
     page = voted["report"].read_text()
     assert "Which paragraphs make it bait?" in page
-    assert "the chance of a part to be bait by itself" in page
+    assert "the chance of one part to be bait by itself" in page
     assert "this is agreement, not accuracy" in page
     assert "bag of its paragraphs, 750 in all" in page
 
@@ -210,25 +209,40 @@ def test_images_and_series_find_where_the_mark_is(tmp_path, kind: str) -> None:
 
 
 def test_heat_lies_where_the_scores_are() -> None:
-    text = Texts(np.array(["dull\n\nprize"], dtype=object))
-    places = pd.DataFrame({"start": [0, 6], "stop": [4, 11], "score": [0.1, 0.9]})
-    told = heat_of(text, 0, places)
-    assert told["parts"] == [{"text": "dull", "score": 0.1}, {"text": "prize", "score": 0.9}]
-    assert (told["low"], told["high"], told["n_more"]) == (0.1, 0.9, 0)
-    image = Pixels([np.full((1, 8, 8, 1), 90, np.uint8)])
-    corners = [(y, x) for y in (0, 4) for x in (0, 4)]
-    patches = pd.DataFrame(corners, columns=["top", "left"]).assign(height=4, width=4)
-    told = heat_of(image, 0, patches.assign(score=[0.0, 0.0, 0.0, 1.0]))
-    pair = Image.open(io.BytesIO(base64.b64decode(told["src"].split(",")[1]))).convert("RGB")
-    side = pair.height
-    light = np.asarray(pair).sum(axis=2)[:, -side:]  # the right half: the image under its heat
-    bright = light == light.max()
-    assert bright[side // 2 :, side // 2 :].all()
-    assert not bright[: side // 2].any() and not bright[:, : side // 2].any()
+    text = Texts(np.array(["dull\n\nprize\n"], dtype=object))
+    places = pd.DataFrame({"start": [6, 0], "stop": [11, 4], "score": [0.9, 0.1]})
+    found = heat_of(text, 0, places)
+    assert found.pieces == (("dull", 0.1), ("\n\n", None), ("prize", 0.9), ("\n", None))
+    assert (found.low, found.high, found.picture) == (0.1, 0.9, "")
+
+    image = Pixels([np.full((1, 4, 6, 1), 90, np.uint8)])
+    corners = pd.DataFrame({"top": [0, 0, 0], "left": [0, 2, 3]})  # the last two overlap
+    patches = corners.assign(height=4, width=[2, 3, 3], score=[0.0, 1.0, 0.5])
+    found = heat_of(image, 0, patches, "data:image/png;base64,AAAA")
+    drawn = base64.b64decode(found.picture.split(",")[1]).decode()
+    assert '<image href="data:image/png;base64,AAAA" width="6" height="4"' in drawn
+    boxes = re.findall(r'<rect x="(\d)" y="0" width="(\d)" height="4" opacity="([\d.]+)"', drawn)
+    assert boxes == [("0", "2", "0.00"), ("2", "1", "0.70"), ("3", "2", "0.52"), ("5", "1", "0.35")]
 
     series = Signals("series", 0, [np.arange(8, dtype=np.float32)[:, None]], [[8]])
     places = pd.DataFrame({"start": [0, 4], "stop": [4, 9], "score": [0.0, 1.0]})
-    told = heat_of(series, 0, places)
-    curve = base64.b64decode(told["src"].split(",")[1]).decode()
+    found = heat_of(series, 0, places)
+    curve = base64.b64decode(found.picture.split(",")[1]).decode()
     bands = re.findall(r'<rect x="([\d.]+)" width="([\d.]+)".*?opacity="([\d.]+)"', curve)
     assert [tuple(map(float, band)) for band in bands] == [(4.0, 46.0, 0.0), (50.0, 46.0, 0.7)]
+
+
+def test_the_report_draws_whole_bags_of_unlabelled_items_best_first() -> None:
+    texts = Texts(np.array(["a", "b", "c", "d", "e"], dtype=object))
+    items = pd.DataFrame({"item_id": list("abcde"), "bag_id": ["x", "x", "y", "y", None]})
+    bags = pd.DataFrame({"bag_id": ["x", "y", "z"], "probability": [0.2, 0.9, np.nan]})
+    scores = np.array([0.1, 0.3, 0.8, 0.9, np.nan])
+    every = np.ones(5, dtype=bool)
+    drawn = bag_pictures(texts, bags, items, scores, every, seed=0)
+    shown = [(p["title"], [(i["text"], i["lines"]) for i in p["instances"]]) for p in drawn]
+    assert shown == [
+        ("y", [("d", [("score", "0.90")]), ("c", [("score", "0.80")])]),
+        ("x", [("b", [("score", "0.30")]), ("a", [("score", "0.10")])]),
+    ]
+    kept_back = every & (items["item_id"] != "c").to_numpy()
+    assert [p["title"] for p in bag_pictures(texts, bags, items, scores, kept_back, 0)] == ["x"]
