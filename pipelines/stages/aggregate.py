@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.sections import AggregateConfig
-from pipelines.stages.bags import read_votes
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.rounds import HYBRID, Taught, teach
 from weak_supervision.choice import choose
@@ -24,7 +23,7 @@ from weak_supervision.neighbors import NeighborGraph
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
 
-__all__ = ["AggregateInputs", "aggregate"]
+__all__ = ["AggregateInputs", "aggregate", "read_votes"]
 
 N_NEXT = 300  # more than anybody reviews before the next run orders them anew
 
@@ -143,6 +142,15 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     )
 
 
+def read_votes(votes: Path, bag_votes_file: Path) -> tuple[NDArray[np.int16], bool]:
+    """Return LF votes with the bags' votes as one more column, and whether there is one."""
+    lf_votes = np.load(votes, allow_pickle=False)
+    of_bags = np.load(bag_votes_file, allow_pickle=False)
+    if (of_bags == ABSTAIN).all():
+        return lf_votes, False
+    return np.column_stack([lf_votes, of_bags]).astype(np.int16), True
+
+
 def _told(taught: Taught | None) -> tuple[str, ...]:
     if taught is None:
         return ()
@@ -154,12 +162,11 @@ def _told(taught: Taught | None) -> tuple[str, ...]:
 
 def _human_labels(item_ids: pd.Series, file: Path) -> NDArray[np.int64]:
     """Return the class that a person gave each item, -1 elsewhere."""
-    human = pd.read_parquet(file)
-    human = human[human["label"] >= 0]
+    human = pd.read_parquet(file).set_index("item_id")["label"]
+    human = human[human >= 0]
     labels = np.full(len(item_ids), ABSTAIN, dtype=np.int64)
-    rows = pd.Index(item_ids).get_indexer(pd.Index(human["item_id"]))
-    is_item = rows >= 0
-    labels[rows[is_item]] = human["label"].to_numpy()[is_item]
+    is_known = item_ids.isin(human.index).to_numpy()
+    labels[is_known] = human.loc[item_ids[is_known]]
     return labels
 
 

@@ -27,7 +27,7 @@ from weak_supervision.label_models import MajorityVote
 from weaklight.contracts import ABSTAIN
 from weaklight.intervals import Proportion
 
-__all__ = ["BagsInputs", "bags", "read_votes"]
+__all__ = ["BagsInputs", "bags"]
 
 UNKNOWN = -1
 
@@ -236,12 +236,3 @@ def _vote_values(config: BagsConfig, work: Work) -> tuple[int, int]:
     members = _positive_classes(config, work)
     (rest,) = (i for i in range(len(work.classes)) if i not in members)
     return positive, rest
-
-
-def read_votes(votes: Path, bag_votes_file: Path) -> tuple[NDArray[np.int16], bool]:
-    """Return LF votes with the bags' votes as one more column, and whether there is one."""
-    lf_votes = np.load(votes, allow_pickle=False)
-    of_bags = np.load(bag_votes_file, allow_pickle=False)
-    if (of_bags == ABSTAIN).all():
-        return lf_votes, False
-    return np.column_stack([lf_votes, of_bags]).astype(np.int16), True

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from pipelines.sections import CleanConfig
 from pipelines.stages.base import StageResult, Work
 from weak_supervision.classifiers.discriminant import Discriminant
+from weak_supervision.classifiers.out_of_fold import Teachable
 from weak_supervision.hybrid import Admitted, admit_conformally
 from weak_supervision.label_models import MajorityVote, covered
 from weak_supervision.neighbors import NeighborGraph
 from weak_supervision.noise import RobustHead, choose_head, detect_issues, out_of_fold_proba
-from weak_supervision.noise.find import Teachable
 from weaklight.contracts import ABSTAIN, Votes
 from weaklight.errors import DataError
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +50,12 @@ def test_confidence_of_soft_lfs_makes_better_labels_of_the_same_votes(tmp_path):
     plain, levels = run(tmp_path / "plain", votes, {}), run(tmp_path / "levels", votes, soft)
     assert (levels["covered"] == plain["covered"]).all()
     assert (levels["label"] == truth).mean() > (plain["label"] == truth).mean() + 0.02
+
+
+def test_torch_and_snorkel_wait_until_snorkels_model_is_fitted():
+    code = (
+        "import sys\nimport pipelines.stages.aggregate, pipelines.stages.vote\n"
+        "print(*{'torch', 'snorkel', 'PIL'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -62,7 +62,7 @@ def labelling_order(
     -----
     Greedy: after each pick its neighbors count for less, in proportion to their similarity, so a
     batch is spread out; plain coverage is submodular, and greedy picks reach 1 - 1/e of the best
-    possible. Time O(n N k). The picks are a biased sample: they may train, and never measure.
+    possible. Time O(n (N + k^3)). The picks are a biased sample: they may train, and never measure.
 
     References
     ----------
@@ -92,22 +92,34 @@ def labelling_order(
     open_share = np.ones(len(p))
     for row in np.flatnonzero(taken):
         _cover(open_share, weights, int(row))
+    reach = open_share + weights @ open_share if covers else open_share
+    score = np.where(taken, -np.inf, value * reach)
     picks: list[int] = []
     for _ in range(min(n, int((~taken).sum()))):
-        reach = open_share + weights @ open_share if covers else open_share
-        score = np.where(taken, -np.inf, value * reach)
         best = int(score.argmax())
         picks.append(best)
         taken[best] = True
-        _cover(open_share, weights, best)
+        changed = _cover(open_share, weights, best)
+        reach = open_share[changed]
+        if covers:  # what changed is also within reach of its own neighbors
+            changed = np.union1d(changed, weights[changed].indices)
+            reach = open_share[changed] + weights[changed] @ open_share
+        score[changed] = np.where(taken[changed], -np.inf, value[changed] * reach)
     return np.array(picks, dtype=np.int64)
 
 
-def _cover(open_share: NDArray[np.float64], weights: sparse.csr_matrix, row: int) -> None:
-    """Take from the neighbors of ``row`` what it says about them, and from itself everything."""
+def _cover(
+    open_share: NDArray[np.float64], weights: sparse.csr_matrix, row: int
+) -> NDArray[np.int64]:
+    """Take from the neighbors of ``row`` what it says about them, and from itself everything.
+
+    Returns the rows whose share changed.
+    """
     part = slice(weights.indptr[row], weights.indptr[row + 1])
-    open_share[weights.indices[part]] *= 1.0 - np.clip(weights.data[part], 0.0, 1.0)
+    near = weights.indices[part]
+    open_share[near] *= 1.0 - np.clip(weights.data[part], 0.0, 1.0)
     open_share[row] = 0.0
+    return np.append(near, row).astype(np.int64)
 
 
 def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:

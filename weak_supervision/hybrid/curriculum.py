@@ -10,11 +10,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from weak_supervision.classifiers.out_of_fold import out_of_fold_proba
 from weak_supervision.hybrid.admitted import Admitted
 from weak_supervision.hybrid.selection import most_trusted
 from weak_supervision.label_models import hard_labels
 from weak_supervision.neighbors import NeighborGraph, cut_statistic
-from weak_supervision.noise.find import out_of_fold_proba
 from weaklight.contracts import ABSTAIN, check_posterior
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion

@@ -10,10 +10,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from weak_supervision.classifiers.out_of_fold import out_of_fold_proba
 from weak_supervision.hybrid.admitted import Admitted
 from weak_supervision.hybrid.pseudo_labels import pseudo_labels
 from weak_supervision.label_models import MODELS, covered, hard_labels
-from weak_supervision.noise.find import out_of_fold_proba
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import ConfigError, DataError
 

@@ -5,6 +5,8 @@ Try it: ``SnorkelModel().fit(votes, n_classes=3).predict_proba(votes)``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -129,6 +131,13 @@ class SnorkelModel(BaseLabelModel):
                     self.O = torch.from_numpy(moments).float()
                     self.n = n_items
 
+                def _set_optimizer(self) -> None:
+                    momentum = self.train_config.optimizer_config.sgd_config.momentum
+                    self.optimizer = _Descent(self.mu, self.train_config.lr, momentum)
+
+                def _execute_logging(self, loss: torch.Tensor) -> dict[str, float]:
+                    return {}  # nobody reads the loss of each step
+
             model = FromMoments(cardinality=len(balance), verbose=False)
             any_row = np.zeros((1, len(moments) // len(balance)), dtype=np.int64)
             try:
@@ -144,3 +153,23 @@ class SnorkelModel(BaseLabelModel):
                 raise NotLearnableError(f"Snorkel gave up: {error}") from error
         mu: NDArray[np.float64] = model.mu.detach().cpu().numpy().astype(np.float64)
         return mu
+
+
+class _Descent:
+    """The steps of ``torch.optim.SGD`` with momentum, Snorkel's optimiser, for its one parameter.
+
+    To make torch's own imports torch's compiler, which takes longer than the whole fit.
+    """
+
+    def __init__(self, parameter: Any, lr: float, momentum: float) -> None:
+        self._parameter = parameter
+        self._lr = lr
+        self._momentum = momentum
+        self._velocity = parameter.data.new_zeros(parameter.shape)
+
+    def zero_grad(self) -> None:
+        self._parameter.grad = None
+
+    def step(self) -> None:
+        self._velocity.mul_(self._momentum).add_(self._parameter.grad)
+        self._parameter.data.add_(self._velocity, alpha=-self._lr)

@@ -1,12 +1,13 @@
 """Labels that are partly wrong: finding them, and training in spite of them.
 
-Try it: ``RobustHead(strategy="elr").fit(features, labels).predict(features)``.
+Try it: ``RobustHead().fit(features, labels).predict(features)``.
 """
 
+from weak_supervision.classifiers.out_of_fold import out_of_fold_proba
 from weak_supervision.noise.data_issues import DataIssues, find_data_issues
 from weak_supervision.noise.detect import Detected, detect_issues
 from weak_supervision.noise.dynamics import Margins, area_under_margin
-from weak_supervision.noise.find import find_issues, out_of_fold_proba
+from weak_supervision.noise.find import find_issues
 from weak_supervision.noise.robust_head import RobustHead
 from weak_supervision.noise.robust_training import TrainingConfig, train_robustly
 from weak_supervision.noise.strategies import STRATEGIES

@@ -123,6 +123,7 @@ def _mean_margins(
 
     RobustHead(
         strategy="plain",
+        input_dropout=0.0,
         epochs=epochs,
         seed=derive_seed(seed, "area_under_margin"),
         on_epoch=watch,

@@ -110,7 +110,7 @@ def train_robustly(
     strategy
         Name of one of `STRATEGIES`.
     noise
-        Rate and transition matrix; needed by ``co_teaching`` and ``forward``.
+        Rate and transition matrix, for ``co_teaching`` and ``forward``; no noise where None.
     augment
         Applied to each batch of inputs, for fine-tuning on pixels.
     dev
@@ -152,7 +152,8 @@ def train_robustly(
     batches = max(1, len(pool) // batch_size)
     grouped = groups or (lambda network: [{"params": list(network.parameters())}])
     optimiser = torch.optim.AdamW(
-        [group for network in networks for group in grouped(network)],
+        [group for network in networks for group in grouped(network)]
+        + plan.parameter_groups(config.lr),
         lr=config.lr,
         weight_decay=config.weight_decay,
     )

@@ -62,6 +62,10 @@ class Strategy:
         self.noise = noise
         self.epochs = epochs
 
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """Return what the strategy learns besides the networks, as torch.optim takes it."""
+        return []
+
     def begin_epoch(self, epoch: int, predict: Callable[[], list[Tensor]]) -> None:
         """Prepare an epoch; ``predict()`` gives each network's (n, K) logits of all rows."""
 
@@ -106,13 +110,52 @@ class SymmetricCrossEntropy(Strategy):
 
 
 class ForwardCorrection(Strategy):
-    """See `losses.forward_corrected`; as good as the transition matrix that it is given."""
+    """Fit the labels by what noise makes of the prediction, and revise the noise meanwhile.
+
+    The transition matrix that is given is where learning starts. Clear cases, which it was read
+    off, are labelled better than others, and some are of another class after all; the labels of
+    all rows show by how much. See `losses.forward_corrected`.
+
+    Notes
+    -----
+    A row of the matrix is the softmax of K numbers, which learn five times as fast as the networks:
+    at their rate ten epochs hardly move it. So rows stay distributions; the paper adds a correction
+    to the matrix instead.
+
+    References
+    ----------
+    Patrini et al. 2017, arXiv:1609.03683, theorem 2; Xia et al. 2019, "Are anchor points really
+    indispensable in label-noise learning?", arXiv:1906.00189, section 3 (T-revision).
+    """
 
     name = "forward"
-    source = "Patrini et al. 2017, arXiv:1609.03683"
+    source = "Patrini et al. 2017, arXiv:1609.03683; Xia et al. 2019, arXiv:1906.00189"
+    speed = 5.0
+    smoothing = 0.1  # share of the uniform distribution: a probability of 0 could never grow
+
+    def __init__(self, targets: Tensor, noise: Noise, epochs: int) -> None:
+        super().__init__(targets, noise, epochs)
+        n_classes = targets.shape[1]
+        smooth = (1 - self.smoothing) * noise.transition + self.smoothing / n_classes
+        self._scores = smooth.log().requires_grad_()
+
+    @property
+    def transition(self) -> Tensor:
+        """The matrix (K, K) as it is by now."""
+        return self._scores.softmax(dim=1)
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return [{"params": [self._scores], "lr": self.speed * lr, "weight_decay": 0.0}]
 
     def losses(self, logits: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
-        return forward_corrected(logits, targets, self.noise.transition.to(logits.device))
+        return forward_corrected(logits, targets, self.transition.to(logits.device))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"scores": self._scores.detach()}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        with torch.no_grad():
+            self._scores.copy_(state["scores"])
 
 
 class EarlyLearningRegularisation(Strategy):

@@ -18,6 +18,7 @@ from weaklight.seeds import numpy_generator
 __all__ = ["LabelNoise", "estimate_noise", "noise_by_gold", "noise_of_clear_cases"]
 
 MAX_ROWS = 20_000  # enough to tell; drawn at random where there are more
+ROWS_A_CLASS = 10  # fewer tell nothing
 CLEAR, MIN_CLEAR = 0.1, 20  # share and number of the items that stand for their class
 
 
@@ -69,10 +70,10 @@ def estimate_noise(
     :func:`noise_of_clear_cases`. Time O(n d^2 + d^3) for at most 20,000 rows.
     """
     usable = np.flatnonzero((labels >= 0) & np.isfinite(features).all(axis=1))
-    if len(usable) < 10 * n_classes:
+    if len(usable) < ROWS_A_CLASS * n_classes:
         raise DataError(
             f"the noise of {n_classes} classes cannot be told from {len(usable)} labelled rows; "
-            f"{10 * n_classes} are needed at least, or give the rate"
+            f"{ROWS_A_CLASS * n_classes} are needed at least, or give the rate"
         )
     if len(usable) > MAX_ROWS:
         drawn = numpy_generator(seed, "transition").choice(len(usable), MAX_ROWS, replace=False)

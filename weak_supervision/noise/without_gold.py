@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from weak_supervision.classifiers.out_of_fold import Teachable
 from weak_supervision.evidence import LEVEL, bootstrap_means, group_lfs, said_by
 from weak_supervision.folds import deal_folds
 from weak_supervision.label_models import MajorityVote, covered
-from weak_supervision.noise.find import Teachable
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
