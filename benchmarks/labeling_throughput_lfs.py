@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ from weaklight.contracts import ABSTAIN, Votes
 
 DATA = Path(os.environ.get("WEAKLIGHT_DATA", "../shared/data"))
 CLASSES = ("ham", "spam")
+KEYS = {
+    "regex": ("regex_vs_snorkel",),
+    "keyword": ("keyword_vs_snorkel",),
+    "stage": ("stage_1m_s", "stage_1m_peak_mib", "stage_1m_one_lf_edited_s"),
+}
 ROUNDS = 3
 N_KEYWORD_TEXTS = 45_000
 N_STAGE_ROWS = 1_000_000
@@ -40,14 +45,14 @@ WORDS = (
 ).split()
 
 
-def measure() -> dict[str, object]:
-    """Return this part's keys."""
+def measure(parts: Iterable[str] = KEYS) -> dict[str, object]:
+    """Return the keys of some parts."""
     if not (DATA / "wrench_sms").is_dir():
         reason = f"no data at {DATA.resolve()}; set WEAKLIGHT_DATA"
-        names = ("regex_vs_snorkel", "keyword_vs_snorkel", "stage_1m_s", "stage_1m_peak_mib",
-                 "stage_1m_one_lf_edited_s")  # fmt: skip
+        names = [name for part in parts for name in KEYS[part]]
         return {k: v for name in names for k, v in ((name, None), (f"{name}_reason", reason))}
-    return {**regexes(), **keyword_lfs(), **stage()}
+    run = {"regex": regexes, "keyword": keyword_lfs, "stage": stage}
+    return {key: value for part in parts for key, value in run[part]().items()}
 
 
 def regexes() -> dict[str, object]:
