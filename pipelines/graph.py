@@ -111,7 +111,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        5,
+        6,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
@@ -127,7 +127,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "clean",
-        3,
+        4,
         "pipelines.stages.clean:clean",
         {
             "items": "ingest.items",
@@ -143,7 +143,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        3,
+        4,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
@@ -161,7 +161,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        5,
+        6,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",

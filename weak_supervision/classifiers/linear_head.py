@@ -46,7 +46,8 @@ class LinearHead(Head):
 
     Notes
     -----
-    Time O(n d K) a step, memory O(n d). Convex and without any draw, so there is no seed. Row weights and targets are taken as they are: wrong labels are learnt as such.
+    Time O(n d K) a step, memory O(n d). Convex and without any draw, so there is no seed. Row
+    weights and targets are taken as they are: wrong labels are learnt as such.
 
     References
     ----------

@@ -2,10 +2,11 @@ import json
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from tests.weak_supervision.planted import planted
-from weak_supervision.classifiers import LinearHead
+from weak_supervision.classifiers import LinearHead, linear_head
 from weaklight.errors import ArtifactError, DataError
 
 
@@ -30,6 +31,26 @@ def test_soft_targets_equal_weighted_copies(data):
     ours = LinearHead().fit(x, soft)
     copies = LinearHead().fit(np.tile(x, (3, 1)), np.repeat(np.eye(3), 900, axis=0), soft.T.ravel())
     np.testing.assert_allclose(ours.predict_proba(x), copies.predict_proba(x), atol=2e-3)
+
+
+def test_a_warm_start_ends_where_a_cold_one_does_and_sooner(data, monkeypatch):
+    x, y = data
+    steps = []
+
+    def counted(*args, **kwargs):
+        result = minimize(*args, **kwargs)
+        steps.append(result.nit)
+        return result
+
+    monkeypatch.setattr(linear_head, "minimize", counted)
+    cold = LinearHead().fit(x[:800], np.eye(3)[y[:800]])
+    warm = LinearHead(warm_start=True)
+    for rows in (slice(0, 900), slice(0, 800)):
+        warm.fit(x[rows], np.eye(3)[y[rows]])
+    np.testing.assert_allclose(warm.predict_proba(x), cold.predict_proba(x), atol=2e-3)
+    assert steps[2] < 0.8 * steps[0]
+    with pytest.raises(DataError, match="warm_start=False"):
+        warm.fit(x[:, :5], np.eye(3)[y])
 
 
 def test_rows_without_weight_count_for_nothing(data):
