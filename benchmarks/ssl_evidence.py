@@ -55,14 +55,8 @@ def fashion() -> Task[Any]:
     return Task(*parts, n_classes=len(names))
 
 
-def measure(simclr: Path, rotation: Path, parts: list[str]) -> dict[str, Any]:
-    """Return the chosen parts' keys.
-
-    Parameters
-    ----------
-    simclr, rotation
-        Folders that pretraining wrote.
-    """
+def measure(simclr: Path, parts: list[str]) -> dict[str, Any]:
+    """Return the keys of some parts, from the folder that pretraining wrote."""
     task = cifar10()
     encoder = load_encoder(simclr)
     untrained = random_encoder("compact", 32, task.train)
@@ -78,22 +72,28 @@ def measure(simclr: Path, rotation: Path, parts: list[str]) -> dict[str, Any]:
     if "transfer" in parts:
         for name, scores in transfer({"simclr": encoder, "random": untrained}, fashion()).items():
             keys |= _keys(f"transfer_{name}", scores)
-    if "layers" in parts:
-        inner = Task(
-            task.train[:-HELD_OUT],
-            task.train_labels[:-HELD_OUT],
-            task.train[-HELD_OUT:],
-            task.train_labels[-HELD_OUT:],
-            n_classes=10,
-        )
-        for name, scores in layer_sweep(load_encoder(rotation), inner).items():
-            keys |= _keys(f"rotation_{name}", scores)
     if "projection" in parts:
         settings, _ = suggest_settings(n=len(task.train), size=32, channels=3, method="simclr")
         for name, scores in projection_head(
             encoder, load_projector(simclr, settings), task
         ).items():
             keys |= _keys(f"projection_{name}", scores)
+    return keys
+
+
+def measure_layers(rotation: Path) -> dict[str, Any]:
+    """Return the scores of each layer of an encoder, on training images it does not learn from."""
+    task = cifar10()
+    inner = Task(
+        task.train[:-HELD_OUT],
+        task.train_labels[:-HELD_OUT],
+        task.train[-HELD_OUT:],
+        task.train_labels[-HELD_OUT:],
+        n_classes=10,
+    )
+    keys: dict[str, Any] = {}
+    for name, scores in layer_sweep(load_encoder(rotation), inner).items():
+        keys |= _keys(f"rotation_{name}", scores)
     return keys
 
 
@@ -115,10 +115,14 @@ def main() -> None:
     parser.add_argument("--parts", type=lambda text: text.split(","), default=everything)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    folders: dict[str, Path] = {}
-    for method in ("simclr", "rotation"):
-        folders[method] = getattr(args, method) or _trained(method, args.budget_s, args.threads)
-    print(json.dumps(measure(folders["simclr"], folders["rotation"], args.parts) | describe()))
+    keys: dict[str, Any] = {}
+    if parts := [part for part in args.parts if part != "layers"]:
+        simclr = args.simclr or _trained("simclr", args.budget_s, args.threads)
+        keys |= measure(simclr, parts)
+    if "layers" in args.parts:
+        rotation = args.rotation or _trained("rotation", args.budget_s, args.threads)
+        keys |= measure_layers(rotation)
+    print(json.dumps(keys | describe()))
 
 
 def _trained(method: str, budget_s: float, threads: int) -> Path:
