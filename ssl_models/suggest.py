@@ -79,6 +79,8 @@ def suggest_settings(
         "threads": "equal bytes on any number of cores, and a busy machine does not stall it.",
     }
     seen = (steps or 0) * batch_size
+    if steps is not None:
+        del reasons["epochs"]  # steps say how long
     if seen >= LONG:
         config = replace(config, width=WIDE)
         reasons["width"] = (

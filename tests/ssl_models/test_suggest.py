@@ -42,6 +42,7 @@ def test_long_training_gets_a_wider_network_and_says_why() -> None:
     long, reasons = suggest_settings(n=20_000, size=32, channels=3, steps=10_000)
     assert (short.steps, short.width, long.width) == (1000, 32, 48)
     assert any(reason.startswith("width = 48: 2,560,000 images") for reason in reasons)
+    assert not any(reason.startswith("epochs") for reason in reasons)
 
 
 def test_one_image_no_channel_or_no_such_method_is_refused() -> None:
