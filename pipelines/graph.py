@@ -143,7 +143,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        4,
+        5,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",

@@ -26,7 +26,7 @@ __all__ = ["TrainInputs", "train"]
 
 MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
 CHOICES = ("linear", "discriminant", "mlp")  # of `head = "auto"`; the first one wins a tie
-ROBUST = "elr"  # of the network among them
+ROBUST = "forward"  # of the network among them
 FEWEST_EPOCHS, MOST_ROWS = 3, 3_000_000  # above 300,000 rows, fewer epochs see as many
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
 

@@ -54,7 +54,7 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 
 # [train]
 # head = "auto"                 # linear, discriminant, mlp or finetune: docs/classifiers.md
-# strategy = "plain"            # elr, co_teaching, ...: training on wrong labels, docs/noise.md
+# strategy = "plain"            # forward, elr, ...: training on wrong labels, docs/noise.md
 
 # [schedule]
 # cron = "0 2 * * *"            # when `weaklight serve` runs the whole line

@@ -9,7 +9,13 @@ import torch
 
 from weak_supervision.noise import RobustHead
 from weak_supervision.noise.robust_training import TrainingConfig, train_robustly
-from weak_supervision.noise.strategies import STRATEGIES, CoTeaching, Noise, clean_probability
+from weak_supervision.noise.strategies import (
+    STRATEGIES,
+    CoTeaching,
+    ForwardCorrection,
+    Noise,
+    clean_probability,
+)
 from weaklight.errors import ConfigError, DataError, TrainingError
 
 
@@ -55,6 +61,40 @@ def test_forward_correction_undoes_noise_of_one_direction() -> None:
     }
     recall = {name: (f[truth_test == 0] == 0).mean() for name, f in found.items()}
     assert recall["forward"] > recall["plain"] + 0.2
+
+
+def test_the_transition_matrix_is_revised_by_the_labels() -> None:
+    truth = torch.tensor([0, 1]).repeat_interleave(1000)
+    labels = truth.clone()
+    labels[:300] = 1  # of class 0, 0.3 are labelled 1
+    plan = ForwardCorrection(torch.eye(2)[labels], Noise(0.0, torch.eye(2)), epochs=1)
+    assert plan.transition.tolist()[0] == pytest.approx([0.95, 0.05])
+    (group,) = plan.parameter_groups(0.01)
+    optimiser = torch.optim.AdamW([group])
+    known = 20.0 * torch.eye(2)[truth]  # a network that is sure, and right
+    for _ in range(300):
+        optimiser.zero_grad()
+        plan.losses(known, plan.targets, torch.arange(2000)).mean().backward()
+        optimiser.step()
+    of_first, of_second = plan.transition.tolist()
+    assert of_first == pytest.approx([0.7, 0.3], abs=0.02) and of_second[1] > 0.99
+
+
+def test_forward_correction_starts_from_right_labels_where_rows_are_few() -> None:
+    x, y, x_test, truth = noisy(rate=0.0, n=39)  # 40 would do for an estimate of 4 classes
+    head = RobustHead(epochs=40).fit(x, y)
+    assert head.noise_rate_ is None and (head.predict(x_test) == truth).mean() > 0.6
+    assert RobustHead(epochs=1).fit(*noisy(rate=0.0, n=40)[:2]).noise_rate_ is not None
+
+
+def test_dropout_on_inputs_keeps_labels_from_being_learnt_by_heart() -> None:
+    x, y, _, _ = noisy(rate=0.4, n=600, d=256)
+    by_heart = {}
+    for share in (0.0, 0.5, None):
+        head = RobustHead(strategy="plain", hidden=64, input_dropout=share).fit(x, y)
+        by_heart[share] = (head.predict(x) == y).mean()
+    assert by_heart[0.5] < by_heart[0.0] - 0.03
+    assert by_heart[None] == by_heart[0.5]  # the default of wide features
 
 
 def test_co_teaching_learns_from_what_the_peer_finds_easy() -> None:
@@ -132,6 +172,7 @@ class Shelf:
     [
         ("plain", {"mixup": 0.5, "ema": 0.9, "patience": 4}),
         ("elr", {"ema": 0.9}),
+        ("forward", {}),
         ("co_teaching", {}),
         ("small_loss_mixture", {"patience": 4}),
     ],
