@@ -35,7 +35,7 @@ class Exhibit:
 _SIDE = 100  # of a curve's square
 _MARGIN = 8
 _COLOURS = ("#5cc6b1", "#e2a061", "#9db4f0", "#d98ac2")  # of a series' channels, then again
-_LIGHT = "#e2a061"  # of high scores
+_COLD, _HOT = (20, 10, 60), (226, 160, 97)  # of low and high scores
 
 
 def excerpt(text: str, characters: int) -> str:
@@ -98,7 +98,7 @@ def shaded_curve(
         if over.any():
             light += (
                 f'<rect x="{left:.1f}" width="{right - left:.1f}" height="{_SIDE}" '
-                f'fill="{_LIGHT}" opacity="{0.7 * scores[over].mean():.2f}"/>'
+                f'fill="rgb{_HOT}" opacity="{0.7 * scores[over].mean():.2f}"/>'
             )
     return curve(signal).replace("</svg>", f"{light}</svg>")
 
@@ -106,7 +106,7 @@ def shaded_curve(
 def shaded_picture(
     picture: str, size: tuple[int, int], boxes: NDArray[np.integer], scores: NDArray[np.floating]
 ) -> str:
-    """Return a picture under patches of light as SVG text: the higher a score, the brighter.
+    """Return a picture under a veil of heat as SVG text: dark where scores are low, else orange.
 
     Parameters
     ----------
@@ -117,24 +117,31 @@ def shaded_picture(
     boxes
         (t, 4) top, left, height and width of each patch; they may overlap.
     scores
-        (t,) from 0 to 1, averaged where patches overlap.
+        (t,) from 0 to 1. Where patches overlap the heat is their mean, and all of it is scaled so
+        that the hottest place has the colour of the highest score.
     """
     height, width = size
     stops = boxes[:, :2] + boxes[:, 2:]
     rows, columns = (np.unique([boxes[:, axis], stops[:, axis]]) for axis in (0, 1))
-    light = ""
+    cells = []
     for (top, bottom), (left, right) in product(pairwise(rows), pairwise(columns)):
         over = (boxes[:, :2] <= (top, left)).all(axis=1) & ((top, left) < stops).all(axis=1)
         if over.any():
-            light += (
-                f'<rect x="{left}" y="{top}" width="{right - left}" height="{bottom - top}" '
-                f'opacity="{0.7 * scores[over].mean():.2f}"/>'
-            )
+            cells.append((left, top, right - left, bottom - top, scores[over].mean()))
+    hottest = max((heat for *_, heat in cells), default=0.0) or 1.0
+    veil = ""
+    for x, y, across, down, heat in cells:
+        level = heat / hottest * scores.max()
+        red, green, blue = np.round(np.array(_COLD) + level * np.subtract(_HOT, _COLD)).astype(int)
+        veil += (
+            f'<rect x="{x}" y="{y}" width="{across}" height="{down}" '
+            f'fill="rgb({red},{green},{blue})"/>'
+        )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
         f'<image href="{picture}" width="{width}" height="{height}" '
         'style="image-rendering:pixelated"/>'
-        f'<g fill="{_LIGHT}" shape-rendering="crispEdges">{light}</g></svg>'
+        f'<g opacity="0.6" shape-rendering="crispEdges">{veil}</g></svg>'
     )
 
 

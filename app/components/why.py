@@ -31,8 +31,9 @@ def item(view: RunView, row: int, item_id: str, heat: Heat | None = None) -> str
 
 def legend(parts: PartsCard, heat: Heat) -> str:
     """Return what the shades over an item mean."""
+    shade = "more orange" if parts.kind == "patches" else "stronger the shade"
     return muted(
-        f"The stronger the shade, the higher the score of its {parts.kind}, here from "
+        f"The {shade}, the higher the score of its {parts.kind}, here from "
         f"{heat.low:.2f} to {heat.high:.2f}. A score is {parts.meaning}."
     )
 

@@ -221,8 +221,10 @@ def test_heat_lies_where_the_scores_are() -> None:
     found = heat_of(image, 0, patches, "data:image/png;base64,AAAA")
     drawn = base64.b64decode(found.picture.split(",")[1]).decode()
     assert '<image href="data:image/png;base64,AAAA" width="6" height="4"' in drawn
-    boxes = re.findall(r'<rect x="(\d)" y="0" width="(\d)" height="4" opacity="([\d.]+)"', drawn)
-    assert boxes == [("0", "2", "0.00"), ("2", "1", "0.70"), ("3", "2", "0.52"), ("5", "1", "0.35")]
+    boxes = re.findall(r'<rect x="(\d)" y="0" width="(\d)" height="4" fill="rgb\((\d+),', drawn)
+    reds = [20, 226, 20 + 0.75 * 206, 20 + 0.5 * 206]  # from cold to hot: 0, 1, 0.75 and 0.5
+    assert [(int(x), int(w)) for x, w, _ in boxes] == [(0, 2), (2, 1), (3, 2), (5, 1)]
+    np.testing.assert_allclose([float(red) for *_, red in boxes], reds, atol=0.5)
 
     series = Signals("series", 0, [np.arange(8, dtype=np.float32)[:, None]], [[8]])
     places = pd.DataFrame({"start": [0, 4], "stop": [4, 9], "score": [0.0, 1.0]})
