@@ -26,8 +26,10 @@ class SnorkelModel(BaseLabelModel):
     """Data programming by matching the LFs' pairwise agreements (MeTaL, as Snorkel ships it).
 
     Snorkel's own solver runs, on the same matrix of agreements that it would count itself: what it
-    learns is what Snorkel learns. Class sets, LFs and classes that never get a vote are left out.
-    With fewer than three voting LFs or a single voted class the majority vote stands in.
+    learns is what Snorkel learns. Only what changes no step of it is left out: its log, a penalty
+    of weight 0, and what torch's optimiser does besides stepping. Class sets, LFs and classes that
+    never get a vote are left out. With fewer than three voting LFs or a single voted class the
+    majority vote stands in.
 
     Parameters
     ----------
@@ -134,6 +136,9 @@ class SnorkelModel(BaseLabelModel):
                 def _set_optimizer(self) -> None:
                     momentum = self.train_config.optimizer_config.sgd_config.momentum
                     self.optimizer = _Descent(self.mu, self.train_config.lr, momentum)
+
+                def _loss_l2(self, l2: float = 0.0) -> float:
+                    return 0.0  # its weight is 0; Snorkel would compute it all the same
 
                 def _execute_logging(self, loss: torch.Tensor) -> dict[str, float]:
                     return {}  # nobody reads the loss of each step
