@@ -6,6 +6,7 @@ Try it: ``weaklight lf new tall --kind threshold``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -46,6 +47,7 @@ def {name}({argument}):
     """{sentence}"""
     return {test}
 '''
+MAX_LABELS = 20  # different values of a column that holds labels rather than texts
 _CHANGE = "Replace this by what you know: votes {vote} where {words}."
 
 
@@ -130,27 +132,39 @@ def _answers(material: Material) -> str:
     return ", ".join(f'"{name}"' for name in material.ballot.names)
 
 
-def _number(material: Material, place: int = 0) -> tuple[str, float]:
-    """Return a column of numbers and a limit that a tenth of the items exceed."""
-    found = [
+def _numbers(material: Material) -> list[str]:
+    return [
         name
         for name in material.columns
         if pd.api.types.is_numeric_dtype(material.table[name])
         and not pd.api.types.is_bool_dtype(material.table[name])
         and material.table[name].notna().any()
     ]
+
+
+def _number(material: Material, place: int = 0) -> tuple[str, float]:
+    """Return a column of numbers and a limit that a tenth of the items exceed."""
+    found = _numbers(material)
     if len(found) <= place:
         raise _LackingError(_lacking("numbers", material))
     limit = float(material.table[found[place]].quantile(0.9))
     return found[place], float(f"{limit:.3g}")
 
 
+def _texts(material: Material) -> list[str]:
+    present = {name: material.table[name].dropna() for name in material.columns}
+    return [
+        name
+        for name, values in present.items()
+        if len(values) and pd.api.types.is_string_dtype(values)
+    ]
+
+
 def _text(material: Material) -> str:
-    for name in material.columns:
-        values = material.table[name].dropna()
-        if len(values) and pd.api.types.is_string_dtype(values):
-            return name
-    raise _LackingError(_lacking("text", material))
+    found = _texts(material)
+    if not found:
+        raise _LackingError(_lacking("text", material))
+    return found[0]
 
 
 def _lacking(what: str, material: Material) -> str:
@@ -202,6 +216,38 @@ def _prototype(material: Material) -> tuple[dict[str, Any], str]:
     return _vote(material) | options, "Votes where an item looks like the positives, by item_id."
 
 
+def _model(material: Material) -> tuple[dict[str, Any], str]:
+    columns = [n for n in _numbers(material) if material.table[n].dropna().between(0, 1).all()]
+    if not columns:
+        raise _LackingError(_lacking("numbers from 0 to 1, a model's probabilities", material))
+    classes = material.ballot.classes
+    named = {k: n for k in classes for n in columns if n.lower().endswith(k.lower())}  # p_spam
+    options = {"probabilities": named or {classes[0]: columns[0]}, "at_least": 0.8}
+    return options, "Votes for the likeliest class, where its probability is high enough."
+
+
+def _annotator(material: Material) -> tuple[dict[str, Any], str]:
+    names = material.ballot.names
+    labels = {name: material.table[name].dropna().unique().tolist() for name in _texts(material)}
+    few = {name: found for name, found in labels.items() if len(found) <= MAX_LABELS}
+    if not few:
+        raise _LackingError(_lacking(f"up to {MAX_LABELS} different labels", material))
+    column = max(few, key=lambda name: (len(set(few[name]) & set(names)), -len(few[name])))
+    strange = sorted(set(few[column]) - set(names))
+    meaning = {"names": dict(zip(strange, cycle(names), strict=False))} if strange else {}
+    hint = "Votes what the column says; names = says what a label means that is no class of yours."
+    return {"column": column} | meaning, hint
+
+
+def _zero_shot(material: Material) -> tuple[dict[str, Any], str]:
+    descriptions = {name: f"this is about {name}" for name in material.ballot.classes}
+    return (
+        {"descriptions": descriptions, "at_least": 0.2, "margin": 0.05},
+        "Votes for the class whose description is most like the text; it needs texts as items, and "
+        "`weaklight embed` first.",
+    )
+
+
 def _vote(material: Material) -> dict[str, Any]:
     return {"vote": material.ballot.names[0]}
 
@@ -214,5 +260,8 @@ _TOML: dict[str, Callable[[Material], tuple[dict[str, Any], str]]] = {
     "metadata": _metadata,
     "rule": _rule,
     "prototype": _prototype,
+    "model": _model,
+    "annotator": _annotator,
+    "zero_shot": _zero_shot,
 }
 KINDS = ("python", "columns", *_TOML)

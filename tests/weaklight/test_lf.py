@@ -54,6 +54,7 @@ def project(tmp_path: Path) -> Path:
                 for w, p in zip(words, prize, strict=True)
             ],
             "words": words,
+            "p_spam": np.where(prize, 0.9, 0.3),
             "folder": np.where(rng.random(400) < 0.8, np.where(spam, "bulk", "inbox"), "other"),
             "gold": np.where(np.arange(400) < 200, np.where(spam, "spam", "ham"), None),
             "split": ["dev"] * 100 + ["test"] * 100 + ["unlabeled"] * 200,
@@ -168,9 +169,12 @@ def test_new_writes_what_runs_as_it_stands_and_never_overwrites(project, kind):
     assert "weaklight lf check mine" in said
     (made,) = [found for found in load_folder(project / "lfs") if found.name == "mine"]
     assert made.description
-    if kind != "prototype":
-        shown = call(project, "check", "mine")
-        assert "raised" not in shown and "unknown" not in shown and "no column" not in shown
+    shown = call(project, "check", "mine")
+    assert "raised" not in shown and "unknown" not in shown and "no column" not in shown
+    if kind in ("prototype", "zero_shot"):
+        assert "run embed first" in shown
+    else:
+        assert "needs" not in shown
     path = next((project / "lfs").glob("mine.*"))
     before = path.read_text()
     for other in ("python", "keywords"):

@@ -83,7 +83,8 @@ def lf_new(
         typer.Option(
             "--kind",
             "-k",
-            help="python, columns, keywords, regex, lookup, threshold, metadata, rule, prototype.",
+            help="python, columns, keywords, regex, lookup, threshold, metadata, rule, prototype, "
+            "model, annotator, zero_shot.",
         ),
     ] = "python",
     project: ProjectOption = Path(),
