@@ -27,6 +27,7 @@ class Standing:
     passed : items that this reviewer skipped or flagged, and that nobody settled
     n_mine : decisions that stand and are this reviewer's
     drawn : items drawn at random to measure by, which are answered on a page of their own
+    waiting : those of them without an answer yet, whose weak labels nobody is to see before
     notes : item id -> (reviewer, text) of the newest note that stands
     """
 
@@ -34,12 +35,14 @@ class Standing:
     passed: frozenset[str]
     n_mine: int
     drawn: frozenset[str]
+    waiting: frozenset[str]
     notes: dict[str, tuple[str, str]]
 
     @classmethod
     def read(cls, store: ReviewStore, reviewer: str) -> Standing:
         """Read the current view of the store."""
         current, remarks = store.current(), store.current(("skip", "flag"))
+        gold = store.gold()
         decisions = {
             str(r.item_id): (str(r.action), None if pd.isna(r.new) else str(r.new))
             for r in current.itertuples()
@@ -49,7 +52,8 @@ class Standing:
             decisions=decisions,
             passed=frozenset(mine) - decisions.keys(),
             n_mine=int((current["reviewer"] == reviewer).sum()),
-            drawn=frozenset(store.gold()["item_id"]),
+            drawn=frozenset(gold["item_id"]),
+            waiting=frozenset(gold.loc[gold["label"].isna(), "item_id"]),
             notes={
                 str(r.item_id): (str(r.reviewer), str(r.new))
                 for r in store.current(("comment",)).itertuples()

@@ -1,4 +1,7 @@
-"""Map: all items in two dimensions; lasso a region, see its pictures, decide on them at once."""
+"""Map: items in two dimensions; lasso a region, see its pictures, decide on them at once.
+
+Items that wait for an answer on the page Gold are left out: it must come without their weak label.
+"""
 
 from __future__ import annotations
 
@@ -49,15 +52,18 @@ def page() -> None:
             key="map_splits",
         )
         st.caption("Similar items lie close together. Drag a lasso or a box around some of them.")
+    if waiting := state.standing().waiting:
+        st.caption(f"Left out: {len(waiting):,} that wait for an answer on the page Gold.")
     _workspace(found, color_by, tuple(splits))
 
 
 @st.fragment
 def _workspace(found: RunView, color_by: str, splits: tuple[str, ...]) -> None:
+    standing = state.standing()
     left, right = st.columns([3, 2], gap="large")
     with left:
         event: Any = st.plotly_chart(
-            _figure(found.run_id, color_by, splits, found),
+            _figure(found.run_id, color_by, splits, tuple(sorted(standing.waiting)), found),
             key=f"map {color_by}",
             on_select="rerun",
             selection_mode=("lasso", "box"),
@@ -69,20 +75,29 @@ def _workspace(found: RunView, color_by: str, splits: tuple[str, ...]) -> None:
             alt="map of all items; similar items lie close together",
         )
     with right:
-        _selection(found, selected_rows(event))
+        rows = selected_rows(event)
+        _selection(found, [r for r in rows if found.item_ids[r] not in standing.waiting])
 
 
 @st.cache_data(max_entries=12, show_spinner="Drawing the map")
-def _figure(run_id: str, color_by: str, splits: tuple[str, ...], _found: RunView) -> dict[str, Any]:
+def _figure(
+    run_id: str,
+    color_by: str,
+    splits: tuple[str, ...],
+    waiting: tuple[str, ...],
+    _found: RunView,
+) -> dict[str, Any]:
     # As a dict: a Figure comes out of the cache with its keys in another order, which Streamlit
     # takes for another chart and drops the first selection.
-    return _draw(color_by, splits, _found).to_dict()
+    return _draw(color_by, splits, waiting, _found).to_dict()
 
 
-def _draw(color_by: str, splits: tuple[str, ...], found: RunView) -> go.Figure:
+def _draw(
+    color_by: str, splits: tuple[str, ...], waiting: tuple[str, ...], found: RunView
+) -> go.Figure:
     points = found.map_points()
     assert points is not None
-    points = points[points["split"].isin(splits)]
+    points = points[points["split"].isin(splits) & ~points["item_id"].isin(waiting)]
     if len(points) > MOST_POINTS:
         points = points.iloc[np.linspace(0, len(points) - 1, MOST_POINTS).astype(int)]
     colors = {**state.colors(found), "none": NO_LABEL}

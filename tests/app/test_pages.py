@@ -1,5 +1,6 @@
 """Each page, run by Streamlit's own test harness on a real project."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,13 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from app.components import why
 from app.launch import PROJECT_VARIABLE, command
+from app.services.gold_desk import GoldDesk
 from app.services.keys import ACTION_KEYS
 from labeling_functions.templates import KINDS, toml
 from pipelines.cards import item_card
 from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.project import RunRecord
 from pipelines.queries import RunView
-from pipelines.reviews import ReviewEvent, ReviewStore
+from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
 from tests.app.shapes import CLASSES, N_UNLABELED, build
 from tests.pipelines import letters
 
@@ -291,6 +293,22 @@ def test_map_selection_shows_pictures_and_leaves_dev_and_test_alone(open_page, s
     for color_by in ("confidence", "source", "lf:mostly_full"):
         page.selectbox(key="map_color").set_value(color_by).run()
         assert not page.exception
+
+
+def test_the_map_hides_what_waits_for_gold_until_it_is_answered(open_page, shapes, store):
+    view = RunView.latest(shapes)
+    names = [str(view.item_ids[row]) for row in (0, 1)]
+    for name in names:
+        store.record(ReviewEvent(name, "Ada", "set_role", new="test", queue=GOLD_QUEUE))
+    GoldDesk(store, "Ada", tuple(view.classes), view.run_id).answer(names[0], view.classes[0])
+    page = open_page("map")
+    assert any(c.value.startswith("Left out: 1 that") for c in page.caption)
+    (chart,) = page.get("plotly_chart")
+    drawn = json.loads(chart.proto.spec)["data"]
+    assert {name for trace in drawn for name in trace["text"]} == set(view.item_ids) - {names[1]}
+    page.session_state["map label"] = {"selection": {"points": [{"customdata": r} for r in (0, 1)]}}
+    page.run()
+    assert any(m.value.startswith("**1 items**") for m in page.markdown) and not page.exception
 
 
 def html_of(page: AppTest) -> str:
