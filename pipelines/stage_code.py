@@ -14,6 +14,7 @@ import ast
 import hashlib
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 from pipelines.graph import STAGES, StageSpec
@@ -42,13 +43,13 @@ def code_of(spec: StageSpec) -> str:
     reached = {start}
     waiting = [start]
     while waiting:
-        for name in _imports(waiting.pop()):
-            if name not in reached:
+        for name in _named_in_imports(_source(waiting.pop())):
+            if name not in reached and _file(name) is not None:
                 reached.add(name)
                 waiting.append(name)
     digest = hashlib.sha256()
     for name in sorted(reached):
-        digest.update(f"{name}\n{ast.unparse(_without_docstrings(name))}\n".encode())
+        digest.update(f"{name}\n{_without_docstrings(_source(name))}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -60,31 +61,33 @@ def _file(module: str) -> Path | None:
     return None
 
 
-def _imports(module: str) -> set[str]:
+def _source(module: str) -> str:
     file = _file(module)
     assert file is not None
+    return file.read_text(encoding="utf-8")
+
+
+@cache  # most modules are reached by most stages
+def _named_in_imports(source: str) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        found.update(n for n in names if n.split(".")[0] in _ROOMS and _file(n) is not None)
-    return found
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(name for name in found if name.split(".")[0] in _ROOMS)
 
 
-def _without_docstrings(module: str) -> ast.Module:
-    file = _file(module)
-    assert file is not None
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+@cache
+def _without_docstrings(source: str) -> str:
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and (
             ast.get_docstring(node) is not None
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    return tree
+    return ast.unparse(tree)
 
 
 def main() -> int:

@@ -157,35 +157,36 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
         ReviewStore(tmp_path / "file" / "reviews.sqlite").record(relabel("1", "coat"))
 
 
-_WRITER = """
-import sys
+_WRITERS = """
+import os, sys
 from pipelines.reviews import ReviewEvent, ReviewStore
-path, who = sys.argv[1:]
-print("ready", flush=True)
-sys.stdin.read()  # all start together, when the parent closes the pipe
-store = ReviewStore(path)
-for i in range(25):
-    store.record(ReviewEvent(f"{who}-{i}", who, "relabel", new="coat"))
-store.undo(who)
+
+def write(who):
+    store = ReviewStore(sys.argv[1])
+    for i in range(25):
+        store.record(ReviewEvent(f"{who}-{i}", who, "relabel", new="coat"))
+    store.undo(who)
+
+starts, start = os.pipe()
+children = []
+for number in range(20):
+    pid = os.fork()  # what was imported is there already
+    if pid == 0:
+        os.close(start)
+        os.read(starts, 1)  # all start together, when the parent closes the pipe
+        write(f"w{number:02d}")
+        os._exit(0)
+    children.append(pid)
+os.close(start)
+sys.exit(any(os.waitpid(pid, 0)[1] for pid in children))
 """
 
 
 def test_twenty_processes_writing_at_once_lose_nothing(tmp_path):
     path = tmp_path / "fresh" / "reviews.sqlite"
-    command = [sys.executable, "-c", _WRITER, str(path)]
-    writers = [
-        subprocess.Popen(
-            [*command, f"w{i:02d}"], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for i in range(20)
-    ]
-    for writer in writers:
-        assert writer.stdout.readline() == b"ready\n"
-    for writer in writers:
-        writer.stdin.close()
-    for writer in writers:
-        writer.stdout.close()
-        assert writer.wait(timeout=100) == 0
+    command = [sys.executable, "-c", _WRITERS, str(path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr  # a child that raises exits with 1
     store = ReviewStore(path)
     events = store.events()
     assert len(events) == 20 * 25 + 20
