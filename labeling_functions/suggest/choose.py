@@ -69,12 +69,15 @@ class Advice:
     @property
     def caution(self) -> str:
         """What choosing the best of many does to the numbers, in plain words."""
+        n_left = self.n_passed - len(self.suggestions)
+        left = f"; {n_left} of these nearly copy others or add least, and are not shown"
         return (
             f"{self.n_judged} rules were found on one half of the {self.n_gold} dev items and "
             f"judged on the other half; {self.n_passed} of them kept what they promised there, "
-            f"and beat guessing by a margin that allows for {self.n_judged} looks. The best of "
-            "many look better than they are: each interval holds for its rule alone, so expect "
-            "results nearer to its lower end, and look at fresh items before you trust a rule."
+            f"and beat guessing by a margin that allows for {self.n_judged} looks"
+            f"{left if n_left else ''}. The best of many look better than they are: each interval "
+            "holds for its rule alone, so expect results nearer to its lower end, and look at "
+            "fresh items before you trust a rule."
         )
 
 
@@ -130,7 +133,9 @@ def suggest(
     if is_dev.sum() < MIN_GOLD_ROWS:
         raise DataError(
             f"suggestions need gold on {MIN_GOLD_ROWS} dev items or more, but there are "
-            f"{int(is_dev.sum())}; label some more (`weaklight gold plan` says how many)"
+            f"{int(is_dev.sum())}; label some (`weaklight gold plan` says how many), or, where the "
+            "source has hand labels, write dev into the split column of some of those rows "
+            "(`weaklight import csv` draws them)"
         )
     halves = _halves(material.gold, seed)
     judged: dict[str, _Judged] = {}

@@ -214,7 +214,10 @@ def lf_suggest(
     if not advice.suggestions:
         typer.echo("nothing to suggest beyond what is there; try a lower --precision")
     elif write is None:
-        typer.echo("Accept some with: weaklight lf suggest --write lfs/suggested.toml --take 1,2")
+        numbers = ",".join(str(n + 1) for n in range(min(2, len(advice.suggestions))))
+        typer.echo(
+            f"Accept some with: weaklight lf suggest --write lfs/suggested.toml --take {numbers}"
+        )
     else:
         path = write if write.is_absolute() else opened.root / write
         for found in _taken(advice.suggestions, take):
