@@ -217,7 +217,8 @@ def _prototype(material: Material) -> tuple[dict[str, Any], str]:
 
 
 def _model(material: Material) -> tuple[dict[str, Any], str]:
-    columns = [n for n in _numbers(material) if material.table[n].dropna().between(0, 1).all()]
+    numbers = {name: material.table[name].dropna() for name in _numbers(material)}
+    columns = [n for n, v in numbers.items() if v.between(0, 1).all() and (v % 1 > 0).any()]
     if not columns:
         raise _LackingError(_lacking("numbers from 0 to 1, a model's probabilities", material))
     classes = material.ballot.classes
