@@ -86,6 +86,7 @@ def starter(name: str, kind: str, material: Material) -> tuple[str, str]:
     comments = [
         f"An LF of kind {kind}; docs/labeling_functions.md explains the options.",
         hint,
+        f"Columns: {', '.join(material.columns)}.",
         f"Votes may go to: {_answers(material)}.",
         'Add description = "..." to say in a sentence why it is right.',
     ]

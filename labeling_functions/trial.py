@@ -76,6 +76,8 @@ def _readings(lf: LabelingFunction, table: pd.DataFrame) -> list[dict[str, Any]]
                 lf(note)
         return [note.noted for note in notes]
     columns = [c for c in lf.columns or () if c in table and c != "item_id"]
+    if not columns and "text" in table:  # it judges features; the text shows what they are of
+        columns = ["text"]
     return [{str(k): v for k, v in row.items()} for row in table[columns].to_dict("records")]
 
 

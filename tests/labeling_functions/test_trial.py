@@ -36,6 +36,14 @@ def test_mistakes_show_the_values_that_were_read(lfs_folder, garments):
     assert [(m.item_id, dict(m.read)) for m in gappy] == [("e", {"gap": 0.6})]
 
 
+def test_a_mistake_of_an_lf_on_features_shows_the_text(lfs_folder, garments):
+    folder = lfs_folder(a='like = prototype("shoe", positives=["d"], at_least=0.5)')
+    texts = garments.assign(text=[f"text of {item_id}" for item_id in garments["item_id"]])
+    votes, gold = np.array([-1, 1, -1, 1, -1, -1]), np.zeros(6, np.int64)
+    (b, d) = mistakes(load_folder(folder)[0], votes, texts, gold, classes=CLASSES)
+    assert (dict(b.read), dict(d.read)) == ({"text": "text of b"}, {"text": "text of d"})
+
+
 def test_an_lf_is_not_judged_on_its_own_examples(lfs_folder, garments):
     folder = lfs_folder(
         a='like = prototype("shoe", positives=["d"], negatives=["a"], at_least=0.5)'
