@@ -3,7 +3,6 @@ import time
 from pathlib import Path
 
 import httpx
-import numpy as np
 
 from pipelines.graph import STAGES
 from pipelines.project import Project
@@ -46,10 +45,10 @@ def test_the_whole_line_runs_and_leaves_its_artifacts_in_prefect(
 
 
 def test_a_cached_run_imports_nothing_heavy(
-    finished: tuple[Path, dict], environment: dict[str, str]
+    finished: tuple[Path, dict], environment: dict[str, str], server: str
 ) -> None:
     root, first = finished
-    again = run(root, "report", environment=environment)
+    again = run(root, "report", environment=environment, PREFECT_API_URL=server)
     assert again["heavy"] == []
     project = Project.open(root)
     before, after = (
@@ -91,46 +90,37 @@ def test_the_caller_gets_our_error_and_no_traceback_is_printed(
     assert err.splitlines()[-1].startswith(("weaklight.errors.DataError", "weaklight.errors.Conf"))
 
 
-def test_two_flows_never_train_at_once(
-    tmp_path: Path, environment: dict[str, str], server: str
-) -> None:
-    roots = [write_project(tmp_path / name) for name in ("one", "two")]
-    children = [
-        start(root, "pretrain", environment=environment, PREFECT_API_URL=server) for root in roots
-    ]
-    one, two = (finish(child) for child in children)
-    first, second = sorted(o["times"]["pretrain"] for o in (one, two))
-    assert first[1] <= second[0], "they overlapped"
-    assert one["waited"] or two["waited"], "neither waited: they did not meet"
-
-
-def test_training_waits_for_prefects_slot(
+def test_training_waits_for_prefects_slot_and_two_flows_never_train_at_once(
     tmp_path: Path, environment: dict[str, str], server: str
 ) -> None:
     limits = f"{server}/v2/concurrency_limits/"
     if httpx.get(f"{limits}gpu").status_code == httpx.codes.NOT_FOUND:
         httpx.post(limits, json={"name": "gpu", "limit": 1}).raise_for_status()
     httpx.patch(f"{limits}gpu", json={"active_slots": 1}).raise_for_status()
-    root = write_project(tmp_path / "shop")
-    child = start(root, "pretrain", environment=environment, PREFECT_API_URL=server)
-    assert child.stdout is not None
-    assert "waiting\n" in iter(child.stdout.readline, "")
+    roots = [write_project(tmp_path / name) for name in ("one", "two")]
+    children = [
+        start(root, "pretrain", environment=environment, PREFECT_API_URL=server) for root in roots
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert "waiting\n" in iter(child.stdout.readline, "")
     time.sleep(2)
-    assert not list((root / ".weaklight" / "work").glob("pretrain/*/*")), "it did not wait"
+    for root in roots:
+        assert not list((root / ".weaklight" / "work").glob("pretrain/*/*")), "it did not wait"
     httpx.patch(f"{limits}gpu", json={"active_slots": 0}).raise_for_status()
-    assert finish(child)["times"]["pretrain"]
+    one, two = (finish(child) for child in children)
+    first, second = sorted(o["times"]["pretrain"] for o in (one, two))
+    assert first[1] <= second[0], "they overlapped"
 
 
 def test_a_kill_leaves_no_process_and_no_slot_behind(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     root = write_project(tmp_path / "killed", steps=400)
-    rng = np.random.default_rng(0)
-    for delay_s in rng.uniform(0.3, 6, size=2):
-        child = start(root, "pretrain", environment=environment)
-        time.sleep(delay_s)
-        kill(child)
-        assert wait_for(lambda: marked(environment) == [], 5), marked(environment)
+    child = start(root, "pretrain", environment=environment)
+    time.sleep(2)  # it or its server is starting
+    kill(child)
+    assert wait_for(lambda: marked(environment) == [], 5), marked(environment)
 
     child = start(root, "pretrain", environment=environment)
     assert child.stdout is not None
@@ -139,8 +129,7 @@ def test_a_kill_leaves_no_process_and_no_slot_behind(
     assert wait_for(lambda: marked(environment) == [], 5), marked(environment)
 
     (root / "weaklight.toml").write_text(settings(steps=4))
-    started = time.monotonic()
-    assert not run(root, "pretrain", environment=environment)["waited"]
-    assert time.monotonic() - started < LIMIT_S / 2, "it waited for the slot of the dead"
+    again = run(root, "pretrain", environment=environment)
+    assert not again["waited"], "it waited for the slot of the dead"
     statuses = [r.status for r in Project.open(root).runs()]
     assert statuses[-2:] == ["interrupted", "done"]

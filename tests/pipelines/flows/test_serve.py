@@ -17,7 +17,9 @@ from weaklight.errors import ConfigError
 SERVE = """
 import sys
 from pathlib import Path
+from pipelines.flows import serve as module
 from pipelines.flows.serve import serve
+module.POLL_S = module.LOOK_S = 0.5
 serve(Path(sys.argv[1]), on_event=lambda text: print(text, flush=True))
 """
 
@@ -63,18 +65,27 @@ def finished_runs(root: Path) -> list[RunRecord]:
     return [r for r in Project.open(root).runs() if r.status == "done"]
 
 
-def test_a_schedule_fires_and_the_second_run_finds_everything_cached(
+def test_a_schedule_fires_until_a_kill_and_the_next_serve_goes_on_until_it_is_ended(
     root: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     with (tmp_path / "log").open("w") as log:
         child = start_serving(root, environment, log)
         serving, *told = wait_for_runs(child, 2)
+        n_runs = len(Project.open(root).runs())
+        assert wait_for(lambda: len(Project.open(root).runs()) > n_runs, LIMIT_S)
+        kill(child)  # most likely in the middle of that run
+        assert wait_for(lambda: marked(environment) == [], 5), marked(environment)
+
+        n_done = len(finished_runs(root))
+        child = start_serving(root, environment, log)
+        wait_for_runs(child, 1)
         child.send_signal(signal.SIGTERM)
         child.communicate(timeout=LIMIT_S)
     assert child.returncode == 0, (tmp_path / "log").read_text()
+    assert len(finished_runs(root)) > n_done
     assert wait_for(lambda: marked(environment) == [], 5), "the server is stopped on exit"
-    assert serving.startswith(f"serving {root} every 4 s; Prefect at http://127.0.0.1:")
 
+    assert serving.startswith(f"serving {root} every 4 s; Prefect at http://127.0.0.1:")
     first, second = finished_runs(root)[:2]
     assert [s.name for s in second.stages] == [s.name for s in STAGES]
     assert [s.name for s in first.stages if not s.cached] == ["report"]
@@ -85,22 +96,15 @@ def test_a_schedule_fires_and_the_second_run_finds_everything_cached(
     assert f"{second.run_id} done: {len(STAGES)} stages, {len(STAGES)} cached" in told[1]
 
 
-def test_a_killed_serve_leaves_nothing_and_the_next_one_goes_on(
+def test_ctrl_c_ends_it_and_leaves_nothing(
     root: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    n_before = len(Project.open(root).runs())
     with (tmp_path / "log").open("w") as log:
         child = start_serving(root, environment, log)
-        assert wait_for(lambda: len(Project.open(root).runs()) > n_before, LIMIT_S)
-        kill(child)  # most likely in the middle of that run
-        assert wait_for(lambda: marked(environment) == [], 5), marked(environment)
-
-        n_done = len(finished_runs(root))
-        child = start_serving(root, environment, log)
-        wait_for_runs(child, 1)
+        wait_for_runs(child, 0)
         child.send_signal(signal.SIGINT)
         child.communicate(timeout=LIMIT_S)
-    assert len(finished_runs(root)) > n_done
+    assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
     assert wait_for(lambda: marked(environment) == [], 5), marked(environment)
 
 
