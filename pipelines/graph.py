@@ -143,7 +143,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        5,
+        6,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",

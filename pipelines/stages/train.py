@@ -19,7 +19,7 @@ from pipelines.sections import TrainConfig
 from pipelines.stages.base import StageResult, Work
 from weak_supervision.classifiers import Head, LinearHead, balanced_weights
 from weak_supervision.classifiers.discriminant import Discriminant
-from weak_supervision.classifiers.temperature import MIN_DEV_ROWS
+from weak_supervision.classifiers.temperature import MIN_DEV_ROWS, is_at_bound
 from weaklight.errors import ConfigError
 
 __all__ = ["TrainInputs", "train"]
@@ -117,6 +117,8 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         else:
             head = _trained(config.head, lesson, config, work)
         used = lesson.weights_for(chosen, config) > 0
+    if is_at_bound(head.temperature_):
+        notes.append("its scores do not say how sure it may be: the temperature is at its bound")
     head.save(work.out / "head")
     np.save(work.out / "probabilities.npy", head.predict_proba(features))
     return StageResult(
