@@ -67,6 +67,9 @@ def main() -> None:
         noisy = file[column].astype(np.int64)
         keys |= {f"{level}_noise_rate": round(float((noisy != clean).mean()), 4)}
         keys |= _detectors(level, features, noisy, clean, crowd)
+        right = noisy == clean  # what a detector that never errs would leave to learn from
+        kept = _accuracies("plain", features[right], clean[right], judged, args)
+        keys[f"{level}_right_labels_accuracy"] = _mean(kept)
         keys |= _training(level, features, noisy, judged, keys["clean_accuracy"], args)
     print(json.dumps(keys | {"seeds": args.seeds} | describe()))
 
