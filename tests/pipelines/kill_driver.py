@@ -1,6 +1,8 @@
-"""Run a project in this process and die by SIGKILL at a stated moment.
+"""Run projects in processes that die by SIGKILL at a stated moment.
 
-Usage: ``python kill_driver.py PROJECT MOMENT NUMBER`` with MOMENT one of
+Reads lines ``PROJECT MOMENT NUMBER``, held apart by tabs, and answers each with the exit code of
+its run: -9 when it died on purpose. Each run is a process of its own, forked from this one, which
+has the heavy libraries at hand but never ran a stage. MOMENT is one of
 
 * ``seconds``: NUMBER seconds after the run began;
 * ``before-rename``, ``after-rename``: at the NUMBER-th rename of a file or folder;
@@ -11,6 +13,7 @@ Usage: ``python kill_driver.py PROJECT MOMENT NUMBER`` with MOMENT one of
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -18,6 +21,10 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+from pipelines.engine import run_line
+from pipelines.graph import STAGES
+from pipelines.project import Project
 
 
 def die() -> None:
@@ -64,11 +71,7 @@ def die_inside_checkpoint(number: int) -> None:
     checkpoints.write_bytes = half
 
 
-def main() -> None:
-    project, moment, number = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-    from pipelines.engine import run_line
-    from pipelines.project import Project
-
+def run(project: Path, moment: str, number: float) -> None:
     opened = Project.open(project)
     if moment == "seconds":
         threading.Thread(target=lambda: (time.sleep(number), die()), daemon=True).start()
@@ -80,6 +83,20 @@ def main() -> None:
         names = {"rename": os.rename, "replace": os.replace}
         die_at(names, int(number), after=moment == "after-rename")
     run_line(opened)
+
+
+def main() -> None:
+    for spec in STAGES:
+        importlib.import_module(spec.function.partition(":")[0])
+    for module in ("cleanlab", "snorkel.labeling.model"):  # which stages import when they run
+        importlib.import_module(module)
+    for line in sys.stdin:
+        project, moment, number = line.rstrip("\n").split("\t")
+        child = os.fork()
+        if child == 0:
+            run(Path(project), moment, float(number))
+            return
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

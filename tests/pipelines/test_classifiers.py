@@ -20,7 +20,7 @@ from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
 from pipelines.sections import TrainConfig
 from tests.pipelines.conftest import CLASSES, SETTINGS, shapes
-from tests.pipelines.test_kill import contents, drive
+from tests.pipelines.test_kill import contents, driver
 from weak_supervision.noise import STRATEGIES
 from weaklight.cli import app
 from weaklight.errors import ArtifactError, ConfigError, DataError
@@ -80,7 +80,8 @@ def test_a_killed_fine_tuning_goes_on_and_ends_with_the_same_bytes(
     root = tmp_path / "killed"
     shutil.copytree(tuned[0].root, root)
     shutil.rmtree(root / ".weaklight" / "artifacts" / "train")
-    assert drive(root, "checkpoint", 3, tmp_path) == -9  # amid the second epoch's first file
+    with driver(tmp_path) as drive:
+        assert drive(root, "checkpoint", 3) == -9  # amid the second epoch's first file
     with caplog.at_level("INFO", logger="weak_supervision"):
         run_line(Project.open(root), ("train",))
     assert "going on after epoch 1" in caplog.text

@@ -6,7 +6,8 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,27 @@ from pipelines.project import Project
 DRIVER = Path(__file__).with_name("kill_driver.py")
 
 
-def drive(root: Path, moment: str, number: float, home: Path) -> int:
-    """Run the driver on a project and return its exit code: -9 when it died on purpose."""
-    done = subprocess.run(
-        [sys.executable, str(DRIVER), str(root), moment, str(number)],
+@contextmanager
+def driver(home: Path) -> Iterator[Callable[[Path, str, float], int]]:
+    """Yield a function that runs a project and returns -9 when the run died on purpose, else 0."""
+    with subprocess.Popen(
+        [sys.executable, str(DRIVER)],
         env={**os.environ, "WEAKLIGHT_TEST_RUN": str(home)},
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=300,
-    )
-    assert done.returncode in (0, -9), done.stderr
-    return done.returncode
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+
+        def drive(root: Path, moment: str, number: float) -> int:
+            print(root, moment, number, sep="\t", file=asked, flush=True)
+            code = int(answers.readline())
+            assert code in (0, -9)
+            return code
+
+        yield drive
+    assert process.returncode == 0
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -74,9 +85,10 @@ def test_killed_runs_end_with_the_same_bytes(
     make_project: Callable[..., Path], tmp_path: Path, n: int
 ) -> None:
     undisturbed, killed = make_project(name="undisturbed"), make_project(name="killed")
-    assert drive(undisturbed, "never", 0, tmp_path) == 0
-    deaths = sum(drive(killed, kind, number, tmp_path) == -9 for kind, number in moments(n))
-    assert drive(killed, "never", 0, tmp_path) == 0
+    with driver(tmp_path) as drive:
+        assert drive(undisturbed, "never", 0) == 0
+        deaths = sum(drive(killed, kind, number) == -9 for kind, number in moments(n))
+        assert drive(killed, "never", 0) == 0
     assert deaths >= n // 2  # the last moments may find nothing left to interrupt
     assert contents(killed) == contents(undisturbed)
     states = [r.status for r in Project.open(killed).runs()]
