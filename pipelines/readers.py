@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.sections import KINDS, ItemsConfig, Kind
+from pipelines.tables import csv_format, rename_columns, require_columns, unreadable
 from weaklight.contracts import SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
@@ -30,6 +31,7 @@ SUFFIXES: dict[Kind, frozenset[str]] = {
 }
 TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _TORCHVISION = "torchvision:"
+_ROLES = ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
 # How many training rows of a torchvision data set become the dev split; the rest lose their gold.
 _TORCHVISION_DEV_ROWS = 500
 
@@ -96,7 +98,7 @@ def read_source(root: Path, config: ItemsConfig, seed: int) -> tuple[Kind, pd.Da
     Raises
     ------
     DataError
-        If a column is missing, or a folder mixes kinds of items.
+        If a column is missing that ``[items]`` names, or a folder mixes kinds of items.
     """
     source = find_source(root, config)
     if source.kind == "folder":
@@ -137,12 +139,8 @@ def _payload(table: pd.DataFrame, path: Path, config: ItemsConfig) -> tuple[Kind
     """Return what the items of a table are, and the column that holds them."""
     for kind in KINDS:
         named: str | None = getattr(config, kind)
-        if named is not None and named not in table.columns:
-            raise DataError(
-                f"{path.name} needs a column {named!r}, but has {list(table.columns)}; correct "
-                f"{kind} under [items]"
-            )
         if named is not None:
+            require_columns(table, {f"{kind} under [items]": named}, path.name)
             return kind, named
     for kind in KINDS:
         if kind in table.columns:
@@ -156,18 +154,15 @@ def _payload(table: pd.DataFrame, path: Path, config: ItemsConfig) -> tuple[Kind
 def _from_table(path: Path, kind: str, config: ItemsConfig) -> tuple[Kind, pd.DataFrame]:
     table = _read_table(path, kind, config)
     item_kind, column = _payload(table, path, config)
-    if config.item_id not in table.columns:
-        raise DataError(
-            f"{path.name} needs a column {config.item_id!r}, but has {list(table.columns)}; "
-            'name yours under [items], such as item_id = "..."'
-        )
-    renamed = {
-        getattr(config, role): role
-        for role in ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
-        if getattr(config, role) in table.columns
-    }
+    wanted = {"item_id"} | {role for role in _ROLES if role in config.model_fields_set}
+    require_columns(
+        table,
+        {f"{role} under [items]": getattr(config, role) for role in _ROLES if role in wanted},
+        path.name,
+    )
+    renamed = {getattr(config, role): role for role in _ROLES if getattr(config, role) in table}
     values = table.pop(column)
-    table = table.rename(columns=renamed)
+    table = rename_columns(table, renamed, path.name)
     if item_kind in ("text", "series"):
         table["payload"] = values.astype(object).where(values.notna(), None)
         table["path"] = None
@@ -245,18 +240,19 @@ def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:
 def _read_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
     try:
         if kind == "csv":
-            table = pd.read_csv(path, dtype={"item_id": str})
+            form = csv_format(path)
+            table: pd.DataFrame = pd.read_csv(path, dtype={config.item_id: str}, **form)
             text = config.text or "text"
             if text in table:  # which may be "NA" or "null"; pandas takes that for missing
-                table[text] = pd.read_csv(path, usecols=[text], dtype=str, na_filter=False)[text]
+                table[text] = pd.read_csv(path, usecols=[text], dtype=str, na_filter=False, **form)[
+                    text
+                ]
             return table
         if kind == "jsonl":
-            return pd.read_json(path, lines=True, dtype={"item_id": str})
+            return pd.read_json(path, lines=True, dtype={config.item_id: str})
         return pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise DataError(
-            f"{path} cannot be read as {kind} ({error}); check that the file is whole and in UTF-8"
-        ) from None
+        raise unreadable(path, error) from None
 
 
 def _complete(table: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,8 @@ from pipelines.exchange.card import CARD, KIND
 from pipelines.exchange.exporter import Exporter, optional
 from pipelines.exchange.labels import WeakLabels
 from pipelines.exchange.projects import Imported, class_order
-from pipelines.exchange.tables import as_class_names
+from pipelines.exchange.tables import Columns, as_class_names
+from pipelines.tables import rename_columns, require_columns
 from weaklight.contracts import SPLITS
 from weaklight.errors import DataError
 
@@ -27,10 +28,10 @@ _SPLIT_OF = {"train": "unlabeled", "validation": "dev", "valid": "dev", "val": "
 def read_hugging_face(
     folder: Path,
     *,
-    item_id: str = "item_id",
-    text: str = "text",
-    image: str = "image",
-    label: str = "label",
+    item_id: str | None = None,
+    text: str | None = None,
+    image: str | None = None,
+    label: str | None = None,
     keep_labels: bool = False,
 ) -> Imported:
     """Read what ``save_to_disk`` wrote: a ``DatasetDict``, or a ``Dataset`` with a split column.
@@ -38,7 +39,8 @@ def read_hugging_face(
     Parameters
     ----------
     item_id, text, image, label
-        Names of the columns; ids are made from split and row where they are missing.
+        Names of the columns, which must then exist; None stands for a column of the same name,
+        where there is one. Ids are made from split and row where they are missing.
     keep_labels
         Keep labels of train as ``noisy_label``; else they are left behind. Labels of validation
         and test are gold. Weak labels that Weaklight exported are noisy labels in any case.
@@ -46,7 +48,8 @@ def read_hugging_face(
     Raises
     ------
     DataError
-        If the folder holds no data set, or one without texts and images.
+        If the folder holds no data set, one without texts and images, or without a column that
+        was named.
     """
     datasets = optional("datasets")
     try:
@@ -59,19 +62,23 @@ def read_hugging_face(
     parts = loaded if isinstance(loaded, datasets.DatasetDict) else {"": loaded}
     tables: list[pd.DataFrame] = []
     classes: list[str] = []
+    columns = Columns(item_id=item_id, text=text, image=image)
+    own_label = {} if label is None else {label: "label"}
     for name, part in parts.items():
-        missing = text not in part.column_names and image not in part.column_names
-        if missing:
+        where = f"{folder} {name}".strip()
+        columns.check(part.column_names, where)
+        require_columns(part.column_names, {} if label is None else {"--label": label}, where)
+        kind = part.features.get(label or "label")
+        classes += getattr(kind, "names", None) or []
+        tables.append(_part(part, name, columns.names() | own_label))
+        if "text" not in tables[-1] and "image" not in tables[-1]:
             raise DataError(
-                f"{folder}: expected a column {text!r} or {image!r}, but it has "
+                f"{folder}: expected a column 'text' or 'image', but it has "
                 f"{part.column_names}; name yours with --text or --image"
             )
-        kind = part.features.get(label)
-        classes += getattr(kind, "names", None) or []
-        tables.append(_part(part, name, {item_id: "item_id", text: "text", image: "image"}))
     table = pd.concat(tables, ignore_index=True)
     known = tuple(dict.fromkeys(classes))
-    answers = as_class_names(table.pop(label), known) if label in table else None
+    answers = as_class_names(table.pop("label"), known) if "label" in table else None
     notes: tuple[str, ...] = ()
     if answers is not None:
         known = known or class_order(answers)
@@ -94,7 +101,7 @@ def _part(part: Any, name: str, roles: dict[str, str]) -> pd.DataFrame:
     for column, kind in part.features.items():
         if isinstance(kind, datasets.Image):
             part = part.cast_column(column, datasets.Image(decode=False))
-    table: pd.DataFrame = part.to_pandas().rename(columns=roles)
+    table = rename_columns(part.to_pandas(), roles, name)
     if "image" in table:
         table["image"] = [_bytes(v) for v in table["image"]]
     if "item_id" not in table:

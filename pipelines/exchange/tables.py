@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 from pipelines.exchange.exporter import Exporter
 from pipelines.exchange.labels import WeakLabels
 from pipelines.exchange.projects import VOTE_PREFIX, Imported, class_order
+from pipelines.tables import csv_format, rename_columns, require_columns, unreadable
 from weaklight.errors import DataError
 
 __all__ = [
@@ -26,29 +27,59 @@ __all__ = [
 ]
 
 
+# By role, the option of the command line that names its column.
+_OPTIONS = {
+    "item_id": "--id",
+    "text": "--text",
+    "image": "--image",
+    "split": "--split",
+    "gold": "--gold",
+    "noisy_label": "--noisy-label",
+}
+
+
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a table are called; a role whose column is missing is left out.
+    """What the columns of a table are called; a column that is named must exist.
 
     Attributes
     ----------
+    item_id, text, image, split, gold, noisy_label
+        None stands for a column called like the role, where the table has one.
     votes : columns with one voter's answers each, beside every ``vote_<name>``
     """
 
-    item_id: str = "item_id"
-    text: str = "text"
-    image: str = "image"
-    split: str = "split"
-    gold: str = "gold"
-    noisy_label: str = "noisy_label"
+    item_id: str | None = None
+    text: str | None = None
+    image: str | None = None
+    split: str | None = None
+    gold: str | None = None
+    noisy_label: str | None = None
     votes: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Map the role to the name in the table, where one was given."""
+        return {role: name for role in _OPTIONS if (name := getattr(self, role)) is not None}
 
     def names(self) -> dict[str, str]:
         """Map the name in the table to the name in a project."""
-        roles = ("item_id", "text", "image", "split", "gold", "noisy_label")
-        return {getattr(self, role): role for role in roles} | {
+        return {name: role for role, name in self.named.items()} | {
             vote: VOTE_PREFIX + vote.removeprefix(VOTE_PREFIX) for vote in self.votes
         }
+
+    def check(self, columns: Iterable[object], table: str) -> None:
+        """Check that every column that was named is among those of a table.
+
+        Raises
+        ------
+        DataError
+            If one is missing.
+        """
+        known = list(columns)
+        require_columns(known, {_OPTIONS[role]: c for role, c in self.named.items()}, table)
+        for vote in self.votes:
+            require_columns(known, {"--votes": vote}, table)
 
 
 PROJECT_COLUMNS = Columns()
@@ -72,17 +103,16 @@ def read_items(
     Raises
     ------
     DataError
-        If the file cannot be read or has neither texts nor images.
+        If the file cannot be read, has neither texts nor images, or lacks a column that was named.
     """
     table = read_table(file)
-    named = [vote for vote in columns.votes if vote not in table]
-    if named or (columns.text not in table and columns.image not in table):
-        what = named or f"{columns.text!r} or {columns.image!r}"
+    columns.check(table, file.name)
+    table = rename_columns(table, columns.names(), file.name)
+    if "text" not in table and "image" not in table:
         raise DataError(
-            f"{file.name}: expected the column {what}, but it has {list(table.columns)}; "
-            "name yours with --text, --image and --votes"
+            f"{file.name}: expected the column 'text' or 'image', but it has "
+            f"{list(table.columns)}; name yours with --text or --image"
         )
-    table = table.rename(columns=columns.names())
     notes: tuple[str, ...] = ()
     if "item_id" not in table:
         table.insert(0, "item_id", [f"{i:06d}" for i in range(len(table))])
@@ -109,13 +139,12 @@ def read_table(file: Path) -> pd.DataFrame:
     """
     try:
         if file.suffix == ".csv":
-            kept: Mapping[str, Any] = {"keep_default_na": False, "na_values": [""]}
-            header = pd.read_csv(file, nrows=0).columns
-            table: pd.DataFrame = pd.read_csv(file, dtype=_texts_of(file, header), **kept)
+            form = csv_format(file) | {"keep_default_na": False, "na_values": [""]}
+            table: pd.DataFrame = pd.read_csv(file, dtype=_texts_of(file, form), **form)
         elif file.suffix == ".jsonl":
             # not pandas.read_json, which takes some texts for numbers and dates; and a text may
             # hold other ends of line than \n
-            lines = file.read_text(encoding="utf-8").split("\n")
+            lines = file.read_text(encoding="utf-8-sig").split("\n")
             table = pd.DataFrame([json.loads(line) for line in lines if line.strip()])
         elif file.suffix == ".parquet":
             table = pd.read_parquet(file)
@@ -124,7 +153,7 @@ def read_table(file: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise DataError(f"expected a table at {file}, but there is none; check the path") from None
     except (ValueError, OSError) as error:
-        raise DataError(f"{file} cannot be read ({error}); check that the file is whole") from None
+        raise unreadable(file, error) from None
     if table.empty:
         raise DataError(f"{file} holds no rows; give a table with one row an item")
     return table
@@ -149,11 +178,11 @@ def _name(value: Any) -> str | None:
     return str(int(value)) if is_whole else str(value)
 
 
-def _texts_of(file: Path, header: Iterable[str]) -> dict[str, type]:
+def _texts_of(file: Path, form: dict[str, Any]) -> dict[str, type]:
     """Return the columns whose first cells are numbers with a leading zero: those are names."""
-    sample = pd.read_csv(file, nrows=1000, dtype=str, keep_default_na=False)
+    sample = pd.read_csv(file, nrows=1000, dtype=str, **form).astype(str)
     return {
-        column: str for column in header if sample[column].str.fullmatch(r"0\d+").any()
+        column: str for column in sample if sample[column].str.fullmatch(r"0\d+").any()
     }  # "0012" is an id or a code, never the number 12
 
 

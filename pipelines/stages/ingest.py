@@ -97,6 +97,10 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     ignored = int(((table["split"] == "unlabeled") & (gold >= 0)).sum())
     if ignored:
         notes.append(f"gold of {ignored} unlabeled rows was not read: only dev and test have gold")
+    for role in ROLES:
+        n_open = int(((table["split"] == role) & (gold < 0)).sum())
+        if n_open:
+            notes.append(f"{n_open} {role} items have no gold, so nothing is judged on them")
     notes += [f"dropped {n} rows: {reason}" for reason, n in sorted(drops.counts.items())]
     report = {
         "source": config.source,

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from pipelines.config import load_config
+from pipelines.exchange import Columns, read_items
 from pipelines.pixels import load_pixels
-from pipelines.readers import find_source
+from pipelines.readers import find_source, read_source
 from pipelines.sections import ItemsConfig
 from pipelines.stages.base import Work
 from pipelines.stages.ingest import IngestInputs, ingest
@@ -121,6 +122,31 @@ def test_gold_of_unlabeled_rows_is_not_read(make_project: Callable[..., Path]) -
     assert "i0000" not in set(stored["item_id"])
 
 
+@pytest.mark.parametrize("role", ["gold", "split", "bag_id", "noisy_label"])
+def test_a_column_that_the_settings_name_must_be_there(
+    make_project: Callable[..., Path], role: str
+) -> None:
+    root = make_project(shapes(4, 4, 4))
+    with pytest.raises(DataError, match=f"'{role}z', as {role} under .* did you mean"):
+        run(root, **{role: f"{role}z"})
+
+
+def test_a_role_is_read_from_one_column(make_project: Callable[..., Path]) -> None:
+    table = shapes(4, 4, 4)
+    root = make_project(table.assign(checked=table["gold"]))
+    with pytest.raises(DataError, match="'checked' is to be read as gold, but there is a column"):
+        run(root, gold="checked")
+
+
+def test_dev_items_without_gold_are_counted(make_project: Callable[..., Path]) -> None:
+    table = shapes(40, 10, 10)
+    table.loc[table.index[table["split"] == "dev"][:3], "gold"] = None
+    _, report = run(make_project(table))
+    assert [n for n in report["notes"] if "have no gold" in n] == [
+        "3 dev items have no gold, so nothing is judged on them"
+    ]
+
+
 def test_a_folder_of_images_with_gold_folders(make_project: Callable[..., Path]) -> None:
     root = make_project()
     rng = np.random.default_rng(1)
@@ -157,6 +183,35 @@ def test_tables_with_image_paths(make_project: Callable[..., Path], kind: str) -
     assert report["dropped"] == {"image file missing or unreadable": 1}
     found = find_source(root, ItemsConfig(source=f"list.{kind}"))
     assert len(found.files) == 5  # the table and the four images that exist
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_as_a_spreadsheet_saves_it(tmp_path: Path, separator: str) -> None:
+    file = tmp_path / "list.csv"
+    rows = [["item_id", "body"], ["007", '"one, two; three"']]
+    text = "".join(separator.join(row) + "\r\n" for row in rows)
+    file.write_bytes(text.encode("utf-8-sig"))
+    kind, table = read_source(tmp_path, ItemsConfig(source="list.csv", text="body"), 0)
+    assert (kind, table["item_id"].tolist()) == ("text", ["007"])
+    assert (
+        table["payload"].tolist()
+        == ["one, two; three"]
+        == read_items(file, Columns(text="body")).table["text"].tolist()
+    )
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_csv_in_another_encoding_is_refused_with_what_to_do(
+    tmp_path: Path, encoding: str
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_bytes("item_id,text\r\n1,caf\xe9\r\n".encode(encoding))
+    for read in (
+        lambda: read_source(tmp_path, ItemsConfig(source="list.csv"), 0),
+        lambda: read_items(file),
+    ):
+        with pytest.raises(DataError, match=r"save it as UTF-8 \(in Excel"):
+            read()
 
 
 def test_a_torchvision_data_set_by_name(make_project: Callable[..., Path]) -> None:

@@ -37,6 +37,19 @@ def test_a_csv_becomes_a_project_with_drawn_splits_and_a_place_for_rules(tmp_pat
         invoke(*wish, "--to", str(tmp_path / "other"))
 
 
+@pytest.mark.parametrize(
+    ("option", "wrong", "meant"),
+    [("--gold", "hnad", "hand"), ("--id", "itemid", "item_id"), ("--text", "bdy", "body")],
+)
+def test_a_column_that_was_named_must_be_there(
+    option: str, wrong: str, meant: str, tmp_path: Path
+) -> None:
+    words = f"needs a column '{wrong}', as {option} says, .* did you mean '{meant}'"
+    wish = {"--text": "body", "--gold": "hand", option: wrong}
+    with pytest.raises(DataError, match=words):
+        invoke("csv", str(table(tmp_path)), *(w for pair in wish.items() for w in pair))
+
+
 def test_answers_of_a_crowd_become_a_project_that_can_run(tmp_path: Path) -> None:
     file = table(tmp_path)
     answers = "".join(f"i{i},{w},{'ab'[i % 2]}\n" for i in range(10) for w in ("ann", "bo"))

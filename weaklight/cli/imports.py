@@ -16,12 +16,28 @@ To = Annotated[Path | None, typer.Option(help="The project's folder; named after
 Classes = Annotated[
     str, typer.Option(help="Class names in order, as ham,spam; found in the data if not given.")
 ]
-Text = Annotated[str, typer.Option(help="Column that holds the texts.")]
-Image = Annotated[str, typer.Option(help="Column that holds the images' files.")]
-ItemId = Annotated[str, typer.Option("--id", help="Column that holds the items' ids.")]
-Split = Annotated[str, typer.Option(help="Column that says unlabeled, dev, calibration or test.")]
-Gold = Annotated[str, typer.Option(help="Column that holds hand labels to judge by.")]
-Noisy = Annotated[str, typer.Option(help="Column that holds labels of doubtful quality.")]
+# A column that is named must exist; None stands for the one of the usual name, where there is one.
+Text = Annotated[str | None, typer.Option(help="Column that holds the texts.", show_default="text")]
+Image = Annotated[
+    str | None, typer.Option(help="Column that holds the images' files.", show_default="image")
+]
+ItemId = Annotated[
+    str | None,
+    typer.Option("--id", help="Column that holds the items' ids.", show_default="item_id"),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that says unlabeled, dev, calibration or test.", show_default="split"
+    ),
+]
+Gold = Annotated[
+    str | None, typer.Option(help="Column that holds hand labels to judge by.", show_default="gold")
+]
+Noisy = Annotated[
+    str | None,
+    typer.Option(help="Column that holds labels of doubtful quality.", show_default="noisy_label"),
+]
 Dev = Annotated[int | None, typer.Option(help="Draw so many items with gold as dev.")]
 Test = Annotated[int | None, typer.Option(help="Draw so many items with gold as test.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
@@ -61,11 +77,11 @@ def snorkel(
     items: Items,
     classes: Annotated[str, typer.Option(help="Class names by class id, as ham,spam.")],
     names: Annotated[str, typer.Option(help="Names of the LFs in order, as a,b,c.")] = "",
-    text: Text = "text",
-    image: Image = "image",
-    item_id: ItemId = "item_id",
-    split: Split = "split",
-    gold: Gold = "gold",
+    text: Text = None,
+    image: Image = None,
+    item_id: ItemId = None,
+    split: Split = None,
+    gold: Gold = None,
     to: To = None,
 ) -> None:
     """Read a Snorkel label matrix and the items it belongs to."""
@@ -85,11 +101,11 @@ def crowd(
     worker: Annotated[str, typer.Option(help="Column of the answers: who said so.")] = "worker",
     label: Annotated[str, typer.Option(help="Column of the answers: what they said.")] = "label",
     classes: Classes = "",
-    text: Text = "text",
-    image: Image = "image",
-    item_id: ItemId = "item_id",
-    split: Split = "split",
-    gold: Gold = "gold",
+    text: Text = None,
+    image: Image = None,
+    item_id: ItemId = None,
+    split: Split = None,
+    gold: Gold = None,
     to: To = None,
 ) -> None:
     """Read answers of a crowd; every worker becomes a labelling function."""
@@ -109,12 +125,12 @@ def crowd(
 
 def table(
     file: Annotated[Path, typer.Argument(help="The table, one row an item.")],
-    text: Text = "text",
-    image: Image = "image",
-    item_id: ItemId = "item_id",
-    split: Split = "split",
-    gold: Gold = "gold",
-    noisy_label: Noisy = "noisy_label",
+    text: Text = None,
+    image: Image = None,
+    item_id: ItemId = None,
+    split: Split = None,
+    gold: Gold = None,
+    noisy_label: Noisy = None,
     votes: Annotated[
         str, typer.Option(help="Columns with votes, as a,b,c, beside those called vote_...")
     ] = "",
@@ -144,10 +160,12 @@ def table(
 
 def hugging_face(
     folder: Annotated[Path, typer.Argument(help="A folder that save_to_disk wrote.")],
-    text: Text = "text",
-    image: Image = "image",
-    item_id: ItemId = "item_id",
-    label: Annotated[str, typer.Option(help="Column that holds the labels.")] = "label",
+    text: Text = None,
+    image: Image = None,
+    item_id: ItemId = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column that holds the labels.", show_default="label")
+    ] = None,
     keep_labels: Annotated[
         bool, typer.Option("--keep-labels", help="Keep labels of train as noisy labels.")
     ] = False,

@@ -1,0 +1,83 @@
+"""What every reader of tables needs: columns that were named must exist, and CSV as people save it.
+
+Try it: ``pandas.read_csv(path, **csv_format(path))``.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from labeling_functions.ballot import nearest
+from weaklight.errors import DataError
+
+__all__ = ["csv_format", "rename_columns", "require_columns", "unreadable"]
+
+_SEPARATORS = ",;\t"  # a spreadsheet writes ; where the comma is the decimal sign
+
+
+def require_columns(columns: Iterable[object], named: Mapping[str, str], table: str) -> None:
+    """Check that a table has the columns that somebody named for it.
+
+    Parameters
+    ----------
+    named
+        From where each was named, such as ``--gold`` or ``gold under [items]``, to its name.
+    table
+        What to call the table in a message.
+
+    Raises
+    ------
+    DataError
+        Naming the first one that is missing, and the column that was probably meant.
+    """
+    known = [str(column) for column in columns]
+    for place, name in named.items():
+        if name not in known:
+            raise DataError(
+                f"{table} needs a column {name!r}, as {place} says, but has {known}"
+                f"{nearest(name, known) or f'; correct {place}'}"
+            )
+
+
+def rename_columns(table: pd.DataFrame, roles: Mapping[str, str], name: str) -> pd.DataFrame:
+    """Return the table with its columns called by their roles, where it has them.
+
+    Raises
+    ------
+    DataError
+        If another column has the name of a role already.
+    """
+    for column, role in roles.items():
+        if column != role and column in table and role in table:
+            raise DataError(
+                f"{name}: {column!r} is to be read as {role}, but there is a column {role!r} too; "
+                "rename or delete that one"
+            )
+    return table.rename(columns=dict(roles))
+
+
+def csv_format(path: Path) -> dict[str, Any]:
+    """Return how ``pandas.read_csv`` must read a CSV: what parts its first line into most columns.
+
+    Notes
+    -----
+    Comma, semicolon or tab; the earlier where two part it into as many. A byte order mark, which
+    Excel writes, is skipped.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = file.readline()
+    n_columns = {sep: len(next(csv.reader([header], delimiter=sep), [])) for sep in _SEPARATORS}
+    return {"sep": max(n_columns, key=n_columns.__getitem__), "encoding": "utf-8-sig"}
+
+
+def unreadable(path: Path, error: Exception) -> DataError:
+    """Return the error that says why a table cannot be read and what to do."""
+    if isinstance(error, UnicodeDecodeError):
+        what = "is not in UTF-8; save it as UTF-8 (in Excel: Save As, CSV UTF-8) and try again"
+        return DataError(f"{path} {what}")
+    return DataError(f"{path} cannot be read ({error}); check that the file is whole")
