@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.queries import Rows, RunView
+from weak_supervision.label_models import hard_labels
 from weaklight.contracts import ABSTAIN, TIE
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion
@@ -35,8 +36,9 @@ def candidate_names(view: RunView) -> list[str]:
 def candidate_labels(view: RunView, name: str) -> NDArray[np.int64]:
     """Return (n,) class ids of a candidate, -1 where it knows nothing or its best classes tie.
 
-    A run breaks such ties by a rule of its own; here they stay open, so that no difference to the
-    chosen labels is a matter of chance.
+    A run, and whatever measures how often labels are right, breaks such ties by
+    :data:`~weak_supervision.label_models.TIE_RULE`; here they stay open, so that no difference to
+    the chosen labels is a matter of chance.
 
     Raises
     ------
@@ -45,14 +47,19 @@ def candidate_labels(view: RunView, name: str) -> NDArray[np.int64]:
     """
     if name not in candidate_names(view):
         raise DataError(f"run {view.run_id} kept {candidate_names(view)}, but not {name!r}")
-    folder = view.path("aggregate", "posteriors")
-    assert folder is not None
-    posterior = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)  # (n, K)
-    knows = np.load(folder / f"{name}.covered.npy", allow_pickle=False)
+    posterior, knows = _posterior(view, name)
     best = posterior.max(axis=1, keepdims=True)
     is_clear = knows & ((best - posterior < TIE).sum(axis=1) == 1)
     labels: NDArray[np.int64] = np.where(is_clear, posterior.argmax(axis=1), ABSTAIN)
     return labels
+
+
+def _posterior(view: RunView, name: str) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Return (n, K) probabilities of a candidate, and (n,) where it has any evidence."""
+    folder = view.path("aggregate", "posteriors")
+    assert folder is not None
+    posterior = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    return posterior, np.load(folder / f"{name}.covered.npy", allow_pickle=False)
 
 
 def changes(view: RunView, labels: NDArray[np.int64]) -> dict[Difference, Rows]:
@@ -77,23 +84,25 @@ def candidate_table(view: RunView) -> pd.DataFrame:
     Returns
     -------
     Columns ``name``, ``is_chosen``, ``labelled`` (share of all items), ``value``, ``low``, ``high``
-    and ``n`` (right on dev, of all dev items with gold: no clear label counts as wrong), ``other``,
+    and ``n`` (right on dev, of all dev items with gold, ties broken as in the report), ``other``,
     ``more``, ``fewer`` (numbers of items, see :func:`changes`), and the evidence of
     ``choice.json``, None where it was not measured.
     """
     choice = view.choice()
     evidence = {row["name"]: row for row in choice.get("candidates", [])}
-    judged = view.dev_gold != ABSTAIN
+    judged = np.flatnonzero(view.dev_gold != ABSTAIN)
+    keys = view.item_ids[judged].tolist()
     rows = []
     for name in candidate_names(view):
         labels = candidate_labels(view, name)
-        right = int((labels == view.dev_gold)[judged].sum())
+        said = hard_labels(_posterior(view, name)[0][judged], keys=keys)
+        right = int((said == view.dev_gold[judged]).sum())
         rows.append(
             {
                 "name": name,
                 "is_chosen": name == choice.get("chosen"),
                 "labelled": float((labels != ABSTAIN).mean()),
-                **Proportion(right, int(judged.sum())).as_dict(),
+                **Proportion(right, len(judged)).as_dict(),
                 **{kind: len(found) for kind, found in changes(view, labels).items()},
                 **{key: evidence.get(name, {}).get(key) for key in _EVIDENCE},
             }

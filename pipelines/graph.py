@@ -127,7 +127,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "clean",
-        4,
+        5,
         "pipelines.stages.clean:clean",
         {
             "items": "ingest.items",
@@ -161,7 +161,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        6,
+        7,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -180,7 +180,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        8,
+        9,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
@@ -195,6 +195,7 @@ STAGES: tuple[StageSpec, ...] = (
             "weak_labels": "aggregate.weak_labels",
             "choice": "aggregate.choice",
             "issues": "clean.issues",
+            "judge": "clean.judge",
             "probabilities": "train.probabilities",
             "evaluation": "evaluate.evaluation",
             "lf_table": "evaluate.lf_table",

@@ -6,7 +6,7 @@ Try it: ``print(choose(votes, n_classes=3, features=features).reason)``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -228,7 +228,11 @@ def choose(
 
 
 def check_with_gold(
-    posteriors: Mapping[str, NDArray[np.floating]], chosen: str, gold: NDArray[np.integer]
+    posteriors: Mapping[str, NDArray[np.floating]],
+    chosen: str,
+    gold: NDArray[np.integer],
+    *,
+    keys: Sequence[object] | None = None,
 ) -> str:
     """Say in a sentence whether gold agrees with a choice that was made without it.
 
@@ -240,11 +244,13 @@ def check_with_gold(
         Name of the one that was chosen.
     gold
         (n,) class ids of items that were drawn at random, -1 elsewhere. Dev gold, never test.
+    keys
+        n item ids to break ties by, see :func:`~weak_supervision.label_models.hard_labels`.
     """
     rows = np.flatnonzero(gold != ABSTAIN)
     if not len(rows):
         return "There is no gold to check the choice with."
-    right = {name: hard_labels(p)[rows] == gold[rows] for name, p in posteriors.items()}
+    right = {name: hard_labels(p, keys=keys)[rows] == gold[rows] for name, p in posteriors.items()}
     best = max(right, key=lambda name: (right[name].mean(), name == chosen))
     low, high = wilson(int(right[chosen].sum()), len(rows))
     sentence = (

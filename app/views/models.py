@@ -12,6 +12,7 @@ from app.components.pages import item_pages
 from app.services.words import measured, percent
 from pipelines.candidates import Difference, candidate_labels, changes
 from pipelines.queries import RunView
+from pipelines.report.words import model_name
 from weaklight.contracts import ABSTAIN
 
 _KINDS: dict[Difference, str] = {
@@ -20,8 +21,8 @@ _KINDS: dict[Difference, str] = {
     "fewer": "None, or undecided",
 }
 _HELP = {
-    "right on dev": "Of all dev items; an item without a clear label counts as wrong. The choice "
-    "itself looks at no gold.",
+    "right on dev": "Of all dev items, as in the report: the item's id breaks ties and decides "
+    "where there is no evidence. The choice itself looks at no gold.",
     "agreement": "Agreement above chance of its labels with the votes of functions left out",
     "taught": "The same of a classifier that was taught its labels",
     "gain": "Deciding gain over the candidate named beside it; in brackets its lower bound",
@@ -39,7 +40,7 @@ def page() -> None:
         st.info("This run kept no candidates. Run `weaklight run` once more to compare them here.")
         return
     choice = found.choice()
-    st.markdown(f"The run chose **{choice['chosen']}**.")
+    st.markdown(f"The run chose **{model_name(choice['chosen'])}**.")
     st.text(choice["reason"])
     event = st.dataframe(
         _shown(table),
@@ -65,7 +66,9 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     rows = table.to_dict("records")
     return pd.DataFrame(
         {
-            "label model": [f"{r['name']}{' ✓' if r['is_chosen'] else ''}" for r in rows],
+            "label model": [
+                f"{model_name(r['name'], start=True)}{' ✓' if r['is_chosen'] else ''}" for r in rows
+            ],
             "right on dev": [measured(r["value"], r["low"], r["high"], r["n"]) for r in rows],
             "labels": [percent(r["labelled"], 0) for r in rows],
             "changes": table["other"],
@@ -85,13 +88,14 @@ def _number(value: float | None) -> str:
 def _gain(row: dict[str, Any]) -> str:
     if pd.isna(row["gain"]) or row["against"] == row["name"]:
         return "-"
-    return f"{row['gain']:+.3f} ({row['gain_low']:+.3f}) over {row['against']}"
+    return f"{row['gain']:+.3f} ({row['gain_low']:+.3f}) over {model_name(row['against'])}"
 
 
 def _differences(found: RunView, name: str) -> None:
     labels = candidate_labels(found, name)
     differing = changes(found, labels)
-    st.subheader(f"{name} instead")
+    called = model_name(name)
+    st.subheader(f"{model_name(name, start=True)} instead")
     kind: Difference = st.segmented_control(
         "Differences", list(_KINDS), default="other", required=True, key=f"differences {name}",
         format_func=lambda k: f"{_KINDS[k]} ({len(differing[k]):,})", label_visibility="collapsed",
@@ -111,10 +115,10 @@ def _differences(found: RunView, name: str) -> None:
             gold = found.dev_gold[judged]
             st.caption(
                 f"Of the {len(judged)} dev items among them, the run is right on "
-                f"{int((found.labels[judged] == gold).sum())} and {name} on "
+                f"{int((found.labels[judged] == gold).sum())} and {called} on "
                 f"{int((labels[judged] == gold).sum())}."
             )
-    st.caption(f"Under each picture: the label it has now; at the right, what {name} says.")
+    st.caption(f"Under each picture: the label it has now; at the right, what {called} says.")
     item_pages(
         found, rows, f"{name} {kind}", lambda row: found.class_name(int(labels[row])) or "undecided"
     )

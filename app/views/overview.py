@@ -11,6 +11,7 @@ from app import state
 from app.components import markup
 from app.services.words import ago, duration
 from pipelines.queries import RunView
+from pipelines.report.words import model_name
 
 # The few numbers that answer "are the labels any good"; the rest stand in the table below them.
 _FIRST = ("classifier_accuracy", "posterior_accuracy", "majority_vote_accuracy", "coverage")
@@ -95,7 +96,7 @@ def _reviews(found: RunView) -> None:
 def _choice(choice: dict[str, Any]) -> None:
     st.subheader("Label model")
     if choice:
-        st.markdown(f"**{choice['chosen']}**")
+        st.markdown(f"**{model_name(choice['chosen'])}**")
         st.text(choice["reason"])
 
 

@@ -65,6 +65,7 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         "model_name": words.model_name,
         "comparison": words.comparison_words,
         "score_meaning": score_meaning,
+        "share": words.share,
     }
     environment.globals |= {"bar": charts.interval_bar, "min_rows": words.MIN_ROWS}
     template = environment.from_string(folder.joinpath("report.html").read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ __all__ = [
     "model_name",
     "percent",
     "points",
+    "share",
     "what_was_done",
 ]
 
@@ -26,8 +27,8 @@ _MODELS = {
     "mace": "MACE",
     "glad": "GLAD",
     "crowdlab": "CROWDLAB",
-    "joint": "votes and features together",
-    "hybrid": "votes and a student, round by round",
+    "joint": "joint model of votes and features",
+    "hybrid": "hybrid of votes and a student, round by round",
 }
 _FEATURES = {
     "": "",
@@ -53,6 +54,14 @@ def interval(measured: Numbers) -> str:
     if low is None or high is None or low != low:
         return ""
     return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def share(measured: Numbers, of: str, claim: str) -> str:
+    """Return ``66.7 % of the 30 wrong labels are doubted (48.8 to 80.8 %)``, or "too few"."""
+    if measured["n"] < MIN_ROWS:
+        return f"too few {of} ({measured['n']}) to say how many {claim}"
+    value, n = percent(measured["value"]), measured["n"]
+    return f"{value} of the {n:,} {of} {claim} ({interval(measured)})"
 
 
 def points(difference: float) -> str:

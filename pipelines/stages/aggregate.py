@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.report.words import model_name
 from pipelines.sections import AggregateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.rounds import HYBRID, Taught, teach
@@ -138,7 +139,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
             "n_human": int((human != ABSTAIN).sum()),
             "n_overruled_unanimous": len(overruled),
         },
-        notes=(f"chose {choice.chosen}", *_told(taught)),
+        notes=(f"chose {model_name(choice.chosen)}", *_told(taught)),
     )
 
 

@@ -103,7 +103,8 @@ def _choice_check(run: Judged) -> str:
     """Say what dev gold thinks of the choice that was made without it."""
     names = [*run.models, "chosen"]
     dev = np.where(run.in_split("dev"), run.gold, ABSTAIN)
-    return check_with_gold({name: run.posterior(name) for name in names}, "chosen", dev)
+    posteriors = {name: run.posterior(name) for name in names}
+    return check_with_gold(posteriors, "chosen", dev, keys=run.keys)
 
 
 def _missing(reason: str) -> dict[str, Any]:

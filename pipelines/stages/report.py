@@ -53,6 +53,7 @@ class ReportInputs:
     weak_labels: Path
     choice: Path
     issues: Path
+    judge: Path
     probabilities: Path
     evaluation: Path
     lf_table: Path
@@ -120,6 +121,7 @@ def _facts(
         },
         "cleaning": {
             "n_issues": len(issues),
+            "n_labels": _read_json(inputs.judge)["n_labels"],
             "pairs": [
                 {"label": work.classes[a], "suggested": work.classes[b], "count": n}
                 for (a, b), n in pairs[:N_PAIRS]

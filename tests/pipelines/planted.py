@@ -93,6 +93,7 @@ def write_run(
         spread = name == "chosen" or "+" in name
         np.save(folder / "posteriors" / f"{name}.npy", posterior)
         np.save(folder / "posteriors" / f"{name}.covered.npy", known | spread)
+    record("judge.json", {"head": "discriminant", "reason": "planted", "n_labels": sizes[0]})
     record(
         "lfs.json",
         [

@@ -23,7 +23,14 @@ from PIL import Image
 from pipelines.engine import run_line
 from pipelines.project import Project
 from pipelines.report import charts
-from pipelines.report.words import headline_sentence, interval, model_name, percent, points
+from pipelines.report.words import (
+    headline_sentence,
+    interval,
+    model_name,
+    percent,
+    points,
+    share,
+)
 from pipelines.sections import EvaluateConfig, ReportConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.evaluate import EvaluateInputs, _lf_findings, evaluate
@@ -122,6 +129,8 @@ def test_majority_vote_is_counted_by_hand(made: Made) -> None:
         assert (entry["value"], entry["n"]) == (pytest.approx(hits / n), n)
         assert (entry["low"], entry["high"]) == (pytest.approx(low), pytest.approx(high))
         assert entry["split"] == "test"
+    dev = planted.split == "dev"
+    assert f"majority_vote on {right[dev].mean():.3f}" in made.evaluation["choice_check"]
 
 
 def test_classifier_confusion_and_steps_agree_with_the_arrays(made: Made) -> None:
@@ -357,6 +366,7 @@ def test_the_page_shows_the_numbers(made: Made) -> None:
             if lf[f"{split}_n"] >= 20:
                 assert percent(lf[f"{split}_accuracy"]) in words
     assert "too few" in words  # the shy LF
+    assert "2 of the 400 weak labels of unlabelled items are doubted" in words
     assert "Dropped: image cannot be decoded" in words
     assert made.numbers["provenance"]["inputs"]["weak_labels"] in words
 
@@ -476,6 +486,13 @@ def test_numbers_as_words() -> None:
     assert points(-0.031) == "\N{MINUS SIGN}3.1 points"
     assert model_name("dawid_skene+features", start=True) == "Dawid-Skene, spread over the features"
     assert model_name("majority_vote") == "majority vote"
+    few, enough = Proportion(2, 3).as_dict(), Proportion(20, 30).as_dict()
+    assert share(few, "doubted labels", "are wrong") == (
+        "too few doubted labels (3) to say how many are wrong"
+    )
+    assert share(enough, "wrong labels", "are doubted") == (
+        f"66.7 % of the 30 wrong labels are doubted ({interval(enough)})"
+    )
 
 
 def headline_of(classifier: Proportion, verdicts: dict[str, float]) -> str:
