@@ -24,6 +24,7 @@ __all__ = ["Finding", "dependence", "find_problems"]
 MIN_VOTES = 10  # fewer votes inside another LF's may be there by chance
 INSIDE = 0.98  # share of an LF's votes that another gives as well
 FAMILY_ERROR = 0.01  # chance that any pair of independent LFs is called dependent
+ALONE_ERROR = 1e-3  # chance that an LF which votes anywhere is said to vote on dev alone
 STRONG = 0.5  # share of the possible excess agreement; less is common and harmless
 MAX_NAMED = 6
 
@@ -32,7 +33,7 @@ MAX_NAMED = 6
 class Finding:
     """One thing to look at: its kind, the LFs concerned, and what to do about it."""
 
-    kind: Literal["never votes", "below chance", "copy", "subset", "dependent"]
+    kind: Literal["never votes", "dev alone", "below chance", "copy", "subset", "dependent"]
     lfs: tuple[str, ...]
     sentence: str
 
@@ -48,6 +49,7 @@ def find_problems(
     classes: Sequence[str],
     class_sets: Sequence[ClassSet] = (),
     gold: NDArray[np.integer] | None = None,
+    is_unlabeled: NDArray[np.bool_] | None = None,
     reasons: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Return what is suspicious about the LFs, the plainest first.
@@ -59,12 +61,15 @@ def find_problems(
     gold : (n,) int
         Class ids of dev items, -1 where unknown. Without it nothing is said about accuracy and
         dependence.
+    is_unlabeled : (n,) bool
+        The items that labels are wanted for; all without gold by default.
     reasons
         By LF, why it could not vote, where that is known.
 
     Returns
     -------
-    LFs that never vote; LFs whose 95 % Wilson interval on gold lies below what the same votes
+    LFs that never vote; LFs that vote on dev alone, which no rule does that reads the same columns
+    of every item; LFs whose 95 % Wilson interval on gold lies below what the same votes
     would earn if they fell on any items; pairs that vote almost alike; LFs that say nothing that
     another does not say; groups that agree more than their accuracy explains.
 
@@ -77,10 +82,12 @@ def find_problems(
     members = expand_votes(len(classes), tuple(class_sets)) > 0
     pairs = pair_counts(votes, classes=classes, class_sets=class_sets)
     copies = nearest_copies(pairs)
-    found = [*_silent(votes, names, reasons or {}), *_below_chance(votes, names, members, known)]
+    judged = known >= 0
+    found = [*_silent(votes, names, reasons or {})]
+    found += _on_dev_alone(votes, names, judged, ~judged if is_unlabeled is None else is_unlabeled)
+    found += _below_chance(votes, names, members, known)
     found += _copies(pairs, names, copies)
     found += _subsets(pairs, names, copies)
-    judged = known >= 0
     found += _dependent(votes[judged], known[judged], names, copies)
     return found
 
@@ -146,6 +153,24 @@ def _silent(votes: Votes, names: Sequence[str], reasons: Mapping[str, str]) -> I
         why = reasons.get(names[j], advice)
         text = f"{names[j]} never votes on these {len(votes):,} items: {why}."
         yield Finding("never votes", (names[j],), text)
+
+
+def _on_dev_alone(
+    votes: Votes, names: Sequence[str], dev: NDArray[np.bool_], unlabeled: NDArray[np.bool_]
+) -> Iterator[Finding]:
+    n_dev, n_unlabeled = int(dev.sum()), int(unlabeled.sum())
+    on_dev = (votes[dev] != ABSTAIN).sum(axis=0)
+    elsewhere = (votes[unlabeled] != ABSTAIN).sum(axis=0)
+    for j in np.flatnonzero((on_dev > 0) & (elsewhere == 0)).tolist():
+        # that so many votes, dealt out at random, all fall on dev is less likely than this
+        if (n_dev / (n_dev + n_unlabeled)) ** int(on_dev[j]) < ALONE_ERROR:
+            text = (
+                f"{names[j]} votes on {on_dev[j]} of {n_dev:,} dev items, but on none of "
+                f"{n_unlabeled:,} unlabelled ones: it labels nothing, and what it reads gives dev "
+                "away (an id, a name, a column filled for dev alone). Let it read something that "
+                "every item has."
+            )
+            yield Finding("dev alone", (names[j],), text)
 
 
 def _below_chance(

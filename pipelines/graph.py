@@ -53,7 +53,7 @@ class StageSpec:
 _PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 4, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 5, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
         1,
@@ -82,7 +82,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "vote",
-        2,
+        3,
         "pipelines.stages.vote:vote",
         {
             "items": "ingest.items",

@@ -1,15 +1,18 @@
 """Readers of a source: a folder of files, CSV, JSONL, Parquet, or a torchvision data set by name.
 
 ``[items] source`` names it. A folder of images, WAV files or text files may hold ``unlabeled/``,
-``dev/<class>/`` and ``test/<class>/``; any other layout is all unlabelled.
+``dev/<class>/`` and ``test/<class>/``; any other layout is all unlabelled. Ids tell neither split
+nor class, for a labelling function may read them.
 ``torchvision:FashionMNIST`` reads the data set below ``<project>/data`` (and downloads it there
 where the network allows).
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,17 @@ from weaklight.contracts import SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["SUFFIXES", "TABLES", "Source", "find_source", "read_rows", "read_source"]
+__all__ = [
+    "SUFFIXES",
+    "TABLES",
+    "Source",
+    "files_below",
+    "find_source",
+    "first_few",
+    "neutral_id",
+    "read_rows",
+    "read_source",
+]
 
 # What the files of a folder must end with to be its items.
 SUFFIXES: dict[Kind, frozenset[str]] = {
@@ -29,6 +42,9 @@ SUFFIXES: dict[Kind, frozenset[str]] = {
     "audio": frozenset({".wav"}),
     "text": frozenset({".txt"}),
 }
+# Files that desktops and authors leave beside items; so is all that begins with a dot.
+_CLUTTER = ("thumbs.db", "desktop.ini", "readme")
+_NAMED = 5  # files that a message names
 TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _TORCHVISION = "torchvision:"
 _ROLES = ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
@@ -61,7 +77,7 @@ def find_source(root: Path, config: ItemsConfig) -> Source:
     path = root / config.source
     if path.is_dir():
         ours = frozenset().union(*SUFFIXES.values())
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in ours)
+        files = [p for p in files_below(path) if p.suffix.lower() in ours]
         return Source("folder", config.source, path, tuple(files))
     if not path.is_file():
         raise ConfigError(
@@ -83,6 +99,35 @@ def find_source(root: Path, config: ItemsConfig) -> Source:
     return Source(
         kind, config.source, path.parent, (path, *sorted(p for p in named if p.is_file()))
     )
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return the files in a folder and its folders, sorted, less hidden ones and clutter."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and not file.name.lower().startswith(_CLUTTER)
+        and file.is_file()
+    )
+
+
+def first_few(names: Sequence[object], total: int | None = None) -> str:
+    """Return the first few names as words, and how many more there are."""
+    total = len(names) if total is None else total
+    shown = names[:_NAMED]
+    more = f" and {total - len(shown)} more" if total > len(shown) else ""
+    return ", ".join(map(str, shown)) + more
+
+
+def neutral_id(file: PurePath) -> str:
+    """Return an id that tells nothing of the folders a file lies in, which may name its class.
+
+    The digest of the whole path keeps apart files of one name, and an id what it is whatever files
+    come later.
+    """
+    digest = hashlib.sha256(file.as_posix().encode()).hexdigest()[:12]
+    return f"{file.stem}-{digest}{file.suffix}"
 
 
 def read_source(root: Path, config: ItemsConfig, seed: int) -> tuple[Kind, pd.DataFrame]:
@@ -112,9 +157,12 @@ def _from_folder(source: Source) -> tuple[Kind, pd.DataFrame]:
     counts = {k: sum(f.suffix.lower() in s for f in source.files) for k, s in SUFFIXES.items()}
     found = [kind for kind, count in counts.items() if count]
     if len(found) > 1:
+        most = max(found, key=counts.__getitem__)
+        odd = [f for f in source.files if f.suffix.lower() not in SUFFIXES[most]]
         raise DataError(
-            f"{source.base} must hold items of one kind, but holds {counts}; keep one kind, or "
-            "list the items in a table"
+            f"{source.base} must hold items of one kind, but beside {counts[most]} {most} files "
+            f"it holds {first_few([f.relative_to(source.base) for f in odd])}; move these "
+            "elsewhere, or list the items in a table"
         )
     rows: list[dict[str, Any]] = []
     for file in source.files:
@@ -124,7 +172,7 @@ def _from_folder(source: Source) -> tuple[Kind, pd.DataFrame]:
         has_gold = split != "unlabeled" and len(relative.parts) > 2
         rows.append(
             {
-                "item_id": relative.as_posix(),
+                "item_id": neutral_id(relative) if first in SPLITS else relative.as_posix(),
                 "payload": file,
                 "path": relative.as_posix(),
                 "split": split,

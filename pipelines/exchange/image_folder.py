@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipelines.exchange.projects import Imported, draw_splits
-from pipelines.readers import SUFFIXES
+from pipelines.readers import SUFFIXES, files_below, neutral_id
 from weaklight.errors import DataError
 
 __all__ = ["read_image_folder"]
@@ -37,7 +37,8 @@ def read_image_folder(
     Parameters
     ----------
     folder
-        The images stay where they are; the project points to them.
+        The images stay where they are; the project points to them. Ids are file names with a
+        digest, for a labelling function that reads ``cat/1.png`` would know the class.
     n_dev, n_test
         How many to draw for dev and test where the folders name no split; a tenth each, at most
         500, where None.
@@ -49,7 +50,7 @@ def read_image_folder(
     DataError
         If no image lies in a folder of a class.
     """
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES["image"])
+    files = [p for p in files_below(folder) if p.suffix.lower() in SUFFIXES["image"]]
     parts = [file.relative_to(folder).parts for file in files]
     has_splits = bool(parts) and all(p[0] in _SPLIT_OF and len(p) > 2 for p in parts)
     depth = 1 if has_splits else 0
@@ -60,7 +61,7 @@ def read_image_folder(
             "for images without classes set [items] source to the folder instead"
         )
     table = pd.DataFrame(
-        {"item_id": ["/".join(p) for p in parts], "image": ["/".join(p) for p in parts]}
+        {"item_id": [neutral_id(Path(*p)) for p in parts], "image": ["/".join(p) for p in parts]}
     )
     label = pd.Series([p[depth] for p in parts], dtype=object)
     table["split"] = [_SPLIT_OF[p[0]] for p in parts] if has_splits else "unlabeled"

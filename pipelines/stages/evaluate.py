@@ -348,6 +348,7 @@ def _lf_findings(run: Judged) -> list[dict[str, Any]]:
         classes=run.classes,
         class_sets=run.class_sets,
         gold=np.where(run.in_split("dev"), run.gold, ABSTAIN),
+        is_unlabeled=run.in_split("unlabeled"),
     )
     return [finding.as_dict() for finding in found]
 

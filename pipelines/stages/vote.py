@@ -29,8 +29,8 @@ from weaklight.errors import ArtifactError, LabelingError
 
 __all__ = ["VoteInputs", "lf_view", "text_encoder", "vote"]
 
-# What an LF may not see: where an item lies decides nothing about its class.
-_HIDDEN = ("split", "sha256")
+# What an LF may not see: a path such as dev/cat/1.png tells the class, but of dev alone.
+_HIDDEN = ("split", "sha256", "path")
 
 
 @dataclass(frozen=True)

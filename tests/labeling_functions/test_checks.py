@@ -42,6 +42,20 @@ def test_an_lf_that_never_votes_is_named_with_what_to_do():
     assert "100 items" in finding.sentence and "delete it" in finding.sentence
 
 
+def test_an_lf_that_votes_on_dev_alone_peeks():
+    gold = np.where(np.arange(400) < 100, np.arange(400) % 2, -1)
+    votes = np.full((400, 3), -1, np.int16)
+    votes[:10, 0] = gold[:10]  # by chance one of 4 ** 10 times
+    votes[:3, 1] = gold[:3]  # one of 64 times: nothing is said
+    votes[:410:10, 2] = 0  # as often everywhere
+    assert kinds(votes, gold) == {("dev alone", ("lf0",))}
+    # votes on test items do not acquit it
+    votes[390:, 0] = 0
+    assert kinds(votes, gold) == set()
+    unlabeled = (np.arange(400) >= 100) & (np.arange(400) < 390)
+    assert kinds(votes, gold, is_unlabeled=unlabeled) == {("dev alone", ("lf0",))}
+
+
 def test_two_right_of_five_is_not_below_chance_but_twenty_of_forty_of_a_common_class_is():
     gold = np.repeat([0, 1], 25)
     votes = np.full((50, 1), -1, np.int16)

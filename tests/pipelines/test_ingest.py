@@ -14,6 +14,7 @@ from pipelines.readers import find_source, read_source
 from pipelines.sections import ItemsConfig
 from pipelines.stages.base import Work
 from pipelines.stages.ingest import IngestInputs, ingest
+from pipelines.stages.vote import lf_view
 from tests.pipelines.conftest import CLASSES, draw, png, shapes
 from weaklight.errors import ConfigError, DataError
 
@@ -160,7 +161,34 @@ def test_a_folder_of_images_with_gold_folders(make_project: Callable[..., Path])
     items = pd.read_parquet(out / "items.parquet")
     assert items["split"].value_counts().to_dict() == {"unlabeled": 3, "dev": 3, "test": 3}
     assert report["dropped"] == {"image of zero bytes": 1}
+    # equal names in three folders, and nothing that a labelling function sees tells which
+    seen = lf_view(out / "items.parquet", out / "attributes.parquet")
+    assert items["item_id"].is_unique and items["path"][0] == "dev/tall/0.png"
+    assert not {"path", "split"} & set(seen)
+    assert not seen["item_id"].str.contains("dev|test|unlabeled|tall|wide").any()
+    ids = dict(zip(items["path"], items["item_id"], strict=True))
+    (root / "images" / "dev" / "tall" / "a_new_one.png").write_bytes(png(draw("tall", rng)))
+    _, again = read_source(root, ItemsConfig(source="images"), 0)
+    known = dict(zip(again["path"], again["item_id"], strict=True))
+    assert ids.items() <= known.items()  # reviews refer to them
     assert pd.read_parquet(out / "gold_test.parquet")["gold"].tolist() == [1, 1, 1]
+
+
+def test_a_stray_file_of_another_kind_is_named_and_clutter_is_not_read(
+    make_project: Callable[..., Path],
+) -> None:
+    root = make_project()
+    folder = root / "images"
+    (folder / ".thumbs").mkdir(parents=True)
+    picture = png(draw("tall", np.random.default_rng(1)))
+    for name in ("a.png", "b.png", ".thumbs/a.png", "._a.png"):
+        (folder / name).write_bytes(picture)
+    (folder / "README.txt").write_text("Fifty photographs.")
+    _, report = run(root, "images")
+    assert report["read"] == 2
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"beside 2 image files it holds notes.txt; move these"):
+        read_source(root, ItemsConfig(source="images"), 0)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -205,7 +233,7 @@ def test_a_csv_in_another_encoding_is_refused_with_what_to_do(
     tmp_path: Path, encoding: str
 ) -> None:
     file = tmp_path / "list.csv"
-    file.write_bytes("item_id,text\r\n1,caf\xe9\r\n".encode(encoding))
+    file.write_bytes("item_id,text\r\n1,\xe9t\xe9\r\n".encode(encoding))
     for read in (
         lambda: read_source(tmp_path, ItemsConfig(source="list.csv"), 0),
         lambda: read_items(file),

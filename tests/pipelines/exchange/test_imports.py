@@ -216,6 +216,7 @@ def test_an_image_folder_stays_where_it_is(tmp_path: Path) -> None:
     assert items["gold"].tolist() == [0, -1, -1, 1]
     assert items["noisy_label"].fillna("").tolist() == ["", "cat", "dog", ""]
     assert items["path"].tolist()[0] == "../pictures/test/cat/4.png"
+    assert not items["item_id"].str.contains("cat|dog|train|val|test").any()
     assert votes.shape == (4, 0)
     flat = read_image_folder(tmp_path / "pictures" / "train", n_dev=1, n_test=0)
     assert flat.classes == ("cat", "dog") and flat.table["split"].tolist().count("dev") == 1
