@@ -153,8 +153,11 @@ class Run:
     ) -> None:
         try:
             self.record.finished = datetime.now(UTC).isoformat(timespec="seconds")
-            self.record.status = "done" if error is None else "failed"
-            if error is not None:
+            is_failure = isinstance(error, Exception)  # else stopped, as by Ctrl-C
+            self.record.status = (
+                "done" if error is None else "failed" if is_failure else "interrupted"
+            )
+            if is_failure:
                 known = isinstance(error, WeaklightError)
                 self.record.error = (
                     str(error) if known else "".join(traceback.format_exception(error))[-4000:]

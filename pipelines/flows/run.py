@@ -49,7 +49,7 @@ def run_with_prefect(
     -----
     Prefect costs about 10 s of start-up with a new database and 6 s after, on one core.
     """
-    use_home(project.root)
+    home = use_home(project.root)
     from pipelines.flows.line import FLOWS, Listener, listening
 
     given: dict[str, Any] = {"progress": progress, "on_stage": on_stage}
@@ -58,6 +58,6 @@ def run_with_prefect(
     name = _FLOW_OF_TARGETS.get(targets, "all")
     if name == "all":
         arguments["targets"] = targets
-    with guarded(), embedded_server(), listening(listener):
+    with guarded(), embedded_server(home), listening(listener):
         outcome = FLOWS[name](**arguments)
     return RunRecord.read(project.state / "runs" / f"{outcome['run_id']}.json")

@@ -26,33 +26,32 @@ _OWN_SERVER = "WEAKLIGHT_PREFECT_SERVER"
 
 
 @contextmanager
-def embedded_server() -> Iterator[str]:
+def embedded_server(home: Path) -> Iterator[str]:
     """Yield the URL of the configured server, or of Prefect's embedded one while it is needed.
+
+    Parameters
+    ----------
+    home
+        Where the server's log goes, ``server.log``.
 
     Raises
     ------
     WeaklightError
         If the embedded server does not start.
-    """
-    if url := os.environ.get("PREFECT_API_URL"):
-        yield url
-        return
-    from prefect.server.api.server import SubprocessASGIServer
 
-    server = SubprocessASGIServer()
-    try:
-        server.start(timeout=START_LIMIT_S)
-    except (RuntimeError, OSError) as error:
-        server.stop()
-        raise _did_not_start(str(error)) from error
-    try:
-        with _own(server.api_url):
-            try:
-                yield server.api_url
-            finally:
+    Notes
+    -----
+    It is what :class:`prefect.server.api.server.SubprocessASGIServer` starts, which leaves its
+    server in our process group, where Ctrl-C stops it before the run could say that it ends.
+    """
+    app = "prefect.server.api.server:create_app"
+    command = ["uvicorn", "--factory", app, "--host=127.0.0.1", "--log-level=error"]
+    with _server(command, home, PREFECT__SERVER_EPHEMERAL="1", PREFECT__SERVER_FINAL="1") as url:
+        try:
+            yield url
+        finally:
+            if is_our_own():
                 _send_what_is_queued()
-    finally:
-        server.stop()
 
 
 @contextmanager
@@ -69,6 +68,21 @@ def local_server(home: Path) -> Iterator[str]:
     WeaklightError
         If the local server does not start.
     """
+    command = ["prefect", "server", "start"]
+    with _server(command, home, PREFECT_SERVER_API_HOST="127.0.0.1") as url:
+        yield url
+
+
+def is_our_own() -> bool:
+    """Say whether the server in use was started by us and serves this ``PREFECT_HOME`` alone."""
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value() == os.environ.get(_OWN_SERVER))
+
+
+@contextmanager
+def _server(command: list[str], home: Path, **variables: str) -> Iterator[str]:
+    """Yield the URL of the configured server, or of the one that this module's command starts."""
     if url := os.environ.get("PREFECT_API_URL"):
         yield url
         return
@@ -77,11 +91,11 @@ def local_server(home: Path) -> Iterator[str]:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", f"--port={port}"],
+            [sys.executable, "-m", *command, f"--port={port}"],
             env={
                 **os.environ,
+                **variables,
                 "PREFECT_API_URL": url,
-                "PREFECT_SERVER_API_HOST": "127.0.0.1",
                 "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
             },
             stdin=subprocess.DEVNULL,
@@ -100,13 +114,6 @@ def local_server(home: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def is_our_own() -> bool:
-    """Say whether the server in use was started by us and serves this ``PREFECT_HOME`` alone."""
-    from prefect.settings import PREFECT_API_URL
-
-    return bool(PREFECT_API_URL.value() == os.environ.get(_OWN_SERVER))
 
 
 @contextmanager

@@ -52,6 +52,12 @@ def test_errors_are_one_plain_message_with_the_right_exit_code(tmp_path: Path) -
     assert weaklight("run", "--nonsense", cwd=tmp_path).returncode == 2
 
 
+def test_every_command_takes_h_for_help() -> None:
+    for command in (["-h"], ["run", "-h"], ["lf", "check", "-h"]):
+        shown = weaklight(*command)
+        assert shown.returncode == 0 and "Usage:" in shown.stdout, command
+
+
 def test_an_unknown_example_names_the_known_ones(tmp_path: Path) -> None:
     wrong = weaklight("demo", "x", "--example", "nothing", cwd=tmp_path)
     assert wrong.returncode == 2

@@ -6,6 +6,7 @@ Try it: ``weaklight --help``.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 import typer
@@ -16,10 +17,13 @@ from weaklight.errors import WeaklightError
 
 __all__ = ["app", "main"]
 
+_STOPPED = 128 + signal.SIGINT  # the exit code of a command that Ctrl-C stopped
+
 app = typer.Typer(
     name="weaklight",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Turn unlabelled data into training labels people can trust.",
@@ -50,11 +54,13 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors of ours are one plain message, exit code 1 (2: wrong usage)."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
     try:
         app()
     except WeaklightError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.secho("stopped; run the same command again to go on from here", err=True)
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        if end.code == _STOPPED:
+            typer.secho("stopped; run the same command again to go on from here", err=True)
+        raise

@@ -68,6 +68,8 @@ def run_and_show(
     from weaklight.cli.show import Display, report_path, results
 
     project = Project.open(folder)
+    if prefect:
+        typer.echo("starting Prefect; --no-prefect runs without it", err=True)
     with Display() as display:
         if prefect:
             from pipelines.flows.run import run_with_prefect as runner
