@@ -86,10 +86,15 @@ class VoteStream:
             self._progress(self._n_done, n_shards * len(self._row_lfs), name)
 
     def _columns_to_read(self) -> list[str]:
-        """Return what some LF reads: all where one does not say."""
+        """Return what some LF reads: all where one does not say, or names one that is not there.
+
+        What goes wrong is then said beside the columns that there are.
+        """
         declared = [self._columns[place].lf.columns for place in self._row_lfs]
         known = self._items.columns
-        wanted = set(known) if None in declared else {c for names in declared for c in names or ()}
+        wanted = {name for names in declared for name in names or ()}
+        if None in declared or not wanted <= set(known):
+            wanted = set(known)
         needs_keys = any(column.cache is not None for column in self._columns)
         names = [name for name in known if name in wanted]
         extra = [self._key_column] if needs_keys and self._keys is None else []

@@ -30,6 +30,15 @@ __all__ = ["append", "from_dict", "read", "read_tables", "replace", "to_toml"]
 ABOUT = ("name", "description", "author", "tags")
 _Change = Callable[[str, list[dict[str, Any]]], tuple[str, list[dict[str, Any]]]]
 _HEADER = re.compile(r"^[ \t]*\[\[\s*lf\s*\]\]", re.MULTILINE)
+_ONE_BRACKET = re.compile(r"^[ \t]*\[\s*lf\s*\]", re.MULTILINE)
+_TWO_BRACKETS = "write [[lf]], with two brackets, above each function"
+_REMEDIES = {  # by how the parser's message starts
+    "Unescaped": r"put patterns in single quotes, such as '\d+'",
+    "Invalid value": 'texts go in quotes, such as name = "prize"; numbers, true and false do not',
+    "Expected '='": 'write a key, an equals sign and a value, such as name = "prize"',
+    "Illegal character": "close the quotes before the line ends",
+    "Unclosed": "close the bracket and put commas between, in this line or above",
+}
 
 
 def from_dict(table: Mapping[str, Any], folder: Path | None = None) -> Template:
@@ -203,14 +212,36 @@ def _tables(path: Path, text: str) -> list[dict[str, Any]]:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise LabelingError(f"{path}: not valid TOML ({error}); correct it and run again") from None
+        problem, _, place = str(error).rpartition(" (at ")
+        number = re.match(r"line (\d+)", place)
+        remedy = next((r for start, r in _REMEDIES.items() if problem.startswith(start)), "")
+        if _ONE_BRACKET.search(text):
+            remedy = _TWO_BRACKETS
+        raise _at_line(
+            path,
+            text,
+            int(number[1]) if number else len(text.splitlines()),
+            f"not valid TOML: {problem}; {remedy or 'correct it and run again'}",
+        ) from None
     tables = content.pop("lf", [])
-    if content or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
-        keys = ", ".join(content) or "lf as a single table"
-        raise LabelingError(
-            f"{path} must hold [[lf]] tables alone, but holds {keys}; move it there"
-        )
+    if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+        raise _at_key(path, text, "lf", f"[[lf]] tables are needed, but lf came; {_TWO_BRACKETS}")
+    for key in content:
+        hint = nearest(f"[[{key}]]", ["[[lf]]"]) or "; put it below a line [[lf]], or take it out"
+        raise _at_key(path, text, key, f"must hold [[lf]] tables alone, but holds {key}{hint}")
     return tables
+
+
+def _at_key(path: Path, text: str, key: str, problem: str) -> LabelingError:
+    """Return an error about a key, or a table of its name, at the line where it comes first."""
+    found = re.search(rf"^[ \t]*\[*\s*[\"']?{re.escape(key)}\b", text, re.MULTILINE)
+    return _at_line(path, text, text.count("\n", 0, found.end()) + 1 if found else 1, problem)
+
+
+def _at_line(path: Path, text: str, number: int, problem: str) -> LabelingError:
+    """Return an error that shows the line, counted from 1, below what is wrong with it."""
+    line = [*text.splitlines(), ""][number - 1].strip()
+    return LabelingError(f"{path}, line {number}: {problem}\n    {line:.100}")
 
 
 def _key(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import weakref
 from pathlib import Path
@@ -11,7 +12,15 @@ import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 
-from labeling_functions import apply_lfs, keywords, load_folder, model, regex, zero_shot
+from labeling_functions import (
+    apply_lfs,
+    keywords,
+    load_folder,
+    model,
+    regex,
+    threshold,
+    zero_shot,
+)
 from labeling_functions.shards import ParquetItems
 from labeling_functions.templates.groups import TextGroup
 from weaklight.errors import DataError
@@ -264,6 +273,15 @@ def test_features_and_probabilities_reach_the_templates_that_ask_for_them(items)
     soft = result.soft_votes["soft"]
     np.testing.assert_allclose(soft[[0, 1]], [[0.1, 0.9], [0.9, 0.1]], rtol=1e-6)
     assert np.isnan(soft[3]).all() and list(result.soft_votes) == ["soft"]
+
+
+@pytest.mark.parametrize(
+    ("column", "hint"), [("n_digit", "did you mean 'n_digits'"), ("body", "they have .*n_digits")]
+)
+def test_a_wrong_column_is_told_beside_columns_that_nobody_reads(items, column, hint):
+    lf = threshold(column, above=1, vote="spam", name="lone")
+    (report,) = apply_lfs([lf], items.assign(n_digits=2), classes=CLASSES, workers=0).reports
+    assert re.search(f"no column '{column}'; {hint}", report.note)
 
 
 def test_wrong_columns_and_votes_are_reported_through_the_engine_too(items):

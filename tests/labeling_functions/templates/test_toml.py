@@ -74,9 +74,16 @@ def test_toml_loads_beside_python_with_the_same_digest(lfs_folder):
         ("words.txt", "nowords.txt", "nowords.txt is missing; put it there"),
         ("words.txt", "empty.txt", "must hold words, but .*empty.txt holds none"),
         ('name = "long"', 'name = "prize"', "a.toml, line 2 and a.toml, line 11; names must be"),
-        ("[[lf]]\nname", "[lf]\nname", r"not valid TOML|\[\[lf\]\] tables alone"),
+        ('[[lf]]\nname = "long"', '[lf]\nname = "long"', r"a\.toml, line 11: not valid TOML: "
+         r"Cannot .*; write \[\[lf\]\], with two brackets.*\n    \[lf\]$"),
+        ("[[lf]]\nname = \"long\"", "[[lfs]]\nname = \"long\"", r"line 11: .*but holds lfs; "
+         r"did you mean '\[\[lf\]\]'\?\n    \[\[lfs\]\]$"),
+        ("above = 10", 'above = "\\d+"', r"line 15: not valid TOML: Unescaped .*; put patterns in "
+         r"single quotes.*\n    above = \"\\d\+\"$"),
+        ('name = "long"', "name = long", r"line 12: .*; texts go in quotes.*\n    name = long$"),
         ("# our rules", "rules = 1", r"must hold \[\[lf\]\] tables alone, but holds rules"),
-        ("above = 10", "above = ", "not valid TOML .*line 15"),
+        ("above = 10", "above = ", "line 15: not valid TOML"),
+        ('vote = "ham"', "words = [1", "line 17: .*; close the bracket"),
     ],
 )  # fmt: skip
 def test_errors_name_file_table_and_key(tmp_path, old, new, message):
@@ -85,6 +92,13 @@ def test_errors_name_file_table_and_key(tmp_path, old, new, message):
     (tmp_path / "a.toml").write_text(GOOD.replace(old, new))
     with pytest.raises(LabelingError, match=message):
         load_folder(tmp_path)
+
+
+def test_a_single_bracket_is_told_apart(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text("# ours\n[lf]\nname = 'long'\n")
+    with pytest.raises(LabelingError, match=r"line 2: .*with two brackets.*\n    \[lf\]$"):
+        toml.read_tables(path)
 
 
 def test_appended_tables_come_back_and_what_was_there_stays(tmp_path):
