@@ -183,12 +183,18 @@ def _from_folder(source: Source) -> tuple[Kind, pd.DataFrame]:
     return found[0] if found else "image", _complete(table)
 
 
-def _payload(table: pd.DataFrame, path: Path, config: ItemsConfig) -> tuple[Kind, str]:
-    """Return what the items of a table are, and the column that holds them."""
+def _payload(
+    table: pd.DataFrame, path: Path, config: ItemsConfig, *, is_new: bool = False
+) -> tuple[Kind, str]:
+    """Return what the items of a table are, and the column that holds them.
+
+    The settings are wrong where the project's own table does not fit them, a new table itself is.
+    """
     for kind in KINDS:
         named: str | None = getattr(config, kind)
         if named is not None:
-            require_columns(table, {f"{kind} under [items]": named}, path.name)
+            rename = f"rename the column that holds the items to {named!r}" if is_new else ""
+            require_columns(table, {f"{kind} under [items]": named}, path.name, remedy=rename)
             return kind, named
     for kind in KINDS:
         if kind in table.columns:
@@ -239,7 +245,7 @@ def read_rows(path: Path, config: ItemsConfig) -> tuple[Kind, list[str], list[An
         If the table cannot be read or has no column of items.
     """
     table = _read_table(path, TABLES[path.suffix.lower()], config)
-    kind, column = _payload(table, path, config)
+    kind, column = _payload(table, path, config, is_new=True)
     ids = table[config.item_id] if config.item_id in table else pd.Series(range(1, len(table) + 1))
     cells = table[column].astype(object).where(table[column].notna(), None)
     if kind in ("image", "audio"):

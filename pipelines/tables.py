@@ -20,7 +20,9 @@ __all__ = ["csv_format", "rename_columns", "require_columns", "unreadable"]
 _SEPARATORS = ",;\t"  # a spreadsheet writes ; where the comma is the decimal sign
 
 
-def require_columns(columns: Iterable[object], named: Mapping[str, str], table: str) -> None:
+def require_columns(
+    columns: Iterable[object], named: Mapping[str, str], table: str, *, remedy: str = ""
+) -> None:
     """Check that a table has the columns that somebody named for it.
 
     Parameters
@@ -29,6 +31,8 @@ def require_columns(columns: Iterable[object], named: Mapping[str, str], table: 
         From where each was named, such as ``--gold`` or ``gold under [items]``, to its name.
     table
         What to call the table in a message.
+    remedy
+        What to do; where empty, to correct the name.
 
     Raises
     ------
@@ -38,9 +42,9 @@ def require_columns(columns: Iterable[object], named: Mapping[str, str], table: 
     known = [str(column) for column in columns]
     for place, name in named.items():
         if name not in known:
+            what_to_do = f"; {remedy}" if remedy else nearest(name, known) or f"; correct {place}"
             raise DataError(
-                f"{table} needs a column {name!r}, as {place} says, but has {known}"
-                f"{nearest(name, known) or f'; correct {place}'}"
+                f"{table} needs a column {name!r}, as {place} says, but has {known}{what_to_do}"
             )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,16 @@ class Imported:
         Plain sentences for the person who imports.
     base
         The folder that paths in ``image`` are relative to.
+    names
+        What ``item_id``, ``text`` and ``image`` are called in the source, where that is something
+        else. The project keeps these names, so that ``predict`` reads more of the same tables.
     """
 
     table: pd.DataFrame
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     base: Path = Path()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def voters(self) -> tuple[str, ...]:
@@ -82,16 +86,16 @@ def write_project(imported: Imported, folder: Path, *, title: str) -> dict[str, 
     media = "text" if "text" in table else "image"
     stays_files = media == "image" and table["image"].map(lambda v: isinstance(v, str)).any()
     items = "items.jsonl" if stays_files else "items.parquet"
+    if stays_files:
+        table["image"] = [_relative(v, imported.base, folder) for v in table["image"]]
+    stored = table.rename(columns=imported.names)
     with new_folder(folder) as fresh:
         if stays_files:
             # jsonl: ingest then watches the image files themselves, not only the table
-            table["image"] = [_relative(v, imported.base, folder) for v in table["image"]]
-            table.to_json(fresh / items, orient="records", lines=True, force_ascii=False)
+            stored.to_json(fresh / items, orient="records", lines=True, force_ascii=False)
         else:
-            table.to_parquet(fresh / items, index=False)
-        (fresh / CONFIG_NAME).write_text(
-            _settings(imported.classes, items, media, title), encoding="utf-8"
-        )
+            stored.to_parquet(fresh / items, index=False)
+        (fresh / CONFIG_NAME).write_text(_settings(imported, items, media, title), encoding="utf-8")
         (fresh / "lfs").mkdir()
         if imported.voters:
             text = _replaying(imported.voters)
@@ -202,19 +206,24 @@ def _relative(image: Any, base: Path, folder: Path) -> str | None:
     return None if pd.isna(image) else os.path.relpath((base / image).absolute(), folder.absolute())
 
 
-def _settings(classes: tuple[str, ...], items: str, media: str, title: str) -> str:
+def _settings(imported: Imported, items: str, media: str, title: str) -> str:
     # JSON strings and lists of them are TOML too
-    names = json.dumps(list(classes), ensure_ascii=False)
-    what = "the column with the texts" if media == "text" else "the column with the images"
+    classes = json.dumps(list(imported.classes), ensure_ascii=False)
+    columns = {media: f"the column with the {media}s", "item_id": "the column with the ids"}
+    named = "\n".join(
+        f"{role} = {json.dumps(imported.names.get(role, role), ensure_ascii=False)}  # {what}"
+        for role, what in columns.items()
+        if role == media or role in imported.names
+    )
     return f"""# {title}
 # Every line that is commented out shows its default; docs/architecture.md lists the rest.
 
-classes = {names}  # in order
+classes = {classes}  # in order
 # seed = 0
 
 [items]
 source = "{items}"
-{media} = "{media}"  # {what}
+{named}
 
 # [aggregate]
 # model = "auto"      # which label model; auto chooses without gold and says why

@@ -126,7 +126,8 @@ def read_items(
             missing = "" if column == "text" else "unlabeled"
             table[column] = table[column].map(lambda v, m=missing: m if pd.isna(v) else str(v))
     found = classes or class_order(*(table[c] for c in labels))
-    return Imported(table, found, notes, base=file.parent)
+    names = {r: c for r, c in columns.named.items() if r in ("item_id", "text", "image")}
+    return Imported(table, found, notes, base=file.parent, names=names)
 
 
 def read_table(file: Path) -> pd.DataFrame:

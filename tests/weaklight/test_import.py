@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.config import load_config
+from pipelines.readers import read_rows
 from weaklight.cli import app
 from weaklight.errors import DataError
 
@@ -32,7 +33,12 @@ def test_a_csv_becomes_a_project_with_drawn_splits_and_a_place_for_rules(tmp_pat
     said = invoke(*wish, "--dev", "3", "--test", "2", "--to", str(tmp_path / "made"))
     assert "5 unlabeled, 3 dev, 2 test items; classes a, b" in said
     assert f"write labelling functions in {tmp_path / 'made' / 'lfs'}" in said
-    assert load_config(tmp_path / "made" / "weaklight.toml").items.text == "text"
+    items = load_config(tmp_path / "made" / "weaklight.toml").items
+    assert items.text == "body"  # as in the table, which `predict` then reads as it is
+    assert read_rows(file, items)[2] == [f"text {i}" for i in range(10)]
+    with pytest.raises(DataError, match=r"rename the column that holds the items to 'body'"):
+        pd.read_csv(file).rename(columns={"body": "mail"}).to_csv(tmp_path / "more.csv")
+        read_rows(tmp_path / "more.csv", items)
     with pytest.raises(DataError, match="--dev 200 --test 200"):
         invoke(*wish, "--to", str(tmp_path / "other"))
 
