@@ -38,7 +38,7 @@ __all__ = [
     "fit_to",
 ]
 
-Drop = Callable[[str, str], None]  # (reason, item_id)
+Drop = Callable[[str, str], None]  # (reason, file or item_id)
 
 # Above this an encoder for small data learns little more per pixel; set image_size to override.
 _LARGEST_AUTO_SIZE = 96
@@ -81,7 +81,8 @@ def decode_images(
     size = (config.image_size, config.image_size) if config.image_size else _common_size(pictures)
     mode = "RGB" if any(p.mode == "RGB" for p in pictures) else "L"
     pixels = np.stack([fit_to(p, size, mode) for p in pictures])
-    return Decoded(rows, pixels, sha256, {"image": list(pixels.shape[1:])})
+    facts = {"image": list(pixels.shape[1:])}
+    return Decoded(rows, pixels, sha256, facts, _repeats(table, rows, sha256, "images"))
 
 
 def decode_texts(
@@ -89,14 +90,7 @@ def decode_texts(
 ) -> Decoded:
     """Check every text; texts that come twice are kept and counted."""
     rows, texts, sha256 = _decode_each(table, "text", decode_text, drop, progress)
-    splits = table["split"].to_numpy()[rows]
-    notes = []
-    n_double = len(texts) - len(set(texts))
-    if n_double:
-        tuned_on = {t for t, s in zip(texts, splits, strict=True) if s == "dev"}
-        leaked = sum(t in tuned_on for t, s in zip(texts, splits, strict=True) if s == "test")
-        also = f"; {leaked} of test are also in dev, which flatters the test numbers"
-        notes.append(f"{n_double} texts repeat an earlier one{also if leaked else ''}")
+    notes = [*_repeats(table, rows, texts, "texts")]
     n_broken = sum("\N{REPLACEMENT CHARACTER}" in text for text in texts)
     if n_broken:
         notes.append(
@@ -126,7 +120,7 @@ def decode_audio(
             f"files); set sample_rate = {min(rates)} under [items] to resample the others to that"
         )
     rate = config.sample_rate or (waves[0].rate if waves else 0)
-    notes = []
+    notes = [*_repeats(table, rows, sha256, "clips")]
     n_resampled = sum(wave.rate != rate for wave in waves)
     if n_resampled:
         notes.append(f"{n_resampled} clips were resampled to {rate} hertz")
@@ -171,7 +165,7 @@ def decode_series(
         "channels": next(iter(channels), 0),
         "steps": {"shortest": min(steps), "longest": max(steps)},
     }
-    return Decoded(rows, series, sha256, facts)
+    return Decoded(rows, series, sha256, facts, _repeats(table, rows, sha256, "series"))
 
 
 DECODERS: dict[Kind, Callable[[pd.DataFrame, ItemsConfig, Drop, Progress], Decoded]] = {
@@ -212,7 +206,7 @@ def _decode_each(
     with ThreadPoolExecutor(max_workers=2) as pool:
         for i, (item, digest, reason) in enumerate(pool.map(one, table["payload"])):
             if item is None:
-                drop(reason, str(table["item_id"].iloc[i]))
+                drop(reason, table["path"].iloc[i] or str(table["item_id"].iloc[i]))
             else:
                 rows.append(i)
                 items.append(item)
@@ -220,6 +214,20 @@ def _decode_each(
             if i % 1000 == 0:
                 progress(i, len(table), f"reading {kind} items")
     return rows, items, sha256
+
+
+def _repeats(
+    table: pd.DataFrame, rows: list[int], contents: list[str], what: str
+) -> tuple[str, ...]:
+    """Say how many items have the same content as an earlier one, and which of test dev holds."""
+    n_double = len(contents) - len(set(contents))
+    if not n_double:
+        return ()
+    splits = table["split"].to_numpy()[rows]
+    tuned_on = {c for c, s in zip(contents, splits, strict=True) if s == "dev"}
+    leaked = sum(c in tuned_on for c, s in zip(contents, splits, strict=True) if s == "test")
+    also = f"; {leaked} of test are also in dev, which flatters the test numbers"
+    return (f"{n_double} {what} repeat an earlier one{also if leaked else ''}",)
 
 
 def _digest(content: bytes | str | NDArray[np.float32]) -> str:

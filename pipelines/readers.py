@@ -217,6 +217,8 @@ def _from_table(path: Path, kind: str, config: ItemsConfig) -> tuple[Kind, pd.Da
     renamed = {getattr(config, role): role for role in _ROLES if getattr(config, role) in table}
     values = table.pop(column)
     table = rename_columns(table, renamed, path.name)
+    if "noisy_label" in table:  # a voter's answers: " ham" is no class of its own
+        table["noisy_label"] = table["noisy_label"].map(_stripped, na_action="ignore")
     if item_kind in ("text", "series"):
         table["payload"] = values.astype(object).where(values.notna(), None)
         table["path"] = None
@@ -307,6 +309,10 @@ def _read_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
         return pd.read_parquet(path)
     except (ValueError, OSError) as error:
         raise unreadable(path, error) from None
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 def _complete(table: pd.DataFrame) -> pd.DataFrame:

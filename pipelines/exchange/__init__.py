@@ -10,7 +10,13 @@ from pipelines.exchange.hugging_face import read_hugging_face
 from pipelines.exchange.image_folder import read_image_folder
 from pipelines.exchange.label_studio import read_label_studio
 from pipelines.exchange.labels import WeakLabels, weak_labels
-from pipelines.exchange.projects import Imported, draw_splits, write_project
+from pipelines.exchange.projects import (
+    Imported,
+    draw_splits,
+    similar_classes,
+    unique_items,
+    write_project,
+)
 from pipelines.exchange.snorkel import read_snorkel
 from pipelines.exchange.spreadsheet import neutralise, restore
 from pipelines.exchange.tables import Columns, read_items
@@ -32,6 +38,8 @@ __all__ = [
     "read_snorkel",
     "read_wrench",
     "restore",
+    "similar_classes",
+    "unique_items",
     "weak_labels",
     "write_project",
 ]

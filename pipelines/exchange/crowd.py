@@ -56,6 +56,7 @@ def read_crowd(
             "name yours with --item, --worker and --label"
         )
     table = table[[item, worker, label]].astype({item: str, worker: str})
+    table[item] = table[item].str.strip()
     table[label] = as_class_names(table[label], classes)
     table = table.dropna().drop_duplicates()
     torn = table[table.duplicated([item, worker])]

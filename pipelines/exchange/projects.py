@@ -21,11 +21,21 @@ from numpy.typing import NDArray
 from labeling_functions.templates.toml import to_toml
 from pipelines.config import CONFIG_NAME
 from pipelines.exchange.folders import new_folder
+from pipelines.readers import first_few
 from weaklight.contracts import SPLITS, check_votes
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["VOTE_PREFIX", "Imported", "class_order", "draw_splits", "vote_table", "write_project"]
+__all__ = [
+    "VOTE_PREFIX",
+    "Imported",
+    "class_order",
+    "draw_splits",
+    "similar_classes",
+    "unique_items",
+    "vote_table",
+    "write_project",
+]
 
 VOTE_PREFIX = "vote_"
 
@@ -112,6 +122,37 @@ def class_order(*columns: Iterable[Any]) -> tuple[str, ...]:
     return tuple(sorted({str(v) for column in columns for v in column if not pd.isna(v)}))
 
 
+def similar_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a warning for each class whose name differs from another's in nothing but case."""
+    by_name: dict[str, list[str]] = {}
+    for name in classes:
+        by_name.setdefault(name.casefold(), []).append(name)
+    return tuple(
+        f"the classes {names} differ only in upper and lower case; if they are one, correct the "
+        "labels and import again"
+        for names in by_name.values()
+        if len(names) > 1
+    )
+
+
+def unique_items(imported: Imported) -> Imported:
+    """Leave out items without an id or with that of an earlier one, and say which, as runs do."""
+    ids = imported.table["item_id"]
+    is_double = ids.duplicated() & ids.notna()
+    notes = list(imported.notes)
+    if ids.isna().any():
+        rows = (np.flatnonzero(ids.isna()) + 1).tolist()
+        notes.append(f"left out {len(rows)} rows without an id: rows {first_few(rows)}")
+    if is_double.any():
+        names = ids[is_double].tolist()
+        notes.append(
+            f"left out {len(names)} rows whose id came before (the first is kept): "
+            f"{first_few(names)}"
+        )
+    table = imported.table[ids.notna() & ~is_double].reset_index(drop=True)
+    return replace(imported, table=table, notes=tuple(notes))
+
+
 def vote_table(
     votes: NDArray[np.integer], classes: tuple[str, ...], names: list[str]
 ) -> pd.DataFrame:
@@ -139,13 +180,14 @@ def vote_table(
 def draw_splits(imported: Imported, *, n_dev: int, n_test: int, seed: int) -> Imported:
     """Draw dev and test at random from the unlabelled items whose gold is known.
 
-    Items that are in a split already stay there.
+    Items that are in a split already stay there; of rows with one id the first is kept.
 
     Raises
     ------
     DataError
         If fewer items have gold than are to be drawn.
     """
+    imported = unique_items(imported)
     table = imported.table.copy()
     if "split" not in table:
         table["split"] = "unlabeled"
@@ -170,7 +212,10 @@ def _checked(imported: Imported) -> pd.DataFrame:
     ids = table["item_id"]
     if ids.isna().any() or ids.duplicated().any():
         odd = ids[ids.isna() | ids.duplicated()].head(3).tolist()
-        raise DataError(f"item ids must be present and unique, but {odd} are not; correct them")
+        raise DataError(
+            f"item ids must be present and unique, but {odd} are not; correct them, or let "
+            "unique_items leave them out"
+        )
     if len(imported.classes) < 2:
         raise DataError(
             f"at least two classes are needed, but {list(imported.classes)} were found; "

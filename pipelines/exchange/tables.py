@@ -121,10 +121,10 @@ def read_items(
     labels = [c for c in table if c in ("gold", "noisy_label") or str(c).startswith(VOTE_PREFIX)]
     for column in labels:
         table[column] = as_class_names(table[column], classes)
-    for column in ("text", "split"):
-        if column in table:
-            missing = "" if column == "text" else "unlabeled"
-            table[column] = table[column].map(lambda v, m=missing: m if pd.isna(v) else str(v))
+    if "text" in table:
+        table["text"] = table["text"].map(lambda v: "" if pd.isna(v) else str(v))
+    if "split" in table:
+        table["split"] = table["split"].map(lambda v: _name(v) or "unlabeled")
     found = classes or class_order(*(table[c] for c in labels))
     names = {r: c for r, c in columns.named.items() if r in ("item_id", "text", "image")}
     return Imported(table, found, notes, base=file.parent, names=names)
@@ -161,7 +161,10 @@ def read_table(file: Path) -> pd.DataFrame:
 
 
 def as_class_names(column: pd.Series, classes: tuple[str, ...] = ()) -> pd.Series:
-    """Return labels as class names or None; -1 abstains, a class id becomes its class's name."""
+    """Return labels as class names, without blanks around, or None.
+
+    -1 abstains, a class id becomes its class's name.
+    """
     by_id = {str(k): name for k, name in enumerate(classes)} | {"-1": None}
 
     def read(value: Any) -> str | None:
@@ -172,11 +175,11 @@ def as_class_names(column: pd.Series, classes: tuple[str, ...] = ()) -> pd.Serie
 
 
 def _name(value: Any) -> str | None:
-    """Return a cell as a name: 1.0, which is 1 beside missing cells, is "1"."""
-    if pd.isna(value) or value == "":
+    """Return a cell as a name: 1.0, which is 1 beside missing cells, is "1"; " ham " is "ham"."""
+    if pd.isna(value):
         return None
     is_whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if is_whole else str(value)
+    return (str(int(value)) if is_whole else str(value).strip()) or None
 
 
 def _texts_of(file: Path, form: dict[str, Any]) -> dict[str, type]:

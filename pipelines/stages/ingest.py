@@ -17,7 +17,7 @@ from pipelines.decode import DECODERS, Decoded
 from pipelines.item_cache import cached_rows
 from pipelines.measured import measurer
 from pipelines.pixels import write_pixels
-from pipelines.readers import read_source
+from pipelines.readers import first_few, read_source
 from pipelines.reviews import ReviewStore
 from pipelines.sections import ItemsConfig, Kind
 from pipelines.signals import write_signals
@@ -101,7 +101,10 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
         n_open = int(((table["split"] == role) & (gold < 0)).sum())
         if n_open:
             notes.append(f"{n_open} {role} items have no gold, so nothing is judged on them")
-    notes += [f"dropped {n} rows: {reason}" for reason, n in sorted(drops.counts.items())]
+    notes += [
+        f"dropped {n} rows: {reason}: {first_few(drops.examples[reason], n)}"
+        for reason, n in sorted(drops.counts.items())
+    ]
     report = {
         "source": config.source,
         "kind": kind,
@@ -149,7 +152,7 @@ def _drop_bad_ids(raw: pd.DataFrame, drops: _Drops) -> pd.DataFrame:
 
 
 def _splits(column: pd.Series) -> pd.Series:
-    split = column.where(column.notna(), "unlabeled").astype(str)
+    split = column.where(column.notna(), "unlabeled").astype(str).str.strip()
     unknown = sorted(set(split) - set(SPLITS))
     if unknown:
         raise DataError(f"split must be one of {list(SPLITS)}, but {unknown[:5]} came; rename them")
@@ -171,7 +174,7 @@ def _drawn_as_gold(table: pd.DataFrame, work: Work) -> pd.DataFrame:
 def _gold_ids(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.Series:
     names = table["gold"]
     known = {name: i for i, name in enumerate(classes)}
-    ids = names.map(lambda v: known.get(v, -2) if isinstance(v, str) and v else -1)
+    ids = names.map(lambda v: known.get(v.strip(), -2) if isinstance(v, str) and v.strip() else -1)
     unknown = names[ids == -2]
     if len(unknown):
         counts = unknown.value_counts().head(5).to_dict()

@@ -72,6 +72,7 @@ def test_bad_rows_are_dropped_counted_and_named(make_project: Callable[..., Path
     }
     assert report["read"] == 60 and report["kept"] == 55
     assert report["examples"]["image of zero bytes"] == ["i0000"]
+    assert "dropped 2 rows: image cannot be decoded: i0001, i0002" in report["notes"]
     items = pd.read_parquet(out / "items.parquet")
     assert len(items) == 55 == load_pixels(out / "pixels.json").shape[0]
 
@@ -160,7 +161,7 @@ def test_a_folder_of_images_with_gold_folders(make_project: Callable[..., Path])
     out, report = run(root, "images")
     items = pd.read_parquet(out / "items.parquet")
     assert items["split"].value_counts().to_dict() == {"unlabeled": 3, "dev": 3, "test": 3}
-    assert report["dropped"] == {"image of zero bytes": 1}
+    assert "dropped 1 rows: image of zero bytes: unlabeled/x/broken.png" in report["notes"]
     # equal names in three folders, and nothing that a labelling function sees tells which
     seen = lf_view(out / "items.parquet", out / "attributes.parquet")
     assert items["item_id"].is_unique and items["path"][0] == "dev/tall/0.png"
@@ -172,6 +173,28 @@ def test_a_folder_of_images_with_gold_folders(make_project: Callable[..., Path])
     known = dict(zip(again["path"], again["item_id"], strict=True))
     assert ids.items() <= known.items()  # reviews refer to them
     assert pd.read_parquet(out / "gold_test.parquet")["gold"].tolist() == [1, 1, 1]
+
+
+def test_repeated_images_are_counted_and_those_that_test_shares_with_dev(
+    make_project: Callable[..., Path],
+) -> None:
+    table = shapes(40, 10, 10)
+    dev, test, unlabeled = (table.index[table["split"] == s] for s in ("dev", "test", "unlabeled"))
+    for copy, original in ((test[0], dev[0]), (test[1], dev[1]), (unlabeled[1], unlabeled[0])):
+        table.at[copy, "image"] = table.at[original, "image"]
+    _, report = run(make_project(table))
+    assert [n for n in report["notes"] if "repeat" in n] == [
+        "3 images repeat an earlier one; 2 of test are also in dev, which flatters the test numbers"
+    ]
+
+
+def test_blanks_around_a_class_do_not_make_another(make_project: Callable[..., Path]) -> None:
+    table = shapes(40, 10, 10)
+    root = make_project(table.assign(gold=table["gold"].map(lambda v: f" {v} ", "ignore")))
+    out, _ = run(root)
+    expected = table.loc[table["split"] == "dev", "gold"].tolist()
+    gold = pd.read_parquet(out / "gold_dev.parquet")["gold"]
+    assert [CLASSES[g] for g in gold] == expected
 
 
 def test_a_stray_file_of_another_kind_is_named_and_clutter_is_not_read(

@@ -56,6 +56,19 @@ def test_a_column_that_was_named_must_be_there(
         invoke("csv", str(table(tmp_path)), *(w for pair in wish.items() for w in pair))
 
 
+def test_labels_are_trimmed_and_what_is_odd_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text("item_id,text,gold\na,1,ham \nb,2,Ham\nb,3,spam\n,4,spam\nc,5,\n")
+    said = invoke("csv", str(file), "--to", str(tmp_path / "made"))
+    assert "1 unlabeled, 2 dev items; classes Ham, ham, spam\n" in said
+    assert "left out 1 rows without an id: rows 4" in said
+    assert "left out 1 rows whose id came before (the first is kept): b" in said
+    assert "['Ham', 'ham'] differ only in upper and lower case" in said
+    kept = pd.read_parquet(tmp_path / "made" / "items.parquet")
+    assert kept["item_id"].tolist() == ["a", "b", "c"]
+    assert kept["gold"].fillna("").tolist() == ["ham", "Ham", ""]
+
+
 def test_answers_of_a_crowd_become_a_project_that_can_run(tmp_path: Path) -> None:
     file = table(tmp_path)
     answers = "".join(f"i{i},{w},{'ab'[i % 2]}\n" for i in range(10) for w in ("ann", "bo"))

@@ -221,13 +221,14 @@ def _names(listed: str) -> tuple[str, ...]:
 
 def _write(imported: Imported, source: Path, to: Path | None) -> None:
     """Write the project and say what it holds and what comes next."""
-    from pipelines.exchange import write_project
+    from pipelines.exchange import similar_classes, unique_items, write_project
 
+    imported = unique_items(imported)
     folder = to or Path(source.resolve().stem)
     counts = write_project(imported, folder, title=f"Imported from {source}.")
     held = ", ".join(f"{n} {split}" for split, n in counts.items())
     typer.echo(f"made {folder}: {held} items; classes {', '.join(imported.classes)}")
-    for note in imported.notes:
+    for note in (*imported.notes, *similar_classes(imported.classes)):
         typer.echo(f"  - {note}")
     if imported.voters:
         typer.echo(f"next: weaklight run --project {folder}")
