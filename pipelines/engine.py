@@ -29,6 +29,7 @@ from pipelines import fingerprints, pin
 from pipelines.graph import StageSpec, needed_for, spec_of
 from pipelines.looks import looks_at_test
 from pipelines.measure import PeakMemory
+from pipelines.preflight import preflight
 from pipelines.project import Project, RunRecord, StageRecord
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import Manifest, Output, digest_json, explain_disk_errors, hash_path
@@ -67,7 +68,13 @@ class _Keyed:
 
 
 def plan(project: Project, targets: tuple[str, ...] = ("report",)) -> list[Planned]:
-    """Say which stages are cached and which would run, without running or writing anything."""
+    """Say which stages are cached and which would run, without running or writing anything.
+
+    Raises
+    ------
+    WeaklightError
+        If something is already known to be wrong, see :func:`pipelines.preflight.preflight`.
+    """
     planned: list[Planned] = []
     done: dict[str, str] = {}
     for spec in needed_for(targets):
@@ -87,6 +94,10 @@ def plan(project: Project, targets: tuple[str, ...] = ("report",)) -> list[Plann
             known = (project.store.root / spec.name).is_dir()
             reason = why or ("its inputs or settings changed" if known else "never run")
             planned.append(Planned(spec.name, "runs", keyed.digest, reason))
+    kind = None
+    if "ingest" in done:
+        kind = project.store.manifest("ingest", done["ingest"]).metrics["kind"]
+    preflight(project, targets, kind)
     return planned
 
 
@@ -283,6 +294,7 @@ def run_line(
         Of the kind that stopped the run; what was finished before it stays cached.
     """
     with Run(project, progress=progress, refresh_encoder=refresh_encoder) as run:
+        preflight(project, targets)
         for spec in needed_for(targets):
             entry = run.stage(spec.name)
             if on_stage is not None:

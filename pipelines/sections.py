@@ -5,10 +5,15 @@ Try it: ``PretrainConfig(method="simclr", steps=2000)``.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipelines.cron import last_due
+from weaklight.errors import ConfigError
 
 __all__ = [
     "KINDS",
@@ -116,9 +121,11 @@ class PretrainConfig(Section):
             if share > 0:
                 return value
             raise ValueError('growth needs a positive share, such as "growth:0.25"')
-        if len(value.split()) == 5:
-            return value
-        raise ValueError('expected "manual", "growth:0.25" or a cron line of five fields')
+        try:
+            last_due(value, datetime.now(UTC))
+        except ConfigError as error:
+            raise ValueError(f'expected "manual", "growth:0.25" or a cron line; {error}') from None
+        return value
 
 
 class EmbedConfig(Section):
@@ -277,4 +284,16 @@ class ScheduleConfig(Section):
     def _one_of(self) -> ScheduleConfig:
         if self.cron is not None and self.every_s is not None:
             raise ValueError("give either cron or every_s, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _is_due_some_day(self) -> ScheduleConfig:
+        try:
+            last_due(self.cron or "* * * * *", datetime.now(UTC), self.timezone)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(
+                f"timezone must be a name such as Europe/Berlin, but is {self.timezone!r}"
+            ) from None
         return self

@@ -24,6 +24,7 @@ from pipelines.flows.artifacts import ProgressArtifacts, publish_lf_table, publi
 from pipelines.flows.device import occupied
 from pipelines.flows.watchdog import guarded
 from pipelines.graph import STAGES, needed_for
+from pipelines.preflight import preflight
 from pipelines.project import Project, StageRecord
 
 __all__ = ["FLOWS", "Listener", "label", "listening", "pretrain", "train", "whole_line"]
@@ -107,6 +108,7 @@ def _run_line(folder: str, targets: tuple[str, ...], refresh_encoder: bool) -> D
             around=partial(_around, progress),
         ) as run,
     ):
+        preflight(project, targets)
         token = _run.set(run)
         try:
             for spec in needed_for(targets):

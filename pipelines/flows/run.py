@@ -12,6 +12,7 @@ from pipelines.engine import StageProgress
 from pipelines.flows.server import embedded_server
 from pipelines.flows.settings import use_home
 from pipelines.flows.watchdog import guarded
+from pipelines.preflight import preflight
 from pipelines.project import Project, RunRecord, StageRecord
 
 __all__ = ["run_with_prefect"]
@@ -49,6 +50,7 @@ def run_with_prefect(
     -----
     Prefect costs about 10 s of start-up with a new database and 6 s after, on one core.
     """
+    preflight(project, targets)  # the flow does it too, but Prefect takes its time to start
     home = use_home(project.root)
     from pipelines.flows.line import FLOWS, Listener, listening
 

