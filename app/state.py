@@ -70,7 +70,7 @@ def require_view() -> RunView:
     if found is None:
         st.info(
             "**No finished run yet.** Run `weaklight run` in the project's folder first, "
-            "then reload this page.",
+            "then reload this page. **Write a function** works before that, too.",
             icon=":material/hourglass_empty:",
         )
         st.stop()

@@ -12,10 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.queries import Rows, RunView
-from weak_supervision.label_models import hard_labels
 from weaklight.contracts import ABSTAIN, TIE
 from weaklight.errors import DataError
-from weaklight.intervals import Proportion
 
 __all__ = ["Difference", "candidate_labels", "candidate_names", "candidate_table", "changes"]
 
@@ -36,9 +34,8 @@ def candidate_names(view: RunView) -> list[str]:
 def candidate_labels(view: RunView, name: str) -> NDArray[np.int64]:
     """Return (n,) class ids of a candidate, -1 where it knows nothing or its best classes tie.
 
-    A run, and whatever measures how often labels are right, breaks such ties by
-    :data:`~weak_supervision.label_models.TIE_RULE`; here they stay open, so that no difference to
-    the chosen labels is a matter of chance.
+    A run breaks such ties by a rule of its own; here they stay open, so that no difference to the
+    chosen labels is a matter of chance.
 
     Raises
     ------
@@ -47,19 +44,14 @@ def candidate_labels(view: RunView, name: str) -> NDArray[np.int64]:
     """
     if name not in candidate_names(view):
         raise DataError(f"run {view.run_id} kept {candidate_names(view)}, but not {name!r}")
-    posterior, knows = _posterior(view, name)
+    folder = view.path("aggregate", "posteriors")
+    assert folder is not None
+    posterior = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)  # (n, K)
+    knows = np.load(folder / f"{name}.covered.npy", allow_pickle=False)
     best = posterior.max(axis=1, keepdims=True)
     is_clear = knows & ((best - posterior < TIE).sum(axis=1) == 1)
     labels: NDArray[np.int64] = np.where(is_clear, posterior.argmax(axis=1), ABSTAIN)
     return labels
-
-
-def _posterior(view: RunView, name: str) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Return (n, K) probabilities of a candidate, and (n,) where it has any evidence."""
-    folder = view.path("aggregate", "posteriors")
-    assert folder is not None
-    posterior = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    return posterior, np.load(folder / f"{name}.covered.npy", allow_pickle=False)
 
 
 def changes(view: RunView, labels: NDArray[np.int64]) -> dict[Difference, Rows]:
@@ -84,25 +76,22 @@ def candidate_table(view: RunView) -> pd.DataFrame:
     Returns
     -------
     Columns ``name``, ``is_chosen``, ``labelled`` (share of all items), ``value``, ``low``, ``high``
-    and ``n`` (right on dev, of all dev items with gold, ties broken as in the report), ``other``,
+    and ``n`` (right on dev as the report counts it, None where the run did not), ``other``,
     ``more``, ``fewer`` (numbers of items, see :func:`changes`), and the evidence of
     ``choice.json``, None where it was not measured.
     """
     choice = view.choice()
     evidence = {row["name"]: row for row in choice.get("candidates", [])}
-    judged = np.flatnonzero(view.dev_gold != ABSTAIN)
-    keys = view.item_ids[judged].tolist()
+    right = view.right_on_dev()
     rows = []
     for name in candidate_names(view):
         labels = candidate_labels(view, name)
-        said = hard_labels(_posterior(view, name)[0][judged], keys=keys)
-        right = int((said == view.dev_gold[judged]).sum())
         rows.append(
             {
                 "name": name,
                 "is_chosen": name == choice.get("chosen"),
                 "labelled": float((labels != ABSTAIN).mean()),
-                **Proportion(right, len(judged)).as_dict(),
+                **{key: right.get(name, {}).get(key) for key in ("value", "low", "high", "n")},
                 **{kind: len(found) for kind, found in changes(view, labels).items()},
                 **{key: evidence.get(name, {}).get(key) for key in _EVIDENCE},
             }

@@ -223,6 +223,14 @@ class RunView:
         """Return the run's numbers: key, title, split, value, low, high, n."""
         return list((self._json("evaluate", "evaluation") or {}).get("headline", []))
 
+    def right_on_dev(self) -> dict[str, dict[str, Any]]:
+        """Return how often each step's labels are right on dev: value, low, high, n by its key.
+
+        Steps are the label models, ``chosen`` and ``classifier``, as the report counts them.
+        """
+        steps = (self._json("evaluate", "evaluation") or {}).get("steps", [])
+        return {step["key"]: step["dev"]["overall"] for step in steps}
+
     def choice(self) -> dict[str, Any]:
         """Return which label model was chosen, and why."""
         return self._json("aggregate", "choice") or {}

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from app.services.colors import NO_LABEL, SOURCE_COLORS
-from app.services.words import SOURCES, interval, percent
+from app.services.words import SOURCES, interval, is_too_few, percent
 
 __all__ = ["badge", "bars", "muted", "number_cards", "ranges", "section", "stack"]
 
@@ -39,7 +39,8 @@ def number_cards(entries: Sequence[Mapping[str, Any]]) -> str:
     cards = [
         f'<div class="wl-card{" first" if i == 0 else ""}">'
         f'<div class="title">{escape(str(entry["title"]))}</div>'
-        f'<div class="value">{percent(entry.get("value"))}</div>'
+        f'<div class="value">{"too few" if is_too_few(entry) else percent(entry.get("value"))}'
+        "</div>"
         f'<div class="range">{escape(interval(entry))}</div></div>'
         for i, entry in enumerate(entries)
     ]
@@ -52,7 +53,7 @@ def ranges(entries: Iterable[Mapping[str, Any]]) -> str:
     for entry in entries:
         value = entry.get("value")
         lines.append(f"<div>{escape(str(entry['title']))}</div>")
-        if value is None:
+        if value is None or is_too_few(entry):
             lines.append(f'<div></div><div class="text">{escape(interval(entry))}</div>')
             continue
         low, high = 100 * entry["low"], 100 * entry["high"]

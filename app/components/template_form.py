@@ -107,8 +107,11 @@ def _columns(field: Field, key: str, known: Known) -> str | list[str] | None:
     return chosen[0] if len(chosen) == 1 else chosen
 
 
-def _class(field: Field, key: str, known: Known) -> str | int:
-    return st.selectbox("Then vote", _offered(known.votes, key), key=key, help=field.text)
+def _class(field: Field, key: str, known: Known) -> str | int | None:
+    return st.selectbox(
+        "Then vote", _offered(known.votes, key), index=None, key=key, help=field.text,
+        placeholder="choose what it votes for",
+    )  # fmt: skip
 
 
 def _text(field: Field, key: str, known: Known) -> str:

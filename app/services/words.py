@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["SOURCES", "ago", "duration", "interval", "measured", "percent"]
+from pipelines.report.words import MIN_ROWS
+
+__all__ = ["SOURCES", "ago", "duration", "interval", "is_too_few", "measured", "percent"]
 
 SOURCES = {
     "human": "a person decided",
@@ -28,16 +30,28 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "-" if _is_missing(value) else f"{100 * float(value or 0):.{digits}f} %"
 
 
+def is_too_few(entry: Mapping[str, Any]) -> bool:
+    """Say whether a number was measured, but on fewer items than a percentage takes."""
+    return not _is_missing(entry.get("value")) and entry["n"] < MIN_ROWS
+
+
 def interval(entry: Mapping[str, Any]) -> str:
     """Return the sentence under a number: its 95 % interval and how many items it rests on.
+
+    Few items are counted instead.
 
     Examples
     --------
     >>> interval({"value": 0.9, "low": 0.826, "high": 0.945, "n": 100})
     'between 82.6 % and 94.5 %, from 100 items'
+    >>> interval({"value": 0.75, "low": 0.301, "high": 0.954, "n": 4})
+    '3 of 4 items; a percentage takes 20'
     """
     if _is_missing(entry.get("value")):
         return str(entry.get("reason") or "not measured: no gold")
+    if is_too_few(entry):
+        right = round(entry["value"] * entry["n"])
+        return f"{right} of {entry['n']} items; a percentage takes {MIN_ROWS}"
     span = f"between {percent(entry['low'])} and {percent(entry['high'])}"
     return f"{span}, from {int(entry['n']):,} items"
 
@@ -47,11 +61,13 @@ def measured(value: Any, low: Any, high: Any, n: Any) -> str:
 
     Examples
     --------
-    >>> measured(0.9, 0.826, 0.945, 100), measured(None, 0, 1, 0)
-    ('90 % [83-94], n=100', '-')
+    >>> measured(0.9, 0.826, 0.945, 100), measured(0.75, 0.301, 0.954, 4), measured(None, 0, 1, 0)
+    ('90 % [83-94], n=100', 'too few (4)', '-')
     """
     if _is_missing(value) or _is_missing(n) or not n:
         return "-"
+    if n < MIN_ROWS:
+        return f"too few ({int(n)})"
     return f"{100 * value:.0f} % [{100 * low:.0f}-{100 * high:.0f}], n={int(n)}"
 
 

@@ -1,4 +1,4 @@
-"""Labelling functions: what each one does, how well, and the pictures behind every number."""
+"""Labelling functions: what each one does, how well, and the items behind every number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.services.words import measured, percent
 from pipelines.lf_queries import Drill, lf_rows, lf_votes, pair_rows, settling_first
 from pipelines.queries import RunView
 
-SHOWN_ROWS = 11  # a longer table scrolls, so that the pictures stay in sight
+SHOWN_ROWS = 11  # a longer table scrolls, so that the items stay in sight
 _DRILLS: dict[Drill, str] = {
     "votes": "Where it votes",
     "right": "Right on dev",
@@ -64,7 +64,7 @@ def page() -> None:
     )
     chosen = event["selection"]["rows"]
     if not chosen:
-        st.caption("Choose a row to see the pictures behind its numbers.")
+        st.caption("Choose a row to see the items behind its numbers.")
     _detail(found, found.lfs[chosen[0] if chosen else 0])
 
 
@@ -117,7 +117,7 @@ def _detail(found: RunView, lf: dict[str, Any]) -> None:
     if lf.get("note"):
         st.caption(str(lf["note"]))
     drill = st.segmented_control(
-        "Pictures",
+        "Items",
         list(_DRILLS),
         format_func=_DRILLS.__getitem__,
         default="votes",
@@ -146,7 +146,7 @@ def _detail(found: RunView, lf: dict[str, Any]) -> None:
     at_right = "the true class" if on_dev else f"what {against or 'this function'} says"
     order = " First come those whose true class would settle most." if drill == "conflicts" else ""
     st.caption(
-        f"{len(rows):,} items. Under each picture: the label it has now; at the right, "
+        f"{len(rows):,} items. Under each item: the label it has now; at the right, "
         f"{at_right}.{order}"
     )
     votes = lf_votes(found, against or name)

@@ -1,4 +1,4 @@
-"""Map: items in two dimensions; lasso a region, see its pictures, decide on them at once.
+"""Map: items in two dimensions; lasso a region, see its items, decide on them at once.
 
 Items that wait for an answer on the page Gold are left out: it must come without their weak label.
 """
@@ -119,7 +119,7 @@ def _or_none(names: pd.Series) -> Any:
 
 def _selection(found: RunView, rows: list[int]) -> None:
     if not rows:
-        st.info("Nothing selected yet. Draw around a group of points to see its pictures.")
+        st.info("Nothing selected yet. Draw around a group of points to see its items.")
         return
     labels = pd.Series([found.class_name(int(found.labels[r])) or "no label" for r in rows])
     counts = ", ".join(f"{n:,} {name}" for name, n in labels.value_counts().head(4).items())

@@ -118,7 +118,7 @@ def _differences(found: RunView, name: str) -> None:
                 f"{int((found.labels[judged] == gold).sum())} and {called} on "
                 f"{int((labels[judged] == gold).sum())}."
             )
-    st.caption(f"Under each picture: the label it has now; at the right, what {called} says.")
+    st.caption(f"Under each item: the label it has now; at the right, what {called} says.")
     item_pages(
         found, rows, f"{name} {kind}", lambda row: found.class_name(int(labels[row])) or "undecided"
     )

@@ -72,7 +72,7 @@ def _items(found: RunView, name: str, other: str, measure: Measure) -> None:
         order = " First come those whose true class would settle most."
     one, two = lf_votes(found, name), lf_votes(found, other)
     st.caption(
-        f"Under each picture: the label it has now; at the right, what {name} says, then what "
+        f"Under each item: the label it has now; at the right, what {name} says, then what "
         f"{other} says.{order}"
     )
     item_pages(

@@ -219,7 +219,9 @@ def build(root: Path, seed: int = 0, kind: Kind = "image", parts: bool = False) 
     headline.append({"key": "knn_ssl", "title": "Neighbours", "split": "test", **missing})
     lf_table = on_test.reset_index()[["name", "accuracy", "low", "high", "gold_n"]]
     lf_table.columns = ["name", "test_accuracy", "test_low", "test_high", "test_n"]
-    write("evaluate", evaluation={"headline": headline}, lf_table=lf_table)
+    on_dev = {"majority_vote": Proportion(11, N_DEV), "other": Proportion(5, N_DEV)}
+    steps = [{"key": key, "dev": {"overall": p.as_dict()}} for key, p in on_dev.items()]
+    write("evaluate", evaluation={"headline": headline, "steps": steps}, lf_table=lf_table)
     project.save_run(
         RunRecord(
             run_id=RUN_ID,
