@@ -168,6 +168,8 @@ def _explain(problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     where = ".".join(location) or "the file"
     if problem["type"] == "extra_forbidden":
+        if len(location) > 1 and location[-1] in Config.model_fields:
+            return f"{where}: {location[-1]} belongs at the top of the file, above every [section]"
         known = _known_keys(location[:-1])
         near = difflib.get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"

@@ -354,11 +354,17 @@ def _call(
 
 @contextmanager
 def _thread_limit(threads: int) -> Iterator[None]:
-    """Run a stage with a fixed number of threads, since sums depend on how they are split."""
+    """Run a stage with a fixed number of threads, since sums depend on how they are split.
+
+    Where ``OMP_NUM_THREADS`` allows fewer, it is fewer.
+    """
     import sys
 
     from threadpoolctl import threadpool_limits
 
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    if allowed.isdigit():
+        threads = min(threads, max(int(allowed), 1))
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)

@@ -22,6 +22,7 @@ def test_defaults_fill_every_section() -> None:
             {"vote": {"time_limit": 3}},
             r"vote\.time_limit: unknown key; did you mean 'time_limit_s'",
         ),
+        ({"items": {"source": "x.csv", "seed": 1}}, r"items\.seed: seed belongs at the top"),
         ({"classes": ["a"]}, "at least two"),
         ({"classes": ["a", "a"]}, "distinct"),
         ({"class_sets": {"s": ["z"]}}, "known classes"),

@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from pipelines.config import parse_config
 from pipelines.encoders import choose_method
 from pipelines.sections import PretrainConfig
+from weaklight.cli.projects import _TEMPLATE
 from weaklight.cli.show import table
 from weaklight.errors import ConfigError
 
@@ -37,6 +40,16 @@ def test_init_writes_a_project_and_never_overwrites_one(tmp_path: Path) -> None:
     again = weaklight("init", "mine", cwd=tmp_path)
     assert again.returncode == 2
     assert "exists already" in again.stderr
+
+
+def test_a_line_of_the_template_shows_a_default_or_says_that_it_is_an_example() -> None:
+    heading, _, settings = _TEMPLATE.partition("\n\n")
+    assert "such as" in heading
+    shown = [line.removeprefix("# ") for line in settings.splitlines() if "such as" not in line]
+    stated = parse_config(tomllib.loads("\n".join(shown)))
+    assert stated == parse_config({"classes": stated.classes, "items": {"source": "images"}})
+    every = "\n".join(line.removeprefix("# ") for line in settings.splitlines())
+    assert parse_config(tomllib.loads(every)) != stated
 
 
 def test_errors_are_one_plain_message_with_the_right_exit_code(tmp_path: Path) -> None:

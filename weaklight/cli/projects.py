@@ -11,25 +11,27 @@ from weaklight.errors import ConfigError, DataError
 
 __all__ = ["register"]
 
-_TEMPLATE = """# Settings of this project. Every line that is commented out shows its default.
+_TEMPLATE = """# Settings of this project. A line that is commented out shows its default,
+# or, where it says "such as", an example of what is not set.
 # `weaklight run --dry-run` prints what would run and why.
 
 classes = ["cat", "dog"]        # class names, in order
 # seed = 0
+# threads = 2                   # of each stage; 1 where other programs keep the machine busy
 
 [items]
 source = "images"               # a folder, a .csv, .jsonl or .parquet file, or torchvision:NAME
-# text = "body"                 # a table's column that holds texts; or audio, series, image
-# noisy_label = "folder"        # a column of labels that are partly wrong: one more voter
+# text = "body"                 # such as: a table's column of texts; or audio, series, image
+# noisy_label = "folder"        # such as: a column of labels, partly wrong: one more voter
 # image_size = 0                # 0: the most frequent size, at most 96 px
 # sample_rate = 0               # of audio, in hertz; 0: the one that all files share
 
-# [class_sets]                  # LFs and bags may vote for a set of classes
-# pets = ["cat", "dog"]
+# [class_sets]
+# pets = ["cat", "dog"]         # such as: LFs and bags may vote for a set of classes
 
 # [pretrain]
 # method = "auto"               # images: `weaklight methods`; others: docs/text_audio_series.md
-# init = "resnet18.pth"         # public weights to start from; see docs/encoders.md
+# init = "resnet18.pth"         # such as: public weights to start from; see docs/encoders.md
 # device = "auto"               # auto, cpu or cuda
 # devices = 1                   # more than one launches torchrun
 # refresh = "manual"            # manual, growth:0.25 or a cron line
@@ -38,7 +40,7 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 # time_limit_s = 30.0           # per LF and shard of 16,384 items
 
 # [bags]
-# positive = "cat"              # what bag_label = 1 says that a bag contains
+# positive = "cat"              # such as: what bag_label = 1 says that a bag contains
 # instances = "items"           # or patches, paragraphs, windows: each item is a bag of its parts
 # method = "attention"          # or another of docs/bags.md
 
@@ -50,14 +52,14 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 
 # [clean]
 # action = "drop"               # or keep: what happens to labels that the features contradict
-# max_error = 0.1               # train on labels of which at most a tenth is expected wrong
+# max_error = 0.1               # such as: train on labels of which a tenth at most is wrong
 
 # [train]
 # head = "auto"                 # linear, discriminant, mlp or finetune: docs/classifiers.md
 # strategy = "plain"            # forward, elr, ...: training on wrong labels, docs/noise.md
 
 # [schedule]
-# cron = "0 2 * * *"            # when `weaklight serve` runs the whole line
+# cron = "0 2 * * *"            # such as: `weaklight serve` runs the whole line at two
 """
 
 _FIRST_LF = '''"""Labelling functions: plain functions that return a class name or nothing."""
@@ -95,7 +97,11 @@ def init(
     typer.echo(
         f"wrote {settings} and {first}; put your images into {folder / 'images'} (or name a table),"
     )
-    typer.echo(f"edit the classes, then: weaklight run --project {folder}")
+    typer.echo(
+        f"edit the classes, write labelling functions (weaklight lf new NAME --project {folder}),\n"
+        f"see that they vote (weaklight lf check --project {folder}), then:\n"
+        f"weaklight run --project {folder}"
+    )
 
 
 def demo(
