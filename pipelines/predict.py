@@ -23,7 +23,7 @@ from pipelines.decode import (
 )
 from pipelines.encoders import embedder
 from pipelines.project import Project, RunRecord
-from pipelines.readers import SUFFIXES, TABLES, read_rows
+from pipelines.readers import SUFFIXES, TABLES, files_below, read_rows
 from pipelines.sections import ItemsConfig, Kind
 from weak_supervision.classifiers import load_head
 from weaklight.errors import ArtifactError, DataError
@@ -71,9 +71,10 @@ def predict_files(
 
     Returns
     -------
-    A table with ``file``, ``item_id`` (of rows of a table; their number where they have none),
-    ``label``, ``probability`` and ``p_<class>`` for each class; and what could not be read, with
-    the reason: a file, or ``table/item_id``.
+    A table with ``file``, ``item_id`` (of rows of a table; their number where they have none; the
+    name of any other file), ``label``, ``probability`` and ``p_<class>`` for each class; and what
+    could not be read, with the reason: a file, or ``table/item_id``. Hidden files and README are no
+    items and not named.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def predict_files(
     ingested = project.store.manifest("ingest", run.artifacts["ingest"]).metrics
     kind: Kind = ingested["kind"]
     decode = _decoder(kind, ingested)
-    names: list[tuple[str, str | None]] = []
+    names: list[tuple[str, str]] = []
     found = [np.zeros((0, len(head.classes_)), dtype=np.float32)]
     dropped: list[tuple[Path, str]] = []
     rows = _rows(paths, kind, project.config.items)
@@ -97,7 +98,7 @@ def predict_files(
         for file, item_id, payload in some:
             try:
                 items.append(decode(_content(payload, kind)))
-                names.append((str(file), item_id))
+                names.append((str(file), file.name if item_id is None else item_id))
             except (OSError, UnusableItemError) as error:
                 dropped.append((file if item_id is None else file / item_id, str(error)))
         if items:
@@ -118,12 +119,17 @@ def predict_files(
 def _rows(
     paths: Iterable[Path], kind: Kind, config: ItemsConfig
 ) -> Iterator[tuple[Path, str | None, Any]]:
-    """Yield each item's file, its id where the file is a table, and its payload."""
+    """Yield each item's file, its id where the file is a table, and its payload.
+
+    The payload of a file of another kind in a folder is the error that says so.
+    """
     for path in paths:
         if path.is_dir():
             ours = SUFFIXES.get(kind, frozenset())
-            for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in ours):
-                yield file, None, file
+            reason = f"no {kind} file ({', '.join(sorted(ours)) or 'series come in tables'})"
+            for file in files_below(path):
+                is_ours = file.suffix.lower() in ours
+                yield file, None, file if is_ours else UnusableItemError(reason)
         elif not path.exists():
             raise DataError(f"there is no file or folder {path}; check the name")
         elif path.suffix.lower() in TABLES:
@@ -145,6 +151,8 @@ def _rows(
 
 
 def _content(payload: Any, kind: Kind) -> Any:
+    if isinstance(payload, UnusableItemError):
+        raise payload
     if payload is None:
         raise UnusableItemError(f"no {kind}")
     return payload.read_bytes() if isinstance(payload, Path) else payload

@@ -106,11 +106,18 @@ def test_texts_go_down_the_whole_line(tmp_path: Path) -> None:
     assert "<blockquote>" in page and "<img" not in page and "$5!" in page
     assert [p.status for p in plan(opened)] == ["cached"] * 11
 
-    (tmp_path / "new.txt").write_text("A steel hammer for $4!")
-    (tmp_path / "empty.txt").write_text(" ")
-    labelled, dropped = predict_files(opened, [tmp_path])
-    assert labelled["label"].tolist() == ["shop"]
-    assert [(path.name, why) for path, why in dropped] == [("empty.txt", "text is empty")]
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "new.txt").write_text("A steel hammer for $4!")
+    (new / "empty.txt").write_text(" ")
+    for other in ("photo.jpg", ".DS_Store", "README.txt"):
+        (new / other).write_bytes(b"")
+    labelled, dropped = predict_files(opened, [new])
+    assert labelled[["item_id", "label"]].to_numpy().tolist() == [["new.txt", "shop"]]
+    assert [(path.name, why) for path, why in dropped] == [
+        ("empty.txt", "text is empty"),
+        ("photo.jpg", "no text file (.txt)"),
+    ]
 
     more = pd.concat([texts(), texts().tail(1).assign(item_id="new", body="A cow. A hen.")])
     more.to_parquet(tmp_path / "items.parquet", index=False)

@@ -79,11 +79,14 @@ def predict(
     """Label new images, texts, clips or series with the trained classifier."""
     from pipelines.predict import predict_files
     from pipelines.project import Project
+    from pipelines.readers import first_few
     from weaklight.cli.show import table
 
     labelled, dropped = predict_files(Project.open(project), files, at_least=at_least)
-    for path, reason in dropped:
-        typer.secho(f"left out {path}: {reason}", fg="yellow", err=True)
+    for reason in dict.fromkeys(why for _, why in dropped):
+        left_out = [path for path, why in dropped if why == reason]
+        told = f"left out {len(left_out)}: {reason}: {first_few(left_out)}"
+        typer.secho(told, fg="yellow", err=True)
     if labelled.empty:
         raise DataError(
             "nothing could be read; give files, folders or tables of what the project is about"
@@ -93,7 +96,11 @@ def predict(
         typer.echo(f"wrote {len(labelled)} rows to {out}")
         return
     rows = [
-        [r["item_id"] or r["file"], r["label"] or "(abstains)", f"{r['probability']:.3f}"]
+        [
+            r["file"] if Path(r["file"]).name == r["item_id"] else r["item_id"],
+            r["label"] or "(abstains)",
+            f"{r['probability']:.3f}",
+        ]
         for r in labelled.to_dict("records")
     ]
     typer.echo(table(["item", "label", "probability"], rows))
