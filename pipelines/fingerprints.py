@@ -13,11 +13,12 @@ from importlib import metadata
 from pathlib import Path
 
 from labeling_functions import load_folder
-from pipelines.project import Project
+from pipelines.project import Project, RunRecord
 from pipelines.readers import find_source
 from pipelines.store import digest_json, write_atomically
+from weaklight.errors import LabelingError
 
-__all__ = ["human_labels", "lf_files", "source", "starting_weights"]
+__all__ = ["human_labels", "is_outdated", "lf_files", "source", "starting_weights"]
 
 
 def source(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
@@ -45,6 +46,20 @@ def human_labels(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]
     from pipelines.reviews import ReviewStore  # SQLAlchemy takes a quarter of a second to import
 
     return {"human": ReviewStore(project.state / "reviews.sqlite").digest()}
+
+
+def is_outdated(project: Project, record: RunRecord) -> bool:
+    """Return whether LFs or human labels have changed since this run, as far as it came."""
+    for stage, digests in (("vote", lf_files), ("reviews", human_labels)):
+        if stage not in record.artifacts:
+            continue
+        then = project.store.manifest(stage, record.artifacts[stage]).extra
+        try:
+            if digests(project, {}) != then:
+                return True
+        except LabelingError:  # a file that cannot be loaded by now
+            return True
+    return False
 
 
 def starting_weights(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:

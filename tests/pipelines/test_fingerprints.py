@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipelines.fingerprints import starting_weights
-from pipelines.project import Project
+from pipelines.fingerprints import human_labels, is_outdated, lf_files, starting_weights
+from pipelines.project import Project, RunRecord
+from pipelines.reviews import ReviewEvent, ReviewStore
+from pipelines.store import Manifest
+from tests.pipelines.conftest import LFS
 
 
 def test_weights_that_did_not_change_are_not_read_again(tmp_path: Path) -> None:
@@ -23,3 +26,26 @@ def test_weights_that_did_not_change_are_not_read_again(tmp_path: Path) -> None:
     assert starting_weights(project, {}) == first
     os.utime(weights, ns=(times[0], times[1] + 1))
     assert starting_weights(project, {}) != first
+
+
+def test_a_run_is_outdated_by_an_edited_lf_and_by_a_review(tmp_path: Path) -> None:
+    (tmp_path / "weaklight.toml").write_text('classes = ["a", "b"]\n[items]\nsource = "x"\n')
+    (tmp_path / "lfs").mkdir()
+    lfs = tmp_path / "lfs" / "shapes.py"
+    lfs.write_text(LFS)
+    project = Project.open(tmp_path)
+    for stage, digests in (("vote", lf_files), ("reviews", human_labels)):
+        with project.store.writing(stage, "d") as folder:
+            extra = digests(project, {})
+            project.store.commit(folder, Manifest(stage, "d", 1, {}, {}, 0, extra, {}, {}, {}, ()))
+    record = RunRecord("1", "now", 0, "here", {}, artifacts={"vote": "d", "reviews": "d"})
+    assert not is_outdated(project, record)
+    for worse in (LFS.replace("1.4", "1.5"), "def broken(:"):
+        lfs.write_text(worse)
+        assert is_outdated(project, record)
+    lfs.write_text(LFS)
+    assert not is_outdated(project, record)
+    ReviewStore(project.state / "reviews.sqlite").record(
+        ReviewEvent(item_id="i", action="relabel", new="a", reviewer="me")
+    )
+    assert is_outdated(project, record)

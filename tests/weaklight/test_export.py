@@ -78,6 +78,7 @@ def test_weak_labels_go_to_a_folder_that_says_what_they_are(tmp_path: Path) -> N
     assert sorted(p.name for p in folder.iterdir()) == ["README.md", "card.json", "labels.csv"]
     assert f"wrote {len(KEPT)} weak labels of run {RUN_ID}" in done.output
     assert "left out 1: excluded" in done.output
+    assert f"LFs or reviews are newer than run {RUN_ID}" in done.output
     two = ["--split", "dev", "--split", "test", "--run", RUN_ID, "--to", str(tmp_path / "judged")]
     assert CliRunner().invoke(app, [*wish, *two]).exit_code == 0
     assert pd.read_parquet(tmp_path / "judged" / "labels.parquet")["split"].tolist() == [

@@ -101,11 +101,21 @@ def labels(
 ) -> None:
     """Write the weak labels of a run for another tool, with a data card."""
     from pipelines.exchange import export_labels, weak_labels
+    from pipelines.fingerprints import is_outdated
     from pipelines.project import Project
 
     folder = to or Path(f"labels-{format}")
+    opened = Project.open(project)
+    view = _view(opened, run)
+    if is_outdated(opened, view.record):
+        typer.secho(
+            f"LFs or reviews are newer than run {view.run_id}; to have them in the labels, "
+            "run `weaklight run` first",
+            fg="yellow",
+            err=True,
+        )
     chosen = weak_labels(
-        _view(Project.open(project), run),
+        view,
         splits=split or ("unlabeled",),
         min_confidence=min_confidence,
         include_uncovered=include_uncovered,
