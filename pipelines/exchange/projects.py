@@ -93,7 +93,8 @@ def write_project(imported: Imported, folder: Path, *, title: str) -> dict[str, 
         If ids are missing or double, a class is unknown, or there are fewer than two classes.
     """
     table = _checked(imported)
-    media = "text" if "text" in table else "image"
+    is_image = "text" not in table or ("image" in imported.names and "text" not in imported.names)
+    media = "image" if is_image else "text"
     stays_files = media == "image" and table["image"].map(lambda v: isinstance(v, str)).any()
     items = "items.jsonl" if stays_files else "items.parquet"
     if stays_files:

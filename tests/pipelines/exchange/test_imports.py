@@ -193,6 +193,17 @@ def test_a_table_names_its_columns_and_refuses_what_it_cannot_use(tmp_path: Path
     assert not (tmp_path / "q").exists()
 
 
+def test_the_column_that_was_named_holds_the_items_and_a_text_beside_it_is_metadata(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "one.png").write_bytes(png(0))
+    (tmp_path / "t.csv").write_text("photo,text\none.png,a caption\n")
+    imported = read_items(tmp_path / "t.csv", Columns(image="photo"), classes=("a", "b"))
+    items, _, out = read_back(imported, tmp_path)
+    assert items["path"].tolist() == ["../one.png"] and items["text"].tolist() == ["a caption"]
+    assert json.loads((out / "ingest.json").read_text())["kind"] == "image"
+
+
 def test_drawn_splits_are_random_repeatable_and_leave_the_others_without_gold() -> None:
     table = pd.DataFrame({"item_id": map(str, range(40)), "text": "t", "gold": ["a", "b"] * 20})
     drawn = draw_splits(Imported(table, ("a", "b")), n_dev=5, n_test=3, seed=1)
