@@ -31,6 +31,7 @@ from weaklight.seeds import numpy_generator
 
 __all__ = ["BASELINE", "Choice", "check_with_gold", "choose"]
 
+NO_BETTER_THAN_CHANCE = ", but perhaps no better than chance"
 WORSE = 0.01  # what features may at most lose where LFs vote, for what they gain elsewhere
 MAX_JUDGED_ITEMS = 10_000  # evidence on a draw of so many: its bounds are a point wide or less
 logger = logging.getLogger(__name__)
@@ -53,10 +54,11 @@ class Choice:
     candidates
         One flat dict a candidate, ready for JSON. ``name``; ``agreement``: of its labels with the
         votes of left-out LFs, above chance; ``taught_agreement``: the same of a classifier taught
-        by them; ``gain``, ``gain_low``: the deciding difference to the candidate named
-        ``against``, and its lower bound; ``gain_voted_low``: the lower bound where other LFs vote
-        too; ``neighbor_agreement``, ``cut_statistic``, ``stability`` (labels that stay when LFs
-        are left out), ``coverage``, ``note``. ``None`` where not measured. None of it is accuracy:
+        by them; ``agreement_low``: lower bound of the one that decides; ``gain``, ``gain_low``:
+        the deciding difference to the candidate named ``against``, and its lower bound;
+        ``gain_voted_low``: the lower bound where other LFs vote too; ``neighbor_agreement``,
+        ``cut_statistic``, ``stability`` (labels that stay when LFs are left out), ``coverage``,
+        ``note``. ``None`` where not measured. None of it is accuracy:
         without gold the word is agreement.
     overruled_unanimous
         (u,) rows where two or more LFs vote, all for one class, and the chosen label differs.
@@ -112,7 +114,8 @@ def choose(
        they occur, because leaving LFs out makes silence look commoner than it is. Shared errors
        speak for the unspread labels here, so the comparison is cautious.
 
-    The simpler side stays, unless the lower bootstrap bound of the other's gain lies above zero;
+    The simpler side stays, unless the lower bootstrap bounds of the other's agreement and of its
+    gain lie above zero (less wrong than chance is no praise where both are worse than chance);
     what changes the labels of items that LFs vote on must surely not lose a point on those, however
     much it gains where they are silent.
 
@@ -327,13 +330,15 @@ def _decide_model(rows: dict[str, Row], n_groups: int, *, is_taught: bool) -> tu
     measure = "taught_agreement" if is_taught else "agreement"
     rivals = [row for name, row in rows.items() if name != BASELINE]
     best = max(rivals, key=lambda row: _number(row["gain_low"]))
-    model = str(best["name"]) if _number(best["gain_low"]) > 0 else BASELINE
+    gains = _number(best["gain_low"]) > 0
+    model = str(best["name"]) if gains and _agrees(best) else BASELINE
     how = "a classifier taught by the others' labels" if is_taught else "the others' labels"
     return model, (
         f"The LFs were left out in {n_groups} groups of alike LFs, and {how} had to predict what "
         f"they say. Above chance, majority vote agrees with them on "
         f"{_number(rows[BASELINE][measure]):.3f} and {best['name']}, the best challenger, on "
-        f"{_number(best[measure]):.3f}: {_gain(best)}. "
+        f"{_number(best[measure]):.3f}: {_gain(best)}"
+        f"{NO_BETTER_THAN_CHANCE if gains and model == BASELINE else ''}. "
         f"So {model} {'stays' if model == BASELINE else 'was chosen'}."
     )
 
@@ -355,7 +360,11 @@ def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tup
     span = "" if before is None or after is None else f" from {before:.3f} to {after:.3f}"
     reason = f" {what} changes the agreement of the labels themselves{span}: {_gain(rows[best])}"
     if not sure and _number(rows[best]["gain_low"]) > 0:
-        reason += ", but perhaps worse on the items that LFs vote on"
+        reason += (
+            ", but perhaps worse on the items that LFs vote on"
+            if _agrees(rows[best])
+            else NO_BETTER_THAN_CHANCE
+        )
     return (best if sure else model), (
         f"{reason}. So the features are {'used' if sure else 'left out'}."
     )
@@ -364,7 +373,12 @@ def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tup
 def _is_better(row: Row) -> bool:
     keeps_votes = str(row["name"]).endswith(FILLED)
     where_voted = 0.0 if keeps_votes else _number(row["gain_voted_low"])
-    return _number(row["gain_low"]) > 0 and where_voted > -WORSE
+    return _agrees(row) and _number(row["gain_low"]) > 0 and where_voted > -WORSE
+
+
+def _agrees(row: Row) -> bool:
+    """Return whether the labels surely predict left-out votes better than chance."""
+    return _number(row["agreement_low"]) > 0
 
 
 def _gain(row: Row) -> str:

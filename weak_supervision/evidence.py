@@ -30,6 +30,7 @@ __all__ = [
 # nothing of how the result would change with other LFs.
 LEVEL = 0.99
 MAX_DISTINCT = 500  # values that bootstrap draws are counted over
+SIZE_COUNTS = 1e-3  # of a group's votes for other classes, beside those for the same
 ALIKE = 0.5  # LFs that say the same on half of what either votes on are one witness
 
 
@@ -38,7 +39,8 @@ def group_lfs(votes: Votes, *, max_groups: int = 5) -> list[NDArray[np.intp]]:
 
     LFs that mostly say the same on the same items stay together: left out alone, such an LF would
     be predicted by its twins, and the twins' errors would pass for evidence. The clusters are then
-    packed into at most ``max_groups`` groups with about as many votes each.
+    packed into at most ``max_groups`` groups with about as many votes for each class: without any
+    LF that knows a class, nothing could predict those that name it.
 
     Parameters
     ----------
@@ -59,9 +61,12 @@ def group_lfs(votes: Votes, *, max_groups: int = 5) -> list[NDArray[np.intp]]:
     if len(lfs) < 2:
         return [lfs] if len(lfs) else []
     said = votes[:, lfs]
+    symbols = np.unique(said[said != ABSTAIN])
+    n_votes_for = np.zeros((len(symbols), len(lfs)))
     same = np.zeros((len(lfs), len(lfs)))
-    for symbol in np.unique(said[said != ABSTAIN]):
+    for number, symbol in enumerate(symbols):
         says = (said == symbol).astype(np.float32)  # (n, m)
+        n_votes_for[number] = says.sum(axis=0)
         same += says.T @ says
     speaks = (said != ABSTAIN).astype(np.float32)
     both = speaks.T @ speaks
@@ -74,12 +79,14 @@ def group_lfs(votes: Votes, *, max_groups: int = 5) -> list[NDArray[np.intp]]:
     sizes = np.bincount(cluster, n_votes[lfs])
     n_groups = min(max_groups, len(np.unique(cluster)))
     groups: list[list[int]] = [[] for _ in range(n_groups)]
-    filled = np.zeros(n_groups)
+    filled = np.zeros((n_groups, len(symbols)))
     for number in np.argsort(-sizes, kind="stable"):
         if sizes[number]:
-            emptiest = int(filled.argmin())
-            groups[emptiest].extend(lfs[cluster == number].tolist())
-            filled[emptiest] += sizes[number]
+            votes_for = n_votes_for[:, cluster == number].sum(axis=1)  # (V,)
+            rivals = filled @ votes_for / sizes[number]
+            freest = int((rivals + SIZE_COUNTS * filled.sum(axis=1)).argmin())
+            groups[freest].extend(lfs[cluster == number].tolist())
+            filled[freest] += votes_for
     return [np.array(sorted(group), dtype=np.intp) for group in groups]
 
 

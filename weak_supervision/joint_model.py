@@ -15,6 +15,7 @@ from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.metrics import cohen_kappa_score
 
 from weak_supervision.classifiers.discriminant import CrossFitted, Discriminant
+from weak_supervision.dependence import count_votes, dependence, discount
 from weak_supervision.label_models.base import covered
 from weak_supervision.label_models.checks import ClassBalance, given_balance
 from weak_supervision.label_models.majority_vote import MajorityVote
@@ -30,7 +31,9 @@ MAX_CALIBRATION_ROWS = 20_000  # K + 1 numbers are fitted; more rows change none
 LIKELIER = 4.0  # a vote for a class makes it so much likelier, where nothing else is known
 SETTLED = 1e-3  # share of labels that may still change when the rounds end
 MAX_FITTED_ROWS = 100_000  # above, the rounds run on a draw and the rest is predicted
-WITNESS = 0.2  # Cohen's kappa with the votes from which features may say how sure votes can be
+# Cohen's kappa with the votes' labels from which features may say
+WITNESS = 0.1  # which LFs repeat one another
+MEASURE = 0.2  # and how sure votes can be
 BALANCE_STEPS = 100
 BALANCED = 1e-4  # of the logarithm of a share
 TINY = 1e-9
@@ -42,11 +45,13 @@ class JointModel:
     Starts from the majority vote. In each round a discriminant on the features is taught the
     posterior and asked, out of fold, about every item; the LFs are then weighed by how their votes
     fit the posterior; and the two together are the next posterior. A row without votes gets the
-    classifier's answer, a row without features the votes'.
+    classifier's answer, a row without features the votes'. LFs that say the same more often than
+    the classifier's answers explain share their weight (`weak_supervision.dependence`).
 
-    The rounds confirm themselves, and LFs that err together count as so many witnesses. So at the
-    end the posterior is softened: features are only as sure as the votes' labels bear out, votes
-    only as the features' do, and the two together on average as those two would be. Labels stay.
+    The rounds confirm themselves, and LFs that err where the features err count as so many
+    witnesses. So at the end the posterior is softened: features are only as sure as the votes'
+    labels bear out, votes only as the features' do, and the two together on average as those two
+    would be. Labels stay.
 
     Parameters
     ----------
@@ -65,6 +70,8 @@ class JointModel:
         (n, K) float32: what the features alone say of those items, out of fold and calibrated.
     is_taught_
         Whether there were enough covered items with features to teach a classifier.
+    dependence_
+        (m, m) float64: how far each two LFs are one witness, 0 to 1; zeros unless ``is_taught_``.
     classifier_
         `Discriminant` taught the posterior of the covered items; absent unless ``is_taught_``.
     note_
@@ -157,13 +164,14 @@ class JointModel:
         said = human != ABSTAIN
         people = np.eye(n_classes)[human[said]]
         known = covered(votes) | said
-        tokens = self._tokens(votes)
+        tokens = count_votes(votes, len(self._voice))
         start = MajorityVote().fit(votes, n_classes=n_classes, class_sets=self._class_sets)
         posterior = start.predict_proba(votes).astype(np.float64)
         posterior[said] = people
         self._prior = posterior[known].mean(axis=0) if known.any() else self._voice.mean(axis=0)
         self._log_lift = self._weigh(tokens, posterior, known)
         self._slope, self._bias = 1.0, np.zeros(n_classes)
+        self.dependence_ = np.zeros((votes.shape[1], votes.shape[1]))
 
         has_features = np.isfinite(features).all(axis=1)
         taught = known & has_features
@@ -185,14 +193,15 @@ class JointModel:
             self._prior = posterior[known].mean(axis=0)
             self._log_lift = self._weigh(tokens, posterior, known)
             log_p = self._log_from_features(logits, features)
+            counted = self._count_witnesses(tokens, log_p, taught)
             before = posterior.argmax(axis=1)
-            posterior = self._together(log_p, tokens, known | has_features)
+            posterior = self._together(log_p, counted, known | has_features)
             posterior[said] = people
             if (before != posterior.argmax(axis=1))[known].mean() < SETTLED:
                 break
-        self._soften(log_p[taught], (tokens @ self._log_lift)[taught])
+        self._soften(log_p[taught], (counted @ self._log_lift)[taught])
         log_p = self._log_from_features(logits, features)
-        posterior = self._together(log_p, tokens, known | has_features)
+        posterior = self._together(log_p, counted, known | has_features)
         posterior[said] = people
         self.classifier_ = Discriminant().fit(features, posterior, taught.astype(np.float64))
         return posterior.astype(np.float32), np.exp(log_p).astype(np.float32)
@@ -204,7 +213,8 @@ class JointModel:
         n_symbols, n_classes = self._voice.shape
         checked = check_votes(votes, n_classes, n_symbols - n_classes)
         log_p = np.log(np.maximum(self.predict_from_features(features), TINY))
-        log_joint = log_p + self._tokens(checked) @ self._log_lift + self._offset
+        counted = discount(count_votes(checked, n_symbols), self.dependence_, n_symbols)
+        log_joint = log_p + counted @ self._log_lift + self._offset
         return np.asarray(softmax(log_joint, axis=1), dtype=np.float32)
 
     def predict_from_features(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -215,14 +225,24 @@ class JointModel:
         return np.exp(log_p).astype(np.float32)
 
     def _together(
-        self, log_p: NDArray[np.float64], tokens: sparse.csr_matrix, knows: NDArray[np.bool_]
+        self, log_p: NDArray[np.float64], counted: sparse.csr_matrix, knows: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         """Return the posterior (n, K) of features and votes, kept to the given class balance."""
-        logits = log_p + tokens @ self._log_lift
+        logits = log_p + counted @ self._log_lift
         if self._balance is not None:
             self._offset = offset_for(logits[knows], self._balance)
         posterior: NDArray[np.float64] = softmax(logits + self._offset, axis=1)
         return posterior
+
+    def _count_witnesses(
+        self, tokens: sparse.csr_matrix, log_p: NDArray[np.float64], taught: NDArray[np.bool_]
+    ) -> sparse.csr_matrix:
+        """Return the votes with weights: LFs that repeat one another share theirs."""
+        n_symbols = len(self._voice)
+        if agreement(self._log_from_votes(tokens)[taught], log_p[taught]) >= WITNESS:
+            independently = np.exp(log_p) * taught[:, None]
+            self.dependence_ = dependence(tokens, independently, n_symbols)
+        return discount(tokens, self.dependence_, n_symbols)
 
     def _soften(self, log_p: NDArray[np.float64], lift: NDArray[np.float64]) -> None:
         """Make the two together as sure, on average, as either side's labels bear out the other.
@@ -233,9 +253,9 @@ class JointModel:
             (n, K) of rows with both: of the features, and what the votes add to the prior.
         """
         from_votes = lift + np.log(np.maximum(self._prior, TINY))
-        said_by_votes, said_by_features = from_votes.argmax(axis=1), log_p.argmax(axis=1)
-        if cohen_kappa_score(said_by_votes, said_by_features) < WITNESS:
+        if agreement(from_votes, log_p) < MEASURE:
             return
+        said_by_votes, said_by_features = from_votes.argmax(axis=1), log_p.argmax(axis=1)
         doubted = (
             slope_towards(log_p, said_by_votes) * log_p
             + slope_towards(from_votes, said_by_features) * lift
@@ -251,22 +271,18 @@ class JointModel:
             self._bias *= factor
             self._log_lift *= factor
 
+    def _log_from_votes(self, counted: sparse.csr_matrix) -> NDArray[np.float64]:
+        """Return (n, K) of the votes and the class balance, up to a constant a row."""
+        log_p: NDArray[np.float64] = counted @ self._log_lift
+        log_p += np.log(np.maximum(self._prior, TINY))
+        return log_p
+
     def _log_from_features(
         self, logits: NDArray[np.float32], features: NDArray[np.floating]
     ) -> NDArray[np.float64]:
         log_p = log_softmax(self._slope * logits.astype(np.float64) + self._bias, axis=1)
         log_p[~np.isfinite(features).all(axis=1)] = np.log(np.maximum(self._prior, TINY))
         return np.asarray(log_p, dtype=np.float64)
-
-    def _tokens(self, votes: Votes) -> sparse.csr_matrix:
-        """Return (n, m V) ones where an LF says a thing."""
-        row, lf = np.nonzero(votes != ABSTAIN)
-        n_symbols = len(self._voice)
-        column = lf * n_symbols + votes[row, lf]
-        ones = np.ones(len(row), dtype=np.float32)
-        return sparse.csr_matrix(
-            (ones, (row, column)), shape=(len(votes), votes.shape[1] * n_symbols)
-        )
 
     def _weigh(
         self, tokens: sparse.csr_matrix, posterior: NDArray[np.float64], known: NDArray[np.bool_]
@@ -313,6 +329,14 @@ class JointModel:
             bounds=[(0.0, None)] + [(None, None)] * logits.shape[1],
         )
         self._slope, self._bias = float(found.x[0]), found.x[1:]
+
+
+def agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return Cohen's kappa of the likeliest classes of two (n, K); 0 where one knows one class."""
+    labels, others = one.argmax(axis=1), other.argmax(axis=1)
+    if min(np.ptp(labels), np.ptp(others)) == 0:
+        return 0.0
+    return float(cohen_kappa_score(labels, others))
 
 
 def slope_towards(logits: NDArray[np.float64], labels: NDArray[np.intp]) -> float:

@@ -40,11 +40,11 @@ class Judge:
     def label_model(self, name: str, evidence: dict[str, Evidence]) -> Row:
         """Judge a label model by the classifier that it teaches, by its labels without features."""
         base, own = evidence[BASELINE], evidence[name]
-        if self.can_teach(evidence):
-            gain = self._over_groups(own.taught) - self._over_groups(base.taught)
-        else:
-            gain = self._over_groups(own.voted) - self._over_groups(base.voted)
+        measure = "taught" if self.can_teach(evidence) else "voted"
+        agreement, before = (self._over_groups(getattr(e, measure)) for e in (own, base))
+        gain = agreement - before
         return self._row(name, BASELINE, own, base) | {
+            "agreement_low": _bound(bootstrap_means(agreement, seed=self.seed)),
             "gain": mean_of(gain),
             # one bound for many challengers (Bonferroni): some would win by luck
             "gain_low": _bound(
@@ -65,14 +65,20 @@ class Judge:
     def with_features(self, name: str, model: str, evidence: dict[str, Evidence]) -> Row:
         """Judge what features make of a label model by the labels, voted and silent items apart."""
         base, own = evidence[model], evidence[name]
-        voted = self._over_groups(own.voted) - self._over_groups(base.voted)
-        silent = self._over_groups(own.silent) - self._over_groups(base.silent)
+        own_voted, own_silent = self._over_groups(own.voted), self._over_groups(own.silent)
+        voted = own_voted - self._over_groups(base.voted)
+        silent = own_silent - self._over_groups(base.silent)
         if name.endswith(FILLED):
             voted = np.zeros(1)  # by construction, even where no two LFs vote on one item
         voted_means = bootstrap_means(voted, seed=derive_seed(self.seed, "voted"))
         silent_means = bootstrap_means(silent, seed=derive_seed(self.seed, "silent"))
         gain = self._mixed(np.array([mean_of(voted)], float), np.array([mean_of(silent)], float))
+        agreement_means = self._mixed(
+            bootstrap_means(own_voted, seed=derive_seed(self.seed, "own voted")),
+            bootstrap_means(own_silent, seed=derive_seed(self.seed, "own silent")),
+        )
         return self._row(name, model, own, base) | {
+            "agreement_low": _bound(agreement_means),
             "gain": _finite(gain),
             "gain_low": _bound(self._mixed(voted_means, silent_means)),
             "gain_voted_low": _bound(voted_means),

@@ -30,6 +30,14 @@ def test_groups_hold_about_as_many_votes_each():
     assert len(sizes) == 5 and max(sizes) < 1.2 * min(sizes)
 
 
+def test_functions_for_one_class_are_left_out_apart():
+    votes = np.full((600, 6), -1, dtype=np.int16)
+    for lf in range(6):
+        votes[100 * lf : 100 * (lf + 1) - lf, lf] = lf % 3
+    groups = group_lfs(votes, max_groups=2)
+    assert [sorted(group % 3) for group in groups] == [[0, 1, 2], [0, 1, 2]]
+
+
 def test_no_groups_from_silence():
     assert group_lfs(np.full((4, 3), -1, dtype=np.int16)) == []
     assert [g.tolist() for g in group_lfs(np.zeros((4, 1), dtype=np.int16))] == [[0]]

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,15 @@ def test_features_that_know_nothing_leave_the_votes_alone():
     assert model.from_features_.max() < 0.6
 
 
+def test_votes_that_all_name_one_class_are_no_witness_of_how_sure_features_are():
+    _, _, x = planted(n=400, d=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = JointModel().fit(np.zeros((400, 2), dtype=np.int16), x, n_classes=2)
+    check_posterior(model.posterior_, 2)
+    assert (model.posterior_.argmax(axis=1) == 0).all()
+
+
 def test_people_are_never_moved_and_class_sets_count():
     votes, truth, x = planted(n=400, d=8)
     votes = np.column_stack([votes, np.where(truth < 2, 3, -1)])
@@ -109,12 +120,29 @@ def test_labelme_gains_more_than_ten_points():
     assert (hard_labels(model.posterior_) == gold).mean() > 0.87  # majority vote: 0.755
 
 
-def test_copies_of_a_function_do_not_make_it_surer():
-    """Three functions, six copies each: the probabilities still mean what they say."""
+def test_copies_of_functions_change_nothing():
+    """Three functions or six copies of each: the features show who repeats whom."""
     votes, truth, x = planted(n=3000, d=4, accuracies=(0.7, 0.65, 0.6), coverage=0.8)
-    model = JointModel().fit(np.repeat(votes, 6, axis=1), x, n_classes=3)
-    confidence = model.posterior_.max(axis=1).mean()
-    assert abs(right(model.posterior_, truth) - confidence) < 0.05
+    once = JointModel().fit(votes, x, n_classes=3)
+    copied = JointModel().fit(np.repeat(votes, 6, axis=1), x, n_classes=3)
+    np.testing.assert_allclose(copied.posterior_, once.posterior_, atol=0.02)
+    new = copied.predict_proba(np.repeat(votes[:50], 6, axis=1), x[:50])
+    np.testing.assert_allclose(new, once.predict_proba(votes[:50], x[:50]), atol=0.02)
+    assert copied.posterior_.max(axis=1).mean() < right(copied.posterior_, truth) + 0.05
+
+
+def test_a_clique_with_one_bad_source_is_outvoted():
+    """Five functions repeat one source that is right on 0.45; three independent ones are better."""
+    rng = np.random.default_rng(0)
+    votes, truth, x = planted(n=2000, d=8, accuracies=(0.7, 0.7, 0.7), coverage=0.4)
+    source = np.where(rng.random(2000) < 0.45, truth, (truth + rng.integers(1, 3, 2000)) % 3)
+    repeats = np.where(rng.random((2000, 5)) < 0.5, source[:, None], -1)
+    everybody = np.column_stack([votes, repeats])
+    model = JointModel().fit(everybody, x, n_classes=3)
+    assert right(majority(everybody, 3), truth) < 0.6
+    assert right(model.posterior_, truth) > 0.85
+    assert model.dependence_[3:, 3:][~np.eye(5, dtype=bool)].min() > 0.8
+    assert model.dependence_[:3].max() < 0.2
 
 
 def test_a_balance_that_is_given_is_kept_to_and_helps():
