@@ -72,7 +72,9 @@ def test_dev_decides_between_the_heads_and_says_so(tmp_path: Path) -> None:
     heads = {
         "linear": LinearHead().fit(features, targets, weights),
         "discriminant": Discriminant().fit(features, targets, weights),
-        "mlp": RobustHead(strategy="forward").fit(features, targets, all_weights),  # doubts for itself
+        "mlp": RobustHead(strategy="forward").fit(
+            features, targets, all_weights
+        ),  # doubts for itself
     }
     hits = {
         name: int((head.predict_proba(features[600:]).argmax(axis=1) == gold).sum())
