@@ -265,7 +265,9 @@ def check_with_gold(
     gain = right[best].astype(float) - right[chosen]
     surely = float(np.quantile(bootstrap_means(gain), 1.0 - LEVEL)) > 0
     verdict = "so the choice was wrong" if surely else "which may be chance"
-    return sentence + f" and {best} on {right[best].mean():.3f}, {verdict}."
+    if best != BASELINE:
+        sentence += f" and {best} on {right[best].mean():.3f}"
+    return f"{sentence}, {verdict}."
 
 
 def _checked_human(

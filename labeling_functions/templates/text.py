@@ -190,7 +190,13 @@ class Regex(TextTemplate):
     match_case: bool = False
 
     def check(self) -> None:
-        """Refuse what ``re`` does not compile."""
+        """Refuse what ``re`` does not compile, and a backspace that was meant as a word's edge."""
+        if "\b" in self.pattern:
+            self.refuse(
+                "pattern",
+                "must be in single quotes in TOML, or r'...' in Python: between double quotes "
+                f"\\b is a backspace, which no text holds: {self.pattern!r:.80}",
+            )
         try:
             _ = self.patterns
         except (re.error, OverflowError, RecursionError) as error:

@@ -97,6 +97,13 @@ def test_gold_says_when_the_choice_was_wrong(useful):
     assert "so the choice was wrong" in said
 
 
+def test_gold_names_majority_vote_once_where_it_is_the_best():
+    truth = np.zeros(100, dtype=int)
+    right, wrong = np.tile([0.9, 0.1], (100, 1)), np.tile([0.1, 0.9], (100, 1))
+    said = check_with_gold({"majority_vote": right, "joint": wrong}, "joint", truth)
+    assert said.endswith("majority_vote on 1.000, so the choice was wrong.")
+
+
 def test_a_label_model_that_knows_whom_to_trust_is_chosen():
     votes, truth, _ = planted(
         n=3000, accuracies=(0.95, 0.9, 0.9, 0.3, 0.3, 0.35, 0.3, 0.35), coverage=0.7

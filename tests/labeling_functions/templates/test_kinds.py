@@ -142,6 +142,7 @@ def test_zero_shot_votes_for_the_nearest_description_if_it_is_clearly_nearest():
         ("keywords", {"column": "t", "words": ["a"], "need": 2, "vote": 1}, "need must lie"),
         ("keywords", {"column": "t", "words": ["a", 3], "vote": 1}, r"words\[1\].* but is 3"),
         ("regex", {"column": "t", "pattern": "(", "vote": 1}, "regular expression, but missing"),
+        ("regex", {"column": "t", "pattern": "\bfree", "vote": 1}, "single quotes"),
         ("threshold", {"column": "t", "vote": 1}, "add one of above, at_least"),
         ("threshold", {"column": "t", "between": [2, 1], "vote": 1}, "from low to high"),
         ("threshold", {"column": "t", "above": 5, "at_most": 5, "vote": 1}, "no t is above 5 and"),
