@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from benchmarks.machine import measure_command
+from benchmarks.machine import measure_command, peak_mib
 from weaklight.contracts import ABSTAIN, Votes
 
 DATA = Path(os.environ.get("WEAKLIGHT_DATA", "../shared/data"))
@@ -209,7 +208,7 @@ def main() -> None:
         print(json.dumps(measure(given.rows)))
         return
     seconds, found, held = _run(given.side, given.case, given.rows)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    peak = peak_mib()
     np.savez(given.out, **found)  # type: ignore[arg-type]
     print(json.dumps({"seconds": seconds, "mib": peak - held}))
 

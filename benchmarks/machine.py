@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Measured", "describe", "measure_command"]
+__all__ = ["Measured", "describe", "measure_command", "peak_mib"]
 
 _SAMPLE_S = 0.1
 
@@ -68,6 +68,15 @@ def measure_command(command: list[str], env: dict[str, str] | None = None) -> Me
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed with {process.returncode}:\n{output}")
     return Measured(seconds, peak / 2**20, output)
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process ever held (Linux).
+
+    Not ``ru_maxrss``: a process started by a large one inherits that one's peak.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 2**10
 
 
 def _cpu() -> str:

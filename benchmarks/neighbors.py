@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, peak_mib
 from weak_supervision.neighbor_search import search
 from weak_supervision.neighbors import NeighborGraph, build_graph
 
@@ -67,7 +66,7 @@ def main() -> None:
     results: dict[str, object] = {}
     for n_clusters in CLUSTERS:
         results |= measure(rows, n_clusters)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    peak = peak_mib()
     print(json.dumps(results | {"peak_mib": round(peak)} | describe()))
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -32,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.image_sets import cifar10, clothing_photos
-from benchmarks.machine import describe
+from benchmarks.machine import describe, peak_mib
 
 RESULTS = Path("ssl_quality.jsonl")
 K = 20
@@ -302,7 +301,7 @@ def _scores(task: Any, encoder: Any) -> Any:
 
 
 def _peak_mib() -> int:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return round(peak_mib())
 
 
 def _in_a_process(name: str, args: argparse.Namespace) -> Row:
