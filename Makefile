@@ -22,8 +22,8 @@ demo: install    ## Run the whole line on the bundled example, with no network
 app: install     ## Open the review app on the demo project
 	$(BIN)/weaklight review --project demo
 
-test: install    ## Run the tests
-	$(BIN)/python -m pytest
+test: install    ## Run the tests, on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install   ## Everything CI runs: format, lint, types, layers, spelling, tests
 	$(BIN)/ruff format --check .
@@ -31,7 +31,7 @@ check: install   ## Everything CI runs: format, lint, types, layers, spelling, t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: install   ## Measure the demo: one JSON object as the last line
 	$(BIN)/python -m benchmarks.demo
