@@ -239,7 +239,8 @@ class JointModel:
     ) -> sparse.csr_matrix:
         """Return the votes with weights: LFs that repeat one another share theirs."""
         n_symbols = len(self._voice)
-        if agreement(self._log_from_votes(tokens)[taught], log_p[taught]) >= WITNESS:
+        from_votes = self._with_prior((tokens @ self._log_lift)[taught])
+        if agreement(from_votes, log_p[taught]) >= WITNESS:
             independently = np.exp(log_p) * taught[:, None]
             self.dependence_ = dependence(tokens, independently, n_symbols)
         return discount(tokens, self.dependence_, n_symbols)
@@ -252,7 +253,7 @@ class JointModel:
         log_p, lift
             (n, K) of rows with both: of the features, and what the votes add to the prior.
         """
-        from_votes = lift + np.log(np.maximum(self._prior, TINY))
+        from_votes = self._with_prior(lift)
         if agreement(from_votes, log_p) < MEASURE:
             return
         said_by_votes, said_by_features = from_votes.argmax(axis=1), log_p.argmax(axis=1)
@@ -271,10 +272,9 @@ class JointModel:
             self._bias *= factor
             self._log_lift *= factor
 
-    def _log_from_votes(self, counted: sparse.csr_matrix) -> NDArray[np.float64]:
-        """Return (n, K) of the votes and the class balance, up to a constant a row."""
-        log_p: NDArray[np.float64] = counted @ self._log_lift
-        log_p += np.log(np.maximum(self._prior, TINY))
+    def _with_prior(self, lift: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, K) log P(class | votes), up to a constant a row."""
+        log_p: NDArray[np.float64] = lift + np.log(np.maximum(self._prior, TINY))
         return log_p
 
     def _log_from_features(
