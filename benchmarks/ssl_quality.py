@@ -106,7 +106,7 @@ def _method(name: str, budget_s: float, threads: int) -> Row:
             "epochs": round(trained.images / n, 2),
             "seconds": round(trained.seconds, 1),
             "parameters": trained.summary["parameters"],
-            "peak_mib": _peak_mib(),
+            "peak_mib": round(peak_mib()),
             "backbone": f"{settings.backbone}-{settings.width}",
         }.items()
     }
@@ -298,10 +298,6 @@ def _scores(task: Any, encoder: Any) -> Any:
     return score_features(
         task.with_rows(embed(encoder, task.train), embed(encoder, task.test)), k=K
     )
-
-
-def _peak_mib() -> int:
-    return round(peak_mib())
 
 
 def _in_a_process(name: str, args: argparse.Namespace) -> Row:
