@@ -161,7 +161,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        7,
+        8,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -171,7 +171,10 @@ STAGES: tuple[StageSpec, ...] = (
             "present": "embed.present",
             "votes": "vote.votes",
             "lfs": "vote.lfs",
+            "bag_votes": "bags.votes",
             "posteriors": "aggregate.posteriors",
+            "choice": "aggregate.choice",
+            "weights": "clean.weights",
             "probabilities": "train.probabilities",
             "out_of_fold": "clean.out_of_fold",
         },
@@ -180,7 +183,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        9,
+        10,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

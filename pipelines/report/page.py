@@ -64,6 +64,7 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         "points": words.points,
         "model_name": words.model_name,
         "comparison": words.comparison_words,
+        "gain": words.gain_words,
         "score_meaning": score_meaning,
         "share": words.share,
     }
@@ -135,7 +136,9 @@ def _staircase(facts: Mapping[str, Any]) -> list[charts.StepPoint]:
     if base != "majority_vote":
         path.append((base, words.model_name(base, start=True)))
     if features:
-        path.append(("chosen", "With the features"))
+        path.append((facts["choice"]["chosen"], "With the features"))
+    if facts["choice"]["hybrid"]:
+        path.append(("chosen", "Pseudo-labels"))
     path.append(("classifier", "Classifier"))
     return [
         charts.StepPoint(

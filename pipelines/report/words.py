@@ -7,6 +7,7 @@ from typing import Any
 
 __all__ = [
     "comparison_words",
+    "gain_words",
     "headline_sentence",
     "interval",
     "model_name",
@@ -86,6 +87,21 @@ def comparison_words(compared: Numbers) -> str:
         return f"not measured: {compared['reason']}"
     span = f"{points(compared['low'])[:-7]} to {points(compared['high'])[:-7]}"
     return f"{compared['verdict']}: {points(compared['difference'])} ({span})"
+
+
+def gain_words(step: Numbers) -> str:
+    """Return what a step gained or lost, ``gained 3.1 points (1.2 to 5.0)``; or why nothing."""
+    if "reason" in step:
+        return f"not taken: {step['reason']}"
+    if step["n"] < MIN_ROWS:
+        return f"too few test items ({step['n']}) to say"
+    change, low, high = (step[f"difference{end}"] for end in ("", "_low", "_high"))
+    if step["verdict"] == "no clear difference":
+        return f"no clear change: {points(change)} ({points(low)[:-7]} to {points(high)[:-7]})"
+    if change < 0:
+        change, low, high = -change, -high, -low
+    word = "gained" if step["verdict"] == "better" else "lost"
+    return f"{word} {points(change)[1:]} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def headline_sentence(evaluation: Numbers) -> str:

@@ -22,6 +22,7 @@ from pipelines.encoders import BASELINES
 from pipelines.sections import EvaluateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
+from pipelines.stages.gains import gains
 from pipelines.stages.judged import GOLD_SPLITS, EvaluateInputs, Judged, Step, label_steps
 from pipelines.stages.sensitivity import sensitivities, slices
 from weak_supervision.choice import check_with_gold
@@ -78,6 +79,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "rows": _row_counts(run),
         "headline": headline,
         "steps": _steps(run, steps),
+        "gains": gains(run, steps, work.seed),
         "cleaning": {split: _cleaning(run, steps, split) for split in GOLD_SPLITS},
         "classifier": _classifier(run, steps[-1]),
         "calibration": _calibration(run, work.seed),

@@ -39,7 +39,10 @@ class EvaluateInputs:
     present: Path
     votes: Path
     lfs: Path
+    bag_votes: Path
     posteriors: Path
+    choice: Path
+    weights: Path
     probabilities: Path
     out_of_fold: Path
     pixels: Path | None = None
@@ -153,6 +156,22 @@ class Judged:
     def out_of_fold(self) -> NDArray[np.float32]:
         """(n, K) of the classifier that the clean stage doubts labels by."""
         return np.load(self.files.out_of_fold)
+
+    @cached_property
+    def has_bag_votes(self) -> bool:
+        """Whether bags vote on any item."""
+        return bool((np.load(self.files.bag_votes) != ABSTAIN).any())
+
+    @cached_property
+    def choice(self) -> dict[str, Any]:
+        """What ``choice.json`` says of the label model."""
+        written: dict[str, Any] = json.loads(self.files.choice.read_text(encoding="utf-8"))
+        return written
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """(n,) of the weak labels in training, after cleaning."""
+        return np.load(self.files.weights)
 
     @cached_property
     def models(self) -> list[str]:

@@ -41,9 +41,8 @@ def sensitivities(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[st
     by_key = {step.key: step for step in steps}
     test = run.rows("test")
     chosen = run.posterior("chosen")
-    same = [name for name in run.models if np.array_equal(run.posterior(name), chosen)]
-    bases = {name.partition("+")[0] for name in same} - {"majority_vote"}  # before features
-    base = next((m for m in run.models if m in MODELS and m in bases), "majority_vote")
+    base = run.choice["chosen"].partition("+")[0]  # before features
+    base = base if base in MODELS else "majority_vote"
     found = [
         _described(model_name(model, start=True), "one labelling function left out", without)
         for model in dict.fromkeys(["majority_vote", base])

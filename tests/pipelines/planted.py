@@ -108,6 +108,7 @@ def write_run(
             "reason": "It predicts left-out functions <better>.",
             "candidates": [{"name": name, "agreement": 0.5, "note": ""} for name in posteriors],
             "overruled_unanimous": [],
+            "hybrid": None,
         },
     )
     labels = hard_labels(chosen)

@@ -24,6 +24,7 @@ from pipelines.engine import run_line
 from pipelines.project import Project
 from pipelines.report import charts
 from pipelines.report.words import (
+    gain_words,
     headline_sentence,
     interval,
     model_name,
@@ -365,6 +366,8 @@ def test_the_page_shows_the_numbers(made: Made) -> None:
         for split in ("dev", "test"):
             if lf[f"{split}_n"] >= 20:
                 assert percent(lf[f"{split}_accuracy"]) in words
+    for step in made.evaluation["gains"]:
+        assert step["title"] in words and gain_words(step) in words
     assert "too few" in words  # the shy LF
     assert "2 of the 400 weak labels of unlabelled items are doubted" in words
     assert "Dropped: image cannot be decoded" in words

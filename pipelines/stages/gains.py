@@ -1,0 +1,140 @@
+"""What each step of the line gained or lost: right labels on test after it, beside those before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.report.words import model_name
+from pipelines.stages.judged import Judged, Step
+from weak_supervision.classifiers import LinearHead
+from weak_supervision.evaluation import accuracy, compare_paired
+from weak_supervision.label_models import MajorityVote, hard_labels
+from weaklight.contracts import ABSTAIN
+
+__all__ = ["gains"]
+
+LOOSE = 1e-7  # tolerance of the two classifiers that show what cleaning does
+
+Labels = NDArray[np.int64]
+
+
+def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]:
+    """Return every step in the line's order; empty without gold on test.
+
+    Each has ``key``, ``title``, ``before`` (what it is set against, in words), the accuracy after
+    it (``value``, ``low``, ``high``, ``n``) and the paired comparison with what was before
+    (``difference``, ``difference_low``, ``difference_high``, ``p_value``, ``verdict``). A step that
+    this run did not take has a ``reason`` instead. Each step starts from the labels of the last one
+    that was taken, except cleaning, which makes no labels: a linear classifier taught by those that
+    are left is set against one taught by all.
+    """
+    test = run.rows("test")
+    if not len(test):
+        return []
+    gold, labels = run.gold[test], {step.key: step.labels for step in steps}
+
+    def step(
+        key: str, title: str, before: str, other: Labels, after: Labels | None, reason: str = ""
+    ) -> dict[str, Any]:
+        about = {"key": key, "title": title, "before": before}
+        if after is None:
+            return {**about, "reason": reason}
+        found = compare_paired(after[test] == gold, other[test] == gold, seed=seed)
+        return {
+            **about,
+            **accuracy(after[test], gold).as_dict(),
+            "difference": found.difference,
+            "difference_low": found.low,
+            "difference_high": found.high,
+            "p_value": found.p_value,
+            "verdict": found.verdict,
+        }
+
+    chosen, hybrid = run.choice["chosen"], run.choice["hybrid"]
+    model = chosen.partition("+")[0]
+    is_weighed = model != "majority_vote"
+    alone, with_bags = _votes_alone(run, labels["majority_vote"])
+    commonest = int(np.bincount(alone[run.in_split("unlabeled")]).argmax())
+    everything, kept = _cleaning(run, labels["chosen"])
+    return [
+        step(
+            "vote",
+            "The functions vote, the majority wins",
+            f"calling every item {run.classes[commonest]}",
+            np.full_like(alone, commonest),
+            alone,
+        ),
+        step("bags", "Bags vote, too", "functions alone", alone, with_bags, "no bag votes"),
+        step(
+            "label_model",
+            f"Votes are weighed: {model_name(model)}" if is_weighed else "Votes are weighed",
+            "majority vote",
+            labels["majority_vote"],
+            labels[model] if is_weighed else None,
+            "majority vote was kept",
+        ),
+        step(
+            "features",
+            "The features are asked, too",
+            model_name(model),
+            labels[model],
+            None if chosen == model else labels[chosen],
+            "asked by the joint model already" if model == "joint" else "not asked",
+        ),
+        step(
+            "hybrid",
+            "Pseudo-labels, round by round",
+            model_name(chosen),
+            labels[chosen],
+            labels["chosen"] if hybrid else None,
+            "not asked for: [aggregate] hybrid",
+        ),
+        step(
+            "clean",
+            "Cleaning: a linear classifier taught by what is left",
+            "the same taught by all weak labels",
+            everything,
+            kept,
+            "every label was kept",
+        ),
+        step(
+            "train",
+            "The classifier",
+            "the weak labels that taught it",
+            labels["chosen"],
+            labels["classifier"],
+        ),
+    ]
+
+
+def _votes_alone(run: Judged, majority: Labels) -> tuple[Labels, Labels | None]:
+    """Return the majority of the functions, and of functions and bags where bags vote."""
+    if not run.has_bag_votes:
+        return majority, None
+    model = MajorityVote().fit(run.votes, n_classes=len(run.classes), class_sets=run.class_sets)
+    return hard_labels(model.predict_proba(run.votes), keys=run.keys), majority
+
+
+def _cleaning(run: Judged, weak: Labels) -> tuple[Labels, Labels | None]:
+    """Return what a linear head says that all weak labels taught, and one by those that are left.
+
+    The second is None where none was left out, or too few are left to teach.
+    """
+    usable = run.in_split("unlabeled") & run.present & run.knows("chosen")
+    kept = usable & (run.weights > 0)
+    if (usable == kept).all() or len(np.unique(weak[kept])) < 2:
+        return weak, None
+    posterior = run.posterior("chosen")
+    head = LinearHead(tol=LOOSE, warm_start=True)
+
+    def taught_by(is_taught: NDArray[np.bool_]) -> Labels:
+        head.fit(run.features[is_taught], posterior[is_taught], posterior[is_taught].max(axis=1))
+        said = np.full(len(usable), ABSTAIN, dtype=np.int64)
+        said[run.present] = head.predict_proba(run.features[run.present]).argmax(axis=1)
+        return said
+
+    return taught_by(usable), taught_by(kept)

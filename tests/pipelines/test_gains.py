@@ -1,0 +1,128 @@
+"""What each step gained or lost on a planted run, against what is counted here by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipelines.report.words import gain_words
+from pipelines.stages.evaluate import EvaluateInputs
+from pipelines.stages.gains import gains
+from pipelines.stages.judged import Judged, label_steps
+from tests.pipelines.planted import CHOSEN, CLASSES, Planted, write_run
+from weak_supervision.classifiers import LinearHead
+from weak_supervision.label_models import MajorityVote, hard_labels
+
+
+def gained(planted: Planted) -> dict[str, dict[str, Any]]:
+    files = {f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name != "signals"}
+    run = Judged(EvaluateInputs(**files), CLASSES)
+    return {step["key"]: step for step in gains(run, label_steps(run), seed=0)}
+
+
+def rewrite(file: Path, array: np.ndarray) -> None:
+    np.save(file, array.astype(np.load(file).dtype))
+
+
+def test_steps_add_up_from_a_guess_to_the_classifier(tmp_path: Path) -> None:
+    planted = write_run(tmp_path)
+    found = gained(planted)
+    assert list(found) == ["vote", "bags", "label_model", "features", "hybrid", "clean", "train"]
+    untaken = {key for key, step in found.items() if "reason" in step}
+    assert untaken == {"bags", "hybrid", "clean"}
+    test = planted.split == "test"
+    said = np.load(planted.files["probabilities"]).argmax(axis=1)
+    right = (said == planted.gold)[test].mean()
+    assert found["train"]["value"] == pytest.approx(right)
+    guess = CLASSES.index(found["vote"]["before"].removeprefix("calling every item "))
+    guessed = (planted.gold[test] == guess).mean()
+    steps = [step["difference"] for key, step in found.items() if key not in untaken]
+    assert guessed + sum(steps) == pytest.approx(right)
+    assert found["vote"]["verdict"] == "better"  # functions that are right at 0.7 beat a guess
+    assert all(found[key]["n"] == 200 for key in set(found) - untaken)
+
+
+def test_bags_are_set_against_the_functions_alone(tmp_path: Path) -> None:
+    planted = write_run(tmp_path)
+    bags = np.where(np.arange(len(planted.gold)) % 2, planted.gold, -1)  # right on every other item
+    rewrite(planted.files["bag_votes"], bags)
+    keys = [f"item-{i:04d}" for i in range(len(bags))]
+    right = []
+    for votes in (planted.votes, np.column_stack([planted.votes, bags])):
+        posterior = MajorityVote().fit(votes, n_classes=3).predict_proba(votes)
+        labels = hard_labels(posterior, keys=keys)
+        right.append((labels == planted.gold)[planted.split == "test"].mean())
+    rewrite(planted.files["posteriors"] / "majority_vote.npy", posterior)
+    found = gained(planted)
+    assert found["vote"]["value"] == pytest.approx(right[0])
+    assert found["bags"]["value"] == pytest.approx(right[1])
+    assert found["bags"]["difference"] == pytest.approx(right[1] - right[0])
+    assert found["bags"]["verdict"] == "better"
+
+
+def test_cleaning_is_shown_by_what_the_same_classifier_learns_without_the_doubted(
+    tmp_path: Path,
+) -> None:
+    planted = write_run(tmp_path)
+    weak = np.load(planted.files["posteriors"] / "chosen.npy")
+    spoilt = planted.gold == 0  # half of the first class is surely called the second
+    spoilt &= np.arange(len(weak)) % 8 < 5
+    weak[spoilt] = [0, 1, 0]
+    for name in ("chosen", CHOSEN):
+        rewrite(planted.files["posteriors"] / f"{name}.npy", weak)
+    unlabeled = planted.split == "unlabeled"
+    rewrite(planted.files["weights"], unlabeled & ~spoilt)
+    features, test = np.load(planted.files["features"]), planted.split == "test"
+    right = []
+    for rows in (unlabeled, unlabeled & ~spoilt):
+        head = LinearHead().fit(features[rows], weak[rows], weak[rows].max(axis=1))
+        said = head.predict_proba(features[test]).argmax(axis=1)
+        right.append((said == planted.gold[test]).mean())
+    clean = gained(planted)["clean"]
+    assert clean["value"] == pytest.approx(right[1], abs=0.005)  # the loose tolerance of the two
+    assert clean["difference"] == pytest.approx(right[1] - right[0], abs=0.01)
+    assert clean["verdict"] == "better"
+
+
+def test_pseudo_labels_are_set_against_the_labels_that_they_started_from(tmp_path: Path) -> None:
+    planted = write_run(tmp_path)
+    before = gained(planted)
+    choice = json.loads(planted.files["choice"].read_text())
+    planted.files["choice"].write_text(json.dumps(choice | {"hybrid": {"method": "curriculum"}}))
+    rewrite(planted.files["posteriors"] / "chosen.npy", np.eye(3)[planted.gold])
+    after = gained(planted)
+    assert after["features"] == before["features"]
+    assert after["hybrid"]["difference"] == pytest.approx(1 - before["features"]["value"])
+    assert after["train"]["verdict"] == "worse"  # the classifier is no oracle
+
+
+def test_without_gold_on_test_no_step_gains(tmp_path: Path) -> None:
+    assert gained(write_run(tmp_path, gold_splits=("dev",))) == {}
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "verdict", "words"),
+    [
+        (0.031, 0.012, 0.05, "better", "gained 3.1 points (1.2 to 5.0)"),
+        (-0.031, -0.05, -0.012, "worse", "lost 3.1 points (1.2 to 5.0)"),
+        (
+            0.001,
+            -0.01,
+            0.012,
+            "no clear difference",
+            "no clear change: +0.1 points (\N{MINUS SIGN}1.0 to +1.2)",
+        ),
+    ],
+)
+def test_gains_in_words(
+    difference: float, low: float, high: float, verdict: str, words: str
+) -> None:
+    step = {"difference": difference, "difference_low": low, "difference_high": high}
+    assert gain_words({**step, "n": 200, "verdict": verdict}) == words
+    assert gain_words({**step, "n": 19, "verdict": verdict}).startswith("too few test items (19)")
+    assert gain_words({"reason": "no bag votes"}) == "not taken: no bag votes"
