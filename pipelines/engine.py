@@ -26,10 +26,10 @@ from types import TracebackType
 from typing import Any
 
 from pipelines import fingerprints, pin
-from pipelines.graph import StageSpec, needed_for, spec_of
+from pipelines.graph import StageSpec, spec_of
 from pipelines.looks import looks_at_test
 from pipelines.measure import PeakMemory
-from pipelines.preflight import preflight
+from pipelines.preflight import check_encoder, check_votes, line_of, preflight
 from pipelines.project import Project, RunRecord, StageRecord
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import Manifest, Output, digest_json, explain_disk_errors, hash_path
@@ -73,11 +73,12 @@ def plan(project: Project, targets: tuple[str, ...] = ("report",)) -> list[Plann
     Raises
     ------
     WeaklightError
-        If something is already known to be wrong, see :func:`pipelines.preflight.preflight`.
+        If something is already known to be wrong, see :mod:`pipelines.preflight`.
     """
     planned: list[Planned] = []
+    line = line_of(project, targets)
     done: dict[str, str] = {}
-    for spec in needed_for(targets):
+    for spec in line:
         waiting = [name for name in spec.upstream if name not in done]
         if waiting:
             planned.append(Planned(spec.name, "depends", None, f"after {', '.join(waiting)}"))
@@ -97,7 +98,8 @@ def plan(project: Project, targets: tuple[str, ...] = ("report",)) -> list[Plann
     kind = None
     if "ingest" in done:
         kind = project.store.manifest("ingest", done["ingest"]).metrics["kind"]
-    preflight(project, targets, kind)
+    check_encoder(project, line, kind)
+    check_votes(project, done)
     return planned
 
 
@@ -200,6 +202,8 @@ class Run:
         cached = self.project.store.has(name, keyed.digest)
         peak = 0.0
         if not cached:
+            if name == "pretrain":
+                check_votes(self.project, self.record.artifacts)
             with self.around(name), PeakMemory() as memory:
                 self._execute(spec, keyed)
             peak = memory.peak_mib
@@ -294,8 +298,7 @@ def run_line(
         Of the kind that stopped the run; what was finished before it stays cached.
     """
     with Run(project, progress=progress, refresh_encoder=refresh_encoder) as run:
-        preflight(project, targets)
-        for spec in needed_for(targets):
+        for spec in preflight(project, targets):
             entry = run.stage(spec.name)
             if on_stage is not None:
                 on_stage(entry)
@@ -311,10 +314,12 @@ def _key(project: Project, spec: StageSpec, sources: Mapping[str, str]) -> _Keye
     store, config = project.store, project.config
     inputs: dict[str, str] = {}
     paths: dict[str, Path] = {}
-    for field, reference in {**spec.inputs, **spec.payload}.items():
+    for field, reference in {**spec.inputs, **spec.optional}.items():
         stage, output = reference.split(".")
+        if field in spec.optional and stage not in sources:
+            continue
         manifest = store.manifest(stage, sources[stage])
-        if field in spec.payload and output not in manifest.outputs:
+        if field in spec.optional and output not in manifest.outputs:
             continue
         inputs[field] = manifest.outputs[output].sha256
         paths[field] = store.folder(stage, sources[stage]) / manifest.outputs[output].file

@@ -6,7 +6,7 @@ The planner reads this table to compute keys; a fully cached run imports no stag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from weaklight.errors import ConfigError
 
@@ -23,8 +23,8 @@ class StageSpec:
     version : raised whenever the same inputs would give other outputs
     function : ``module:function``, imported only when the stage runs
     inputs : field of the stage's inputs dataclass -> ``"stage.output"``
-    payload : the same for outputs that ingest writes for items of some kinds alone; such a field
-        is None where it did not
+    optional : the same for outputs that may be missing, such as pixels where items are no images;
+        such a field is None then
     section : the section of ``weaklight.toml`` that the stage takes, None for none
     uses_classes : whether the list of classes is part of the stage's key
     fingerprint : name of the function in :mod:`pipelines.fingerprints` that digests what the stage
@@ -38,14 +38,14 @@ class StageSpec:
     section: str | None = None
     uses_classes: bool = True
     fingerprint: str | None = None
-    payload: Mapping[str, str] = field(default_factory=dict)
+    optional: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def upstream(self) -> tuple[str, ...]:
         """The stages whose outputs this one reads, in order of first use."""
         return tuple(
             dict.fromkeys(
-                ref.split(".")[0] for ref in (*self.inputs.values(), *self.payload.values())
+                ref.split(".")[0] for ref in (*self.inputs.values(), *self.optional.values())
             )
         )
 
@@ -62,12 +62,25 @@ STAGES: tuple[StageSpec, ...] = (
         fingerprint="human_labels",
     ),
     StageSpec(
+        "vote",
+        4,
+        "pipelines.stages.vote:vote",
+        {"items": "ingest.items", "attributes": "ingest.attributes"},
+        "vote",
+        fingerprint="lf_files",
+        optional={
+            "features": "embed.features",
+            "present": "embed.present",
+            "encoder": "pretrain.encoder",
+        },
+    ),
+    StageSpec(
         "pretrain",
         3,
         "pipelines.stages.pretrain:pretrain",
         {"items": "ingest.items"},
         "pretrain",
-        payload=_PAYLOAD,
+        optional=_PAYLOAD,
         fingerprint="starting_weights",
         uses_classes=False,
     ),
@@ -77,22 +90,8 @@ STAGES: tuple[StageSpec, ...] = (
         "pipelines.stages.embed:embed",
         {"items": "ingest.items", "encoder": "pretrain.encoder"},
         "embed",
-        payload=_PAYLOAD,
+        optional=_PAYLOAD,
         uses_classes=False,
-    ),
-    StageSpec(
-        "vote",
-        3,
-        "pipelines.stages.vote:vote",
-        {
-            "items": "ingest.items",
-            "attributes": "ingest.attributes",
-            "features": "embed.features",
-            "present": "embed.present",
-            "encoder": "pretrain.encoder",
-        },
-        "vote",
-        fingerprint="lf_files",
     ),
     StageSpec(
         "bags",
@@ -107,7 +106,7 @@ STAGES: tuple[StageSpec, ...] = (
             "encoder": "pretrain.encoder",
         },
         "bags",
-        payload=_PAYLOAD,
+        optional=_PAYLOAD,
     ),
     StageSpec(
         "aggregate",
@@ -157,7 +156,7 @@ STAGES: tuple[StageSpec, ...] = (
             "encoder": "pretrain.encoder",
         },
         "train",
-        payload=_PAYLOAD,
+        optional=_PAYLOAD,
     ),
     StageSpec(
         "evaluate",
@@ -179,7 +178,7 @@ STAGES: tuple[StageSpec, ...] = (
             "out_of_fold": "clean.out_of_fold",
         },
         "evaluate",
-        payload=_PAYLOAD,
+        optional=_PAYLOAD,
     ),
     StageSpec(
         "report",
@@ -204,7 +203,7 @@ STAGES: tuple[StageSpec, ...] = (
             "lf_table": "evaluate.lf_table",
         },
         "report",
-        payload=_PAYLOAD,
+        optional=_PAYLOAD,
     ),
 )
 
@@ -223,13 +222,34 @@ def spec_of(name: str) -> StageSpec:
     raise ConfigError(f"no stage is called {name!r}; known: {[s.name for s in STAGES]}")
 
 
-def needed_for(targets: tuple[str, ...]) -> tuple[StageSpec, ...]:
-    """Return the stages that these targets need, themselves included, in the line's order."""
-    wanted = set(targets)
-    for spec in reversed(STAGES):
+def needed_for(targets: tuple[str, ...], *, reads_features: bool) -> tuple[StageSpec, ...]:
+    """Return the stages that these targets need, themselves included, in the order they run.
+
+    Parameters
+    ----------
+    targets
+        Names of stages.
+    reads_features
+        Whether a labelling function reads features. Then vote waits for embed; else it comes
+        before pretrain, so that silent functions show in seconds and no new encoder concerns them.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such stage.
+    """
+    wanted = {spec_of(name).name for name in targets}
+    line = _line(reads_features)
+    for spec in reversed(line):
         if spec.name in wanted:
             wanted.update(spec.upstream)
-    unknown = wanted - {s.name for s in STAGES}
-    for name in unknown:
-        spec_of(name)
-    return tuple(s for s in STAGES if s.name in wanted)
+    return tuple(s for s in line if s.name in wanted)
+
+
+def _line(reads_features: bool) -> tuple[StageSpec, ...]:
+    vote = spec_of("vote")
+    if not reads_features:
+        return tuple(replace(s, optional={}) if s is vote else s for s in STAGES)
+    others = [s for s in STAGES if s is not vote]
+    after = others.index(spec_of("embed")) + 1
+    return (*others[:after], vote, *others[after:])

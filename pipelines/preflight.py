@@ -1,64 +1,136 @@
-"""What can be known to be wrong before the first stage runs, so that nobody waits to hear of it.
+"""What can be known to be wrong before hours are spent, so that nobody waits to hear of it.
 
 Try it: ``weaklight run --dry-run``.
 """
 
 from __future__ import annotations
 
-from pipelines.fingerprints import lf_files
-from pipelines.graph import needed_for
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from labeling_functions import load_folder
+from labeling_functions.templates import FeatureTemplate
+from pipelines.graph import StageSpec, needed_for
 from pipelines.project import Project
 from pipelines.sections import KINDS, Kind
-from weaklight.errors import ConfigError
+from weaklight.errors import ConfigError, LabelingError
 
-__all__ = ["preflight"]
+__all__ = ["check_encoder", "check_votes", "line_of", "preflight"]
 
 
-def preflight(
-    project: Project, targets: tuple[str, ...] = ("report",), kind: Kind | None = None
-) -> None:
-    """Load the LFs and look for the encoder that ``[pretrain]`` names, as far as needed.
-
-    Parameters
-    ----------
-    targets
-        The stages that are wanted.
-    kind
-        What the items are, where that is known.
+def preflight(project: Project, targets: tuple[str, ...] = ("report",)) -> tuple[StageSpec, ...]:
+    """Return the stages that the targets need, after looking at LFs and encoder.
 
     Raises
     ------
     LabelingError
         If an LF file cannot be loaded.
     ConfigError
-        If the method is none for such items, or a package that it needs is not installed.
+        As :func:`check_encoder` raises it.
+    """
+    line = line_of(project, targets)
+    check_encoder(project, line)
+    return line
+
+
+def line_of(project: Project, targets: tuple[str, ...]) -> tuple[StageSpec, ...]:
+    """Return the stages that the targets need, in the order they run: that depends on the LFs.
+
+    Raises
+    ------
+    LabelingError
+        If an LF file cannot be loaded.
+    """
+    line = needed_for(targets, reads_features=True)
+    folder = project.root / project.config.vote.folder
+    if all(spec.name != "vote" for spec in line) or not folder.is_dir():
+        return needed_for(targets, reads_features=False)
+    if any(isinstance(lf, FeatureTemplate) for lf in load_folder(folder)):
+        return line
+    return needed_for(targets, reads_features=False)
+
+
+def check_encoder(project: Project, line: Iterable[StageSpec], kind: Kind | None = None) -> None:
+    """Look for what ``[pretrain]`` names, where a stage of the line is to train it.
+
+    Parameters
+    ----------
+    kind
+        What the items are, where that is known.
+
+    Raises
+    ------
+    ConfigError
+        If the method is none for such items, a package that it needs is not installed, or the
+        weights that it starts from are not there.
 
     Notes
     -----
     Imports torch only where ``[pretrain]`` names something that has not trained here yet.
     """
-    needed = {spec.name for spec in needed_for(targets)}
-    if "vote" in needed:
-        lf_files(project, {})
-    if "pretrain" in needed and not _has_trained(project):
-        _check_encoder(project, kind or _named_kind(project))
+    if any(spec.name == "pretrain" for spec in line) and not _has_trained(project):
+        _check_pretrain(project, kind or _named_kind(project))
+
+
+def check_votes(project: Project, done: Mapping[str, str]) -> None:
+    """Refuse to train an encoder where no label can come of it.
+
+    Parameters
+    ----------
+    done
+        Digest of each stage that is done, by its name; before vote nothing is known.
+
+    Raises
+    ------
+    LabelingError
+        If no LF votes on a training item, no person has decided on one, and no bag has a label.
+    """
+    if not {"vote", "reviews"} <= done.keys():
+        return
+    said, people = (
+        project.store.manifest(name, done[name]).metrics for name in ("vote", "reviews")
+    )
+    if (
+        said["n_training_covered"]
+        or people["n_human"]
+        or _has_labelled_bags(project, done["ingest"])
+    ):
+        return
+    errors = f" ({said['n_errors']:,} errors)" if said["n_errors"] else ""
+    raise LabelingError(
+        "expected labelling functions to vote on items of the split 'unlabeled', from whose votes "
+        f"all labels come, but none of the {said['n_lfs']} does on any of them{errors}; "
+        "`weaklight lf check` shows what each of them does"
+    )
+
+
+def _has_labelled_bags(project: Project, ingest: str) -> bool:
+    if project.config.bags.positive is None:
+        return False
+    known = pd.read_parquet(project.store.path("ingest", ingest, "bag_labels"))["bag_label"]
+    return bool(known.notna().any())
 
 
 def _has_trained(project: Project) -> bool:
-    """Return whether the latest encoder was made by the settings of now."""
+    """Return whether the latest encoder was made by the settings of now, whose file is there."""
     run = project.latest_run(None, having="pretrain")
     if run is None or not project.store.has("pretrain", run.artifacts["pretrain"]):
         return False
     made = project.store.manifest("pretrain", run.artifacts["pretrain"]).config
-    now = project.config.pretrain.model_dump(mode="json")
-    return all(made.get(key) == now[key] for key in ("method", "backbone", "init"))
+    config = project.config.pretrain
+    now = config.model_dump(mode="json")
+    start = config.init_file(project.root)
+    return (start is None or start.is_file()) and all(
+        made.get(key) == now[key] for key in ("method", "backbone", "init")
+    )
 
 
 def _named_kind(project: Project) -> Kind | None:
     return next((k for k in KINDS if getattr(project.config.items, k) is not None), None)
 
 
-def _check_encoder(project: Project, kind: Kind | None) -> None:
+def _check_pretrain(project: Project, kind: Kind | None) -> None:
     config = project.config.pretrain
     if config.method != "auto":
         from pipelines.encoders import choose_method
@@ -77,7 +149,12 @@ def _check_encoder(project: Project, kind: Kind | None) -> None:
 
             find_model(model, project.root)
             require_library()
-    if any(str(name).startswith("timm:") for name in (config.backbone, config.init)):
+    if config.backbone.startswith("timm:"):
         from ssl_models.timm_backbones import import_timm
 
         import_timm()
+    if config.init is not None and kind in ("image", None):  # others do not read it
+        from ssl_models.public_weights import require_weights
+
+        file = config.init_file(project.root)
+        require_weights(config.init if file is None else str(file))

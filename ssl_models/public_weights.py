@@ -9,6 +9,7 @@ import difflib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -23,7 +24,7 @@ from ssl_models.vit import VisionTransformer
 from ssl_models.vit_names import from_timm, resized_tokens
 from weaklight.errors import ConfigError, DataError
 
-__all__ = ["load_public_weights", "read_weights"]
+__all__ = ["load_public_weights", "read_weights", "require_weights"]
 
 TORCHVISION = "torchvision:"
 WRAPPERS = ("state_dict", "model")  # timm's and DeiT's training scripts wrap the weights in these
@@ -146,7 +147,23 @@ def adapt_convolution(weight: Tensor, shape: torch.Size) -> tuple[Tensor, list[s
     return weight, notes
 
 
-def _from_file(path: Path) -> object:
+def require_weights(source: str) -> None:
+    """Look for what :func:`read_weights` would read, without reading or downloading it.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`read_weights` does.
+    """
+    if source.startswith(TORCHVISION):
+        _torchvision_weights(source.removeprefix(TORCHVISION))
+    elif source.startswith(TIMM):
+        _require_timm_weights(source.removeprefix(TIMM))
+    else:
+        _require_file(Path(source))
+
+
+def _require_file(path: Path) -> None:
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise ConfigError(
             "starting weights must be a .safetensors, .pth or .pt file, 'torchvision:NAME' or "
@@ -154,6 +171,10 @@ def _from_file(path: Path) -> object:
         )
     if not path.is_file():
         raise ConfigError(f"there is no file {path} to start from; check [pretrain] init")
+
+
+def _from_file(path: Path) -> object:
+    _require_file(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -165,13 +186,17 @@ def _from_file(path: Path) -> object:
         ) from error
 
 
-def _from_torchvision(name: str) -> object:
+def _torchvision_weights(name: str) -> Any:
     from torchvision.models import get_model_weights
 
     try:
-        weights = get_model_weights(name).DEFAULT
+        return get_model_weights(name).DEFAULT
     except ValueError as error:
         raise ConfigError(f"torchvision has no model {name!r}; such as 'resnet18'") from error
+
+
+def _from_torchvision(name: str) -> object:
+    weights = _torchvision_weights(name)
     try:
         return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (URLError, OSError) as error:
@@ -181,11 +206,16 @@ def _from_torchvision(name: str) -> object:
         ) from error
 
 
-def _from_timm(name: str) -> object:
+def _require_timm_weights(name: str) -> None:
     timm = import_timm()
     if not timm.is_model_pretrained(name):
         known = difflib.get_close_matches(name, timm.list_pretrained())
         raise ConfigError(f"timm {timm.__version__} has no weights {name!r}; near are {known}")
+
+
+def _from_timm(name: str) -> object:
+    _require_timm_weights(name)
+    timm = import_timm()
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except OSError as error:

@@ -23,7 +23,7 @@ from pipelines.engine import Run, StageProgress
 from pipelines.flows.artifacts import ProgressArtifacts, publish_lf_table, publish_report
 from pipelines.flows.device import occupied
 from pipelines.flows.watchdog import guarded
-from pipelines.graph import STAGES, needed_for
+from pipelines.graph import STAGES
 from pipelines.preflight import preflight
 from pipelines.project import Project, StageRecord
 
@@ -108,10 +108,10 @@ def _run_line(folder: str, targets: tuple[str, ...], refresh_encoder: bool) -> D
             around=partial(_around, progress),
         ) as run,
     ):
-        preflight(project, targets)
+        line = preflight(project, targets)
         token = _run.set(run)
         try:
-            for spec in needed_for(targets):
+            for spec in line:
                 upstream = {name: done[name] for name in spec.upstream}
                 done[spec.name] = _TASKS[spec.name](spec.name, upstream)
                 progress.finish(spec.name)

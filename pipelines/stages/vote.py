@@ -39,9 +39,9 @@ class VoteInputs:
 
     items: Path
     attributes: Path
-    features: Path
-    present: Path
-    encoder: Path
+    features: Path | None = None
+    present: Path | None = None
+    encoder: Path | None = None
 
 
 def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
@@ -62,15 +62,18 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
             f"expected labelling functions in {folder}, or a column of noisy labels, but found "
             "neither; `weaklight lf new` writes a first function"
         )
+    features, encode_text = None, None
+    if any(isinstance(lf, FeatureTemplate) for lf in lfs):
+        features = _features(inputs)
+    if inputs.encoder is not None and any(isinstance(lf, ZeroShot) for lf in lfs):
+        encode_text = text_encoder(inputs.encoder, work.project_root)
     result = apply_lfs(
         lfs,
         ParquetItems(inputs.items, inputs.attributes, hidden=_HIDDEN),
         classes=work.classes,
         class_sets=work.class_sets,
-        features=_features(inputs) if any(isinstance(lf, FeatureTemplate) for lf in lfs) else None,
-        encode_text=text_encoder(inputs.encoder, work.project_root)
-        if any(isinstance(lf, ZeroShot) for lf in lfs)
-        else None,
+        features=features,
+        encode_text=encode_text,
         item_keys="sha256",
         cache_dir=work.cache / "votes",
         time_limit_s=config.time_limit_s,
@@ -85,6 +88,7 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
     entries = [report.as_dict() for report in result.reports]
     (work.out / "lfs.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     is_covered = (result.votes != ABSTAIN).any(axis=1)
+    is_training = pd.read_parquet(inputs.items, columns=["split"])["split"] == "unlabeled"
     notes = [f"{r.name}: {r.note}" for r in result.reports if r.note]
     if not is_covered.any():
         notes.append("every LF abstains on every item: no label can come from them")
@@ -93,6 +97,7 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
         metrics={
             "n_lfs": len(lfs),
             "coverage": float(is_covered.mean()),
+            "n_training_covered": int(is_covered[is_training].sum()),
             "n_errors": int(sum(r.n_errors for r in result.reports)),
         },
         notes=tuple(notes),
@@ -111,7 +116,9 @@ def _noisy_label(items: Path) -> list[Annotator]:
     return [replace(lf, digest=lf.own_digest())]
 
 
-def _features(inputs: VoteInputs) -> NDArray[np.float32]:
+def _features(inputs: VoteInputs) -> NDArray[np.float32] | None:
+    if inputs.features is None or inputs.present is None:
+        return None  # the LFs that want them say so
     features: NDArray[np.float32] = np.load(inputs.features, allow_pickle=False)
     features[~np.load(inputs.present, allow_pickle=False)] = np.nan
     return features

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import stage_code
-from pipelines.graph import STAGES, spec_of
+from pipelines.graph import STAGES, needed_for, spec_of
 
 
 def test_every_change_to_a_stages_code_was_decided_about() -> None:
@@ -34,10 +34,12 @@ def test_a_deep_change_is_noticed_and_a_comment_is_not(
 
 
 def test_graph_names_only_outputs_of_earlier_stages() -> None:
-    seen: set[str] = set()
-    for spec in STAGES:
-        assert set(spec.upstream) <= seen, spec.name
-        seen.add(spec.name)
+    for reads_features in (False, True):
+        seen: set[str] = set()
+        for spec in needed_for(("report",), reads_features=reads_features):
+            assert set(spec.upstream) <= seen, spec.name
+            seen.add(spec.name)
+        assert seen == {s.name for s in STAGES}
     gold_readers = {s.name for s in STAGES if "ingest.gold_test" in s.inputs.values()}
     assert gold_readers == {"evaluate"}
     assert spec_of("vote").name == "vote"
