@@ -5,6 +5,7 @@ Try it: ``item_card(RunView.latest(Project.open("my_project")), 0)``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,7 @@ class BagCard:
     ----------
     score : the item's own cross-fitted score, None without features or where nothing was learnt
     members : the items of the highest scores, best first; empty where nothing was learnt
+    n_hidden : items of the bag that were left out
     meaning : what a score is, a clause
     """
 
@@ -76,6 +78,7 @@ class BagCard:
     says: str | None
     n_items: int
     members: tuple[Member, ...]
+    n_hidden: int
     meaning: str
 
 
@@ -111,7 +114,10 @@ class IssueCard:
 
 @dataclass(frozen=True)
 class ItemCard:
-    """Why an item has its label: everything that spoke for or against it."""
+    """Why an item has its label: everything that spoke for or against it.
+
+    ``n_hidden`` of the nearest items were left out of ``neighbors``.
+    """
 
     row: int
     item_id: str
@@ -123,6 +129,7 @@ class ItemCard:
     weak: tuple[float, ...]
     classifier: tuple[float, ...] | None
     neighbors: tuple[Neighbor, ...]
+    n_hidden: int
     bag: BagCard | None
     parts: PartsCard | None
     issue: IssueCard | None
@@ -130,15 +137,25 @@ class ItemCard:
     noisy_label: str | None
 
 
-def item_card(view: RunView, row: int, *, neighbors: int = 8) -> ItemCard:
+def item_card(
+    view: RunView, row: int, *, neighbors: int = 8, hidden: Collection[str] = ()
+) -> ItemCard:
     """Return why an item has its label; the cost does not grow with the number of items.
 
     Gold is given for dev items alone: test gold is for ``evaluate``.
+
+    Parameters
+    ----------
+    neighbors
+        How many of the most similar items to name.
+    hidden
+        Ids of items whose labels nobody is to see: left out of the similar items and of the bag.
     """
     weak = view.weak.iloc[row]
     label = int(view.labels[row])
     classifier = None if view.probabilities is None else view.probabilities[row]
     noisy = view.items["noisy_label"].iloc[row] if "noisy_label" in view.items else None
+    similar, n_hidden = _neighbors(view, row, neighbors, hidden)
     return ItemCard(
         row=row,
         item_id=str(view.item_ids[row]),
@@ -149,8 +166,9 @@ def item_card(view: RunView, row: int, *, neighbors: int = 8) -> ItemCard:
         votes=_votes(view, row, label),
         weak=tuple(float(weak[f"p_{name}"]) for name in view.classes),
         classifier=None if classifier is None else tuple(map(float, classifier)),
-        neighbors=_neighbors(view, row, neighbors),
-        bag=_bag(view, row),
+        neighbors=similar,
+        n_hidden=n_hidden,
+        bag=_bag(view, row, hidden),
         parts=_parts(view, row),
         issue=_issue(view, row),
         gold=view.class_name(int(view.dev_gold[row])),
@@ -171,14 +189,19 @@ def _votes(view: RunView, row: int, label: int) -> tuple[VoteCard, ...]:
     )
 
 
-def _neighbors(view: RunView, row: int, count: int) -> tuple[Neighbor, ...]:
+def _neighbors(
+    view: RunView, row: int, count: int, hidden: Collection[str]
+) -> tuple[tuple[Neighbor, ...], int]:
+    """Return the most similar items that are not hidden, and how many of the nearest are."""
     if view.graph is None:
-        return ()
+        return (), 0
     indptr, indices, data = view.graph
     here = slice(indptr[row], indptr[row + 1])
     rows, similarities = indices[here], data[here]
-    nearest = np.argsort(-similarities, kind="stable")[:count]
-    return tuple(
+    order = np.argsort(-similarities, kind="stable")
+    is_hidden = view.are_of(rows[order], hidden)
+    nearest = order[~is_hidden][:count]
+    made = tuple(
         Neighbor(
             row=int(rows[i]),
             item_id=str(view.item_ids[rows[i]]),
@@ -187,15 +210,19 @@ def _neighbors(view: RunView, row: int, count: int) -> tuple[Neighbor, ...]:
         )
         for i in nearest
     )
+    return made, int(is_hidden[:count].sum())
 
 
-def _bag(view: RunView, row: int) -> BagCard | None:
+def _bag(view: RunView, row: int, hidden: Collection[str]) -> BagCard | None:
     bag_id = view.items["bag_id"].iloc[row]
     if pd.isna(bag_id) or len(view.parts_of(str(bag_id))):
         return None
     rows, votes = view.bag_members[str(bag_id)], view.bag_votes
     scores = np.full(len(rows), np.nan) if view.bag_scores is None else view.bag_scores[rows]
-    best = np.argsort(-scores, kind="stable")[: min(N_MEMBERS, np.isfinite(scores).sum())]
+    is_hidden = view.are_of(rows, hidden)
+    is_shown = np.isfinite(scores) & ~is_hidden
+    best = np.argsort(np.where(is_shown, -scores, np.inf), kind="stable")
+    best = best[: min(N_MEMBERS, is_shown.sum())]
     own = float(scores[rows == row].item())
     return BagCard(
         bag_id=str(bag_id),
@@ -206,6 +233,7 @@ def _bag(view: RunView, row: int) -> BagCard | None:
         members=tuple(
             Member(int(rows[i]), str(view.item_ids[rows[i]]), float(scores[i])) for i in best
         ),
+        n_hidden=int(is_hidden.sum()),
         meaning=score_meaning(view.bag_summary) if len(best) else "",
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -261,6 +261,11 @@ class RunView:
                 "reload the page to see the newest run"
             )
         return np.asarray(rows, dtype=np.int64)
+
+    def are_of(self, rows: Rows, item_ids: Collection[str]) -> NDArray[np.bool_]:
+        """Say which rows are of one of these items, some of which may not be in this run."""
+        known = self._index.get_indexer(pd.Index([*item_ids], dtype=object))
+        return np.isin(rows, known)
 
     def map_points(self) -> pd.DataFrame | None:
         """Return ``x``, ``y``, ``label``, ``confidence``, ``source``, ``split`` by row, or None."""

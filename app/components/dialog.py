@@ -18,7 +18,8 @@ __all__ = ["item_dialog"]
 def item_dialog(found: RunView, item_id: str) -> None:
     """Show an item and everything that spoke for or against its label."""
     standing = state.standing()
-    card = item_card(found, int(found.rows_of([item_id])[0]))
+    row = int(found.rows_of([item_id])[0])
+    card = item_card(found, row, hidden=standing.waiting)
     colors = state.colors(found)
     left, right = st.columns([2, 3], gap="medium")
     with left:

@@ -7,7 +7,7 @@ from html import escape
 
 from app.components.markup import badge, bars, muted, section
 from app.services.colors import NO_LABEL
-from app.services.words import SOURCES
+from app.services.words import SOURCES, left_out
 from pipelines.cards import BagCard, ItemCard, PartsCard, VoteCard
 from pipelines.heat import Heat
 from pipelines.queries import RunView
@@ -81,7 +81,7 @@ def why(
     parts.append(section("Label model", bars(view.classes, card.weak, colors)))
     if card.classifier is not None:
         parts.append(section("Classifier", bars(view.classes, card.classifier, colors, top=3)))
-    if card.neighbors:
+    if card.neighbors or card.n_hidden:
         parts.append(section("Most similar items", _neighbors(view, card, colors)))
     if card.bag is not None:
         parts.append(section("Bag", _bag(view, card.bag, card.row)))
@@ -115,13 +115,15 @@ def _vote(vote: VoteCard, colors: Mapping[str, str], accuracy: str) -> str:
 
 def _neighbors(view: RunView, card: ItemCard, colors: Mapping[str, str]) -> str:
     lines = ((n, view.exhibit(n.row)) for n in card.neighbors)
+    told = muted(left_out(card.n_hidden)) if card.n_hidden else ""
     if view.payload.kind == "text":
-        return "".join(
+        similar = "".join(
             f'<div class="wl-near">{badge(n.label, colors.get(n.label or "", NO_LABEL))}'
             f"<span>{escape(' '.join(seen.words.split())[:TEASER])}</span>"
             f'<span class="wl-muted">{n.similarity:.2f}</span></div>'
             for n, seen in lines
         )
+        return similar + told
     figures = "".join(
         f'<figure title="{escape(n.item_id, True)}, similarity {n.similarity:.2f}">'
         f'<img alt="" src="{seen.picture}"><figcaption>'
@@ -129,7 +131,7 @@ def _neighbors(view: RunView, card: ItemCard, colors: Mapping[str, str]) -> str:
         f"{escape(n.label or 'no label')}</figcaption></figure>"
         for n, seen in lines
     )
-    return f'<div class="wl-neighbors">{figures}</div>'
+    return f'<div class="wl-neighbors">{figures}</div>{told}'
 
 
 def _bag(view: RunView, bag: BagCard, row: int) -> str:
@@ -151,7 +153,7 @@ def _bag(view: RunView, bag: BagCard, row: int) -> str:
             for m, s in seen
         )
         drawn = f'<div class="wl-neighbors">{figures}</div>'
-    return drawn + muted(f"{told} A score is {bag.meaning}.")
+    return drawn + muted(f"{told} A score is {bag.meaning}. {left_out(bag.n_hidden)}")
 
 
 def _parts(parts: PartsCard) -> str:

@@ -8,7 +8,16 @@ from typing import Any
 
 from pipelines.report.words import MIN_ROWS
 
-__all__ = ["SOURCES", "ago", "duration", "interval", "is_too_few", "measured", "percent"]
+__all__ = [
+    "SOURCES",
+    "ago",
+    "duration",
+    "interval",
+    "is_too_few",
+    "left_out",
+    "measured",
+    "percent",
+]
 
 SOURCES = {
     "human": "a person decided",
@@ -69,6 +78,20 @@ def measured(value: Any, low: Any, high: Any, n: Any) -> str:
     if n < MIN_ROWS:
         return f"too few ({int(n)})"
     return f"{100 * value:.0f} % [{100 * low:.0f}-{100 * high:.0f}], n={int(n)}"
+
+
+def left_out(n: int) -> str:
+    """Return why items are not shown; an empty text where all are.
+
+    Examples
+    --------
+    >>> left_out(1)
+    'Left out: 1 that waits for an answer on the page Gold.'
+    >>> left_out(1200)
+    'Left out: 1,200 that wait for an answer on the page Gold.'
+    """
+    waits = "waits" if n == 1 else "wait"
+    return f"Left out: {n:,} that {waits} for an answer on the page Gold." if n else ""
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["PAGE_SIZE", "Workbench"]
@@ -39,6 +39,12 @@ class Workbench:
         # At the end of the queue, come back to what was left open before.
         self.page = page or _take(queue, lambda item_id: not is_done(item_id))
         self.current = self.page[0] if self.page else None
+
+    def put_away(self, item_ids: Collection[str]) -> None:
+        """Take items off the page that are no longer for this queue."""
+        self.page = [item_id for item_id in self.page if item_id not in item_ids]
+        if self.current in item_ids:
+            self.current = None
 
     def pick(self, item_id: str) -> None:
         """Take an item in hand, off the page too: after an undo it may be an earlier one."""

@@ -19,6 +19,7 @@ from app.components.gallery import gallery
 from app.services.colors import NO_LABEL, SOURCE_COLORS
 from app.services.scatter import groups_figure, selected_rows, values_figure
 from app.services.tiles import tiles
+from app.services.words import left_out
 from pipelines.lf_queries import lf_votes
 from pipelines.queries import RunView
 
@@ -52,8 +53,8 @@ def page() -> None:
             key="map_splits",
         )
         st.caption("Similar items lie close together. Drag a lasso or a box around some of them.")
-    if waiting := state.standing().waiting:
-        st.caption(f"Left out: {len(waiting):,} that wait for an answer on the page Gold.")
+    if told := left_out(len(state.standing().waiting.intersection(found.item_ids))):
+        st.caption(told)
     _workspace(found, color_by, tuple(splits))
 
 

@@ -37,6 +37,7 @@ def _workspace(found: RunView, order: str, seed: int) -> None:
     ids = state.queue_ids(found.run_id, order, seed, found)
     queue = [item_id for item_id in ids if item_id not in standing.drawn]
     bench = _bench(found.run_id, order, seed)
+    bench.put_away(standing.drawn)
     if bench.current is None:
         bench.turn_page(queue, standing.is_done)
     n_done = sum(standing.is_done(i) for i in queue)
@@ -100,7 +101,8 @@ def _card(
     selected: tuple[str, ...],
 ) -> None:
     assert bench.current is not None
-    card = item_card(found, int(found.rows_of([bench.current])[0]))
+    row = int(found.rows_of([bench.current])[0])
+    card = item_card(found, row, hidden=standing.waiting)
     colors = state.colors(found)
     about = list(selected) or [bench.current]
     names = {

@@ -145,13 +145,14 @@ def _shown(found: RunView | None, table: dict[str, Any]) -> bool:
         st.info(sentence.replace(DRAFT, "this function"), icon=":material/lightbulb:")
     _mistakes(found, tried["mistakes"])
     if tried["against"]:
+        waiting = state.standing().waiting
         st.markdown("**Who contradicts it**")
         st.dataframe(
             pd.DataFrame(
                 {
                     "function": other["name"],
                     "items": other["n"],
-                    "such as": ", ".join(other["items"]),
+                    "such as": ", ".join(i for i in other["items"] if i not in waiting),
                 }
                 for other in tried["against"]
             ),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.components import why
+from app.components import pages, why
 from app.launch import PROJECT_VARIABLE, command
 from app.services.gold_desk import GoldDesk
 from app.services.keys import ACTION_KEYS
@@ -311,6 +312,72 @@ def test_the_map_hides_what_waits_for_gold_until_it_is_answered(open_page, shape
     page.session_state["map label"] = {"selection": {"points": [{"customdata": r} for r in (0, 1)]}}
     page.run()
     assert any(m.value.startswith("**1 items**") for m in page.markdown) and not page.exception
+
+
+@pytest.fixture
+def waiting(shapes, store):
+    """Every third unlabelled item, drawn for gold and not answered yet."""
+    names = set(RunView.latest(shapes).item_ids[:N_UNLABELED:3])
+    for name in names:
+        store.record(ReviewEvent(name, "Ada", "set_role", new="test", queue=GOLD_QUEUE))
+    return names
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "selection"),
+    [
+        ("lfs", "lf_table", {"rows": [0], "columns": [], "cells": []}),
+        (
+            "pairs",
+            "matrix conflict",
+            {"cell": [dict.fromkeys(("function", "other"), "in_between")]},
+        ),
+        ("models", "candidates", {"rows": [1], "columns": [], "cells": []}),
+    ],
+)
+def test_no_gallery_shows_what_waits_for_gold(
+    open_page, monkeypatch, waiting, name, key, selection
+):
+    seen = set()
+    made = pages.tiles
+
+    def spy(view, rows, *rest):
+        seen.update(map(str, view.item_ids[rows]))
+        return made(view, rows, *rest)
+
+    monkeypatch.setattr(pages, "tiles", spy)
+    monkeypatch.setattr(pages, "PAGE_SIZE", 1000)
+    page = open_page(name)
+    page.session_state[key] = {"selection": selection}
+    page.run()
+    assert seen and not seen & waiting and not page.exception
+    assert re.search(r"Left out: \d+ that wait", text_of(page))
+
+
+def test_a_card_tells_of_no_item_that_waits_for_gold(shapes):
+    view = RunView.latest(shapes)
+    open_card = item_card(view, 3)
+    hidden = {open_card.neighbors[0].item_id, open_card.bag.members[1].item_id, "of another run"}
+    card = item_card(view, 3, hidden=hidden)
+    assert [n.item_id for n in open_card.neighbors if n.item_id not in hidden] == [
+        n.item_id for n in card.neighbors
+    ]
+    assert [m for m in open_card.bag.members if m.item_id not in hidden] == list(card.bag.members)
+    assert (card.n_hidden, card.bag.n_hidden, card.bag.n_items) == (1, 1, 10)
+    told = why.why(view, card, {}, {})
+    assert told.count("Left out: 1 that waits for an answer") == 2
+    assert "Left out" not in why.why(view, open_card, {}, {})
+
+
+def test_review_puts_away_what_is_drawn_meanwhile(open_page, store):
+    page = open_page("review")
+    field = next(str(f.key) for f in page.text_input if str(f.key).startswith("note "))
+    in_hand = field.removeprefix("note ")
+    store.record(ReviewEvent(in_hand, "Ada", "set_role", new="test", queue=GOLD_QUEUE))
+    page.run()
+    assert field not in [f.key for f in page.text_input] and not page.exception
+    page.button(key="act exclude").click().run()
+    assert store.current()["item_id"].tolist() not in ([], [in_hand])
 
 
 def html_of(page: AppTest) -> str:
