@@ -93,4 +93,6 @@ def test_options_of_its_parents_are_its_own_and_others_are_errors() -> None:
 def test_koleo_never_meets_two_views_of_one_image() -> None:
     v2, first = method(), normal(4, 6)
     both = torch.cat([first, first])  # equal across views, far apart within one
-    assert float(v2.regulariser(both)) == pytest.approx(0.2 * float(koleo(first, 1e-4)), rel=1e-5)
+    assert float(v2.regulariser(both)) == pytest.approx(
+        2 * v2.koleo_weight * float(koleo(first, 1e-4)), rel=1e-5
+    )
