@@ -27,7 +27,16 @@ from weak_supervision.neighbors import ALPHA, NeighborGraph, build_graph, reache
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import DataError
 
-__all__ = ["FILLED", "JOINT", "SPREAD", "Candidate", "Evidence", "Material", "Trial"]
+__all__ = [
+    "FILLED",
+    "JOINT",
+    "SPREAD",
+    "Candidate",
+    "Evidence",
+    "Material",
+    "Trial",
+    "same_labels",
+]
 
 SPREAD = "+features"  # labels of a model, spread over the neighbor graph
 FILLED = "+filled"  # labels of a model, and the joint model's where no LF votes
@@ -76,7 +85,7 @@ class Material:
     features
         (n, d) floats; without them there is no joint model.
     seed
-        Of folds.
+        Of folds, and of label models that draw.
     models
         Names of the label models.
     class_balance
@@ -99,6 +108,8 @@ class Material:
         known = covered(votes) | is_human
         for name in self.models:
             model = MODELS[name]()
+            if "seed" in model.get_params():
+                model.set_params(seed=self.seed)
             classifier = self._classifier(votes) if model.needs_classifier else None
             model.fit(
                 votes,
@@ -275,6 +286,11 @@ def _compare(
             candidate.posterior[rows], said[rows], candidate.is_covered[rows]
         )
         parts.append(agreement)
-    before, after = full.labels, candidate.labels
+    evidence.kept.append(same_labels(full, candidate))
+
+
+def same_labels(first: Candidate, second: Candidate) -> NDArray[np.float64]:
+    """Return 1 where both give a row the same label, 0 where another, NaN where one gives none."""
+    before, after = first.labels, second.labels
     both = (before != ABSTAIN) & (after != ABSTAIN)
-    evidence.kept.append(np.where(both, before == after, np.nan))
+    return np.where(both, before == after, np.nan)

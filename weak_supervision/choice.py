@@ -13,25 +13,33 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from weak_supervision.candidates import FILLED, JOINT, SPREAD, Candidate, Material, Trial
+from weak_supervision.candidates import (
+    FILLED,
+    JOINT,
+    SPREAD,
+    Candidate,
+    Material,
+    Trial,
+    same_labels,
+)
 from weak_supervision.evidence import (
     LEVEL,
     bootstrap_means,
     group_lfs,
-    neighbor_agreement,
     unanimous,
 )
-from weak_supervision.judging import BASELINE, Judge, Row, mean_of
+from weak_supervision.explain import features_words, model_words, steady_words, unanimous_words
+from weak_supervision.judging import BASELINE, Judge, Row, fits_neighbors, mean_of, number_of, wins
 from weak_supervision.label_models import CANDIDATES, ClassBalance, covered, hard_labels
-from weak_supervision.neighbors import NeighborGraph, build_graph, cut_statistic
+from weak_supervision.names import model_name
+from weak_supervision.neighbors import NeighborGraph, build_graph
 from weaklight.contracts import ABSTAIN, ClassSet, check_votes
 from weaklight.errors import DataError
 from weaklight.intervals import wilson
-from weaklight.seeds import numpy_generator
+from weaklight.seeds import derive_seed, numpy_generator
 
 __all__ = ["BASELINE", "Choice", "check_with_gold", "choose"]
 
-NO_BETTER_THAN_CHANCE = ", but perhaps no better than chance"
 WORSE = 0.01  # what features may at most lose where LFs vote, for what they gain elsewhere
 MAX_JUDGED_ITEMS = 10_000  # evidence on a draw of so many: its bounds are a point wide or less
 logger = logging.getLogger(__name__)
@@ -50,16 +58,21 @@ class Choice:
     label_model
         Name of the label model in it, before features came in.
     reason
-        One paragraph in plain words, with the numbers.
+        One paragraph in plain words, with the numbers (`weak_supervision.explain`).
     candidates
-        One flat dict a candidate, ready for JSON. ``name``; ``agreement``: of its labels with the
-        votes of left-out LFs, above chance; ``taught_agreement``: the same of a classifier taught
-        by them; ``agreement_low``: lower bound of the one that decides; ``gain``, ``gain_low``:
-        the deciding difference to the candidate named ``against``, and its lower bound;
-        ``gain_voted_low``: the lower bound where other LFs vote too; ``neighbor_agreement``,
-        ``cut_statistic``, ``stability`` (labels that stay when LFs are left out), ``coverage``,
-        ``note``. ``None`` where not measured. None of it is accuracy:
-        without gold the word is agreement.
+        One flat dict a candidate, ready for JSON, ``None`` where not measured. None of it is
+        accuracy: without gold the word is agreement.
+
+        ``agreement``: of its labels with the votes of left-out LFs, above chance;
+        ``taught_agreement``: the same of a classifier taught by them; ``compared``: the one of the
+        two that decides, ``agreement_low`` its lower bound; ``gain``: the difference to
+        ``compared_before``, that of the candidate named ``against``, ``gain_low`` its lower bound,
+        ``gain_voted_low`` the same where other LFs vote too.
+
+        ``cut_statistic`` and ``neighbor_agreement``: how its labels fit those of similar items,
+        ``cut_gain_high`` the upper bound of what they do so better than majority vote's;
+        ``stability``: share of labels that stay when LFs are left out, ``seed_stability``: with
+        another seed; ``name``, ``coverage``, ``note``.
     overruled_unanimous
         (u,) rows where two or more LFs vote, all for one class, and the chosen label differs.
     posteriors
@@ -114,8 +127,9 @@ def choose(
        they occur, because leaving LFs out makes silence look commoner than it is. Shared errors
        speak for the unspread labels here, so the comparison is cautious.
 
-    The simpler side stays, unless the lower bootstrap bounds of the other's agreement and of its
-    gain lie above zero (less wrong than chance is no praise where both are worse than chance);
+    The simpler side stays, unless the lower bootstrap bound of the other's agreement lies above
+    zero (less wrong than chance is no praise where both are worse than chance) and that of its gain
+    above the share of labels that another seed alone would change;
     what changes the labels of items that LFs vote on must surely not lose a point on those, however
     much it gains where they are silent.
 
@@ -151,8 +165,8 @@ def choose(
 
     Notes
     -----
-    Time: every label model once on all items and up to 5 times on 10,000 of them; what features
-    make of it 6 times on 10,000, and the chosen one on all. A million items with 20 LFs take about
+    Time: every label model once on all items and up to 7 times on 10,000 of them; what features
+    make of it 7 times on 10,000, and the chosen one on all. A million items with 20 LFs take about
     20 s on one core.
 
     Blind to errors that LFs of different groups share and that the features follow too.
@@ -180,10 +194,16 @@ def choose(
     shown = found if is_whole else _restrict_all(found, judged)
     evidence = trial.label_models(shown)
     rows = {name: judge.label_model(name, evidence) for name in found}
-    best, reason = _decide_model(rows, len(groups), is_taught=judge.can_teach(evidence))
-    if model is not None and model != best:
-        reason = f"The settings ask for {model}; left alone, the tool decides thus. {reason}"
-        best = model
+    fitted = shown if is_whole else small.label_models(checked[judged])
+    reseeded = replace(small, seed=derive_seed(seed, "again"))
+    again = reseeded.label_models(checked[judged])
+    _note_seed_stability(rows, fitted, again)
+    for name, candidate in shown.items():
+        rows[name] |= judge.neighbors(candidate.labels, shown[BASELINE].labels, small.graph)
+    best, rival = _decide_model(rows)
+    reason = model_words(rival, best, n_groups=len(groups), is_taught=judge.can_teach(evidence))
+    asked = model if model not in (None, best) else None
+    best = model or best
 
     featured = small.with_features(
         checked[judged], {name: shown[name] for name in dict.fromkeys([BASELINE, best])}
@@ -195,29 +215,31 @@ def choose(
     }
     evidence |= trial.with_features(rivals, best)
     rows |= {name: judge.with_features(name, best, evidence) for name in rivals}
+    _note_seed_stability(rows, rivals, reseeded.with_features(checked[judged], {best: again[best]}))
+    for name, candidate in rivals.items():
+        rows[name] |= judge.neighbors(candidate.labels, shown[BASELINE].labels, small.graph)
     for name, candidate in (shown | rivals).items():
-        rows[name] |= _describe(candidate, small.graph)
+        is_covered = candidate.is_covered
+        rows[name]["coverage"] = float(is_covered.mean()) if len(is_covered) else 0.0
+        rows[name]["note"] = candidate.note
     chosen, why = _decide_features(rows, best, list(rivals))
     reason += why
     wanted = {"auto": chosen, "off": best, "on": best + SPREAD if chosen == best else chosen}
     if wanted[use_features] != chosen and features is not None:
-        asked = wanted[use_features]
-        reason = f"The settings ask for {asked}; left alone, the tool chooses {chosen}. {reason}"
-        chosen = asked
+        asked = chosen = wanted[use_features]
     if is_whole:
         found |= featured
     elif chosen not in found:
         found |= material.with_features(checked, {best: found[best]}, only=chosen)
 
+    reason += steady_words(rows[chosen])
     agreed = unanimous(checked, n_classes)
     overruled = np.flatnonzero(
         (agreed != ABSTAIN) & (agreed != found[chosen].labels) & (people == ABSTAIN)
     )
-    reason += (
-        f" It contradicts {len(overruled)} unanimous votes of two or more LFs, which are listed."
-        if len(overruled)
-        else " It contradicts no unanimous vote of two or more LFs."
-    )
+    reason += unanimous_words(len(overruled))
+    if asked is not None:
+        reason = f"The settings ask for {model_name(asked)}; left alone, the tool says: {reason}"
     logger.info("%s", reason)
     return Choice(
         chosen,
@@ -256,17 +278,18 @@ def check_with_gold(
     right = {name: hard_labels(p, keys=keys)[rows] == gold[rows] for name, p in posteriors.items()}
     best = max(right, key=lambda name: (right[name].mean(), name == chosen))
     low, high = wilson(int(right[chosen].sum()), len(rows))
+    share = {name: f"{100 * is_right.mean():.1f} %" for name, is_right in right.items()}
     sentence = (
-        f"On {len(rows)} items with gold the choice is right on {right[chosen].mean():.3f} "
-        f"({low:.3f} to {high:.3f}), {BASELINE} on {right[BASELINE].mean():.3f}"
+        f"On {len(rows)} hand-labelled items the choice is right on {share[chosen]} "
+        f"({100 * low:.1f} to {100 * high:.1f}), majority vote on {share[BASELINE]}"
     )
     if best == chosen:
-        return sentence + ": no candidate is better, so the choice was right."
+        return sentence + ": nothing else does better, so the choice was right."
     gain = right[best].astype(float) - right[chosen]
     surely = float(np.quantile(bootstrap_means(gain), 1.0 - LEVEL)) > 0
     verdict = "so the choice was wrong" if surely else "which may be chance"
     if best != BASELINE:
-        sentence += f" and {best} on {right[best].mean():.3f}"
+        sentence += f" and {model_name(best)} on {share[best]}"
     return f"{sentence}, {verdict}."
 
 
@@ -310,39 +333,21 @@ def _restrict_all(found: dict[str, Candidate], rows: NDArray[np.intp]) -> dict[s
     }
 
 
-def _describe(candidate: Candidate, graph: NeighborGraph | None) -> Row:
-    """Return what is shown beside the evidence and decides nothing."""
-    labels = candidate.labels
-    return {
-        "neighbor_agreement": None if graph is None else neighbor_agreement(labels, graph),
-        "cut_statistic": None if graph is None else mean_of(cut_statistic(labels, graph)),
-        "coverage": float(candidate.is_covered.mean()) if len(labels) else 0.0,
-        "note": candidate.note,
-    }
+def _note_seed_stability(
+    rows: dict[str, Row], first: dict[str, Candidate], again: dict[str, Candidate]
+) -> None:
+    """Enter how many labels of each candidate stay with another seed."""
+    for name, candidate in first.items():
+        rows[name]["seed_stability"] = mean_of(same_labels(candidate, again[name]))
 
 
-def _decide_model(rows: dict[str, Row], n_groups: int, *, is_taught: bool) -> tuple[str, str]:
-    """Return the chosen label model and the reason in plain words."""
+def _decide_model(rows: dict[str, Row]) -> tuple[str, Row | None]:
+    """Return the chosen label model, and the best rival of majority vote if any was compared."""
     if rows[BASELINE]["gain"] is None:
-        return BASELINE, (
-            f"{BASELINE} stays, because there is nothing to compare by: the LFs form {n_groups} "
-            "group(s) of alike LFs, and judging without gold takes LFs that can be left out while "
-            "others still cover items."
-        )
-    measure = "taught_agreement" if is_taught else "agreement"
+        return BASELINE, None
     rivals = [row for name, row in rows.items() if name != BASELINE]
-    best = max(rivals, key=lambda row: _number(row["gain_low"]))
-    gains = _number(best["gain_low"]) > 0
-    model = str(best["name"]) if gains and _agrees(best) else BASELINE
-    how = "a classifier taught by the others' labels" if is_taught else "the others' labels"
-    return model, (
-        f"The LFs were left out in {n_groups} groups of alike LFs, and {how} had to predict what "
-        f"they say. Above chance, majority vote agrees with them on "
-        f"{_number(rows[BASELINE][measure]):.3f} and {best['name']}, the best challenger, on "
-        f"{_number(best[measure]):.3f}: {_gain(best)}"
-        f"{NO_BETTER_THAN_CHANCE if gains and model == BASELINE else ''}. "
-        f"So {model} {'stays' if model == BASELINE else 'was chosen'}."
-    )
+    best = max(rivals, key=lambda row: number_of(row["gain_low"]))
+    return str(best["name"]) if wins(best) and fits_neighbors(best) else BASELINE, best
 
 
 def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tuple[str, str]:
@@ -352,44 +357,11 @@ def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tup
     if all(rows[name]["gain"] is None for name in rivals):
         return model, " Whether features repair its labels cannot be judged, so they are left out."
     sure = [name for name in rivals if _is_better(rows[name])]
-    best = max(sure or rivals, key=lambda name: _number(rows[name]["gain"]))
-    what = {
-        SPREAD: "Spreading its labels over the features",
-        FILLED: "Asking the features where no LF votes",
-        JOINT: "Letting votes and features teach each other",
-    }[JOINT if best == JOINT else "+" + best.partition("+")[2]]
-    before, after = rows[best]["agreement_before"], rows[best]["agreement"]
-    span = "" if before is None or after is None else f" from {before:.3f} to {after:.3f}"
-    reason = f" {what} changes the agreement of the labels themselves{span}: {_gain(rows[best])}"
-    if not sure and _number(rows[best]["gain_low"]) > 0:
-        reason += (
-            ", but perhaps worse on the items that LFs vote on"
-            if _agrees(rows[best])
-            else NO_BETTER_THAN_CHANCE
-        )
-    return (best if sure else model), (
-        f"{reason}. So the features are {'used' if sure else 'left out'}."
-    )
+    best = max(sure or rivals, key=lambda name: number_of(rows[name]["gain"]))
+    return best if sure else model, features_words(rows[best], is_used=bool(sure))
 
 
 def _is_better(row: Row) -> bool:
     keeps_votes = str(row["name"]).endswith(FILLED)
-    where_voted = 0.0 if keeps_votes else _number(row["gain_voted_low"])
-    return _agrees(row) and _number(row["gain_low"]) > 0 and where_voted > -WORSE
-
-
-def _agrees(row: Row) -> bool:
-    """Return whether the labels surely predict left-out votes better than chance."""
-    return _number(row["agreement_low"]) > 0
-
-
-def _gain(row: Row) -> str:
-    sure = "surely better" if _number(row["gain_low"]) > 0 else "not surely better"
-    return (
-        f"a gain of {_number(row['gain']):+.3f}, at least {_number(row['gain_low']):+.3f} with "
-        f"{LEVEL:.0%} confidence, {sure}"
-    )
-
-
-def _number(value: float | str | None) -> float:
-    return float(value) if isinstance(value, int | float) else -np.inf
+    where_voted = 0.0 if keeps_votes else number_of(row["gain_voted_low"])
+    return wins(row) and where_voted > -WORSE

@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weak_supervision.candidates import FILLED, Evidence
-from weak_supervision.evidence import LEVEL, bootstrap_means, mean_over_groups
+from weak_supervision.evidence import (
+    LEVEL,
+    bootstrap_means,
+    mean_over_groups,
+    neighbor_agreement,
+)
+from weak_supervision.neighbors import NeighborGraph, cut_statistic
 from weaklight.seeds import derive_seed
 
-__all__ = ["BASELINE", "Judge", "Row", "mean_of"]
+__all__ = ["BASELINE", "Judge", "Row", "agrees", "fits_neighbors", "mean_of", "number_of", "wins"]
 
 BASELINE = "majority_vote"
 
@@ -43,7 +49,9 @@ class Judge:
         measure = "taught" if self.can_teach(evidence) else "voted"
         agreement, before = (self._over_groups(getattr(e, measure)) for e in (own, base))
         gain = agreement - before
-        return self._row(name, BASELINE, own, base) | {
+        return self._row(name, BASELINE, own) | {
+            "compared": mean_of(agreement),
+            "compared_before": mean_of(before),
             "agreement_low": _bound(bootstrap_means(agreement, seed=self.seed)),
             "gain": mean_of(gain),
             # one bound for many challengers (Bonferroni): some would win by luck
@@ -77,18 +85,36 @@ class Judge:
             bootstrap_means(own_voted, seed=derive_seed(self.seed, "own voted")),
             bootstrap_means(own_silent, seed=derive_seed(self.seed, "own silent")),
         )
-        return self._row(name, model, own, base) | {
+        return self._row(name, model, own) | {
+            "compared": self._agreement(own),
+            "compared_before": self._agreement(base),
             "agreement_low": _bound(agreement_means),
             "gain": _finite(gain),
             "gain_low": _bound(self._mixed(voted_means, silent_means)),
             "gain_voted_low": _bound(voted_means),
         }
 
-    def _row(self, name: str, against: str, own: Evidence, base: Evidence) -> Row:
+    def neighbors(
+        self,
+        labels: NDArray[np.integer],
+        base: NDArray[np.integer],
+        graph: NeighborGraph | None,
+    ) -> Row:
+        """Judge labels by those of similar items, beside the labels ``base`` of majority vote."""
+        if graph is None:
+            return {"neighbor_agreement": None, "cut_statistic": None, "cut_gain_high": None}
+        cut = cut_statistic(labels, graph)  # the lower, the better neighbors agree
+        loss = _bound(bootstrap_means(cut - cut_statistic(base, graph), seed=self.seed))
+        return {
+            "neighbor_agreement": neighbor_agreement(labels, graph),
+            "cut_statistic": mean_of(cut),
+            "cut_gain_high": None if loss is None else -loss,
+        }
+
+    def _row(self, name: str, against: str, own: Evidence) -> Row:
         return {
             "name": name,
             "agreement": self._agreement(own),
-            "agreement_before": self._agreement(base),
             "taught_agreement": mean_of(self._over_groups(own.taught)),
             "against": against,
             "stability": mean_of(self._over_groups(own.kept)),
@@ -118,6 +144,29 @@ def mean_of(values: NDArray[np.float64]) -> float | None:
     """Return the mean of the finite values, None without any."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else None
+
+
+def number_of(value: float | str | None) -> float:
+    """Return a number of a row, minus infinity where it was not measured."""
+    return float(value) if isinstance(value, int | float) else -np.inf
+
+
+def agrees(row: Row) -> bool:
+    """Return whether a candidate's labels surely predict left-out votes better than chance."""
+    return number_of(row["agreement_low"]) > 0
+
+
+def wins(row: Row) -> bool:
+    """Return whether a candidate agrees and surely gains more than another seed changes labels."""
+    return agrees(row) and number_of(row["gain_low"]) > 1.0 - number_of(row["seed_stability"])
+
+
+def fits_neighbors(row: Row) -> bool:
+    """Return whether labels may fit those of similar items as well as majority vote's do.
+
+    Asked of label models alone: what features make of labels fits neighbors by construction.
+    """
+    return row["cut_gain_high"] is None or number_of(row["cut_gain_high"]) >= 0
 
 
 def _bound(means: NDArray[np.float64], comparisons: int = 1) -> float | None:

@@ -43,6 +43,10 @@ def test_every_candidate_comes_with_its_evidence(useful):
     joint = rows["joint"]
     assert joint["against"] == model and joint["gain_low"] > 0 and joint["gain_voted_low"] > 0
     assert 0 < joint["stability"] <= 1 and joint["coverage"] == 1.0
+    assert 0.9 < joint["seed_stability"] < 1 and rows["dawid_skene"]["seed_stability"] == 1.0
+    gain = joint["compared"] - joint["compared_before"]
+    np.testing.assert_allclose(joint["gain"], gain)
+    assert joint["cut_gain_high"] > 0 and "stay when functions are set aside" in choice.reason
     assert choice.posterior is choice.posteriors[choice.chosen]
     assert "the features are used" in choice.reason
 
@@ -101,7 +105,7 @@ def test_gold_names_majority_vote_once_where_it_is_the_best():
     truth = np.zeros(100, dtype=int)
     right, wrong = np.tile([0.9, 0.1], (100, 1)), np.tile([0.1, 0.9], (100, 1))
     said = check_with_gold({"majority_vote": right, "joint": wrong}, "joint", truth)
-    assert said.endswith("majority_vote on 1.000, so the choice was wrong.")
+    assert said.endswith("majority vote on 100.0 %, so the choice was wrong.")
 
 
 def test_a_label_model_that_knows_whom_to_trust_is_chosen():
@@ -118,7 +122,7 @@ def test_a_person_may_insist_on_a_label_model():
     votes, _, features = planted(n=400, d=8)
     choice = choose(votes, n_classes=3, features=features, model="one_coin")
     assert choice.label_model == "one_coin" and choice.chosen.startswith("one_coin")
-    assert choice.reason.startswith("The settings ask for one_coin; left alone")
+    assert choice.reason.startswith("The settings ask for one-coin Dawid-Skene; left")
 
 
 def test_a_person_may_insist_on_features_or_on_none():
@@ -176,7 +180,7 @@ def test_overruled_unanimous_votes_are_listed(useful):
         said = votes[row][votes[row] >= 0]
         assert len(said) >= 2 and len(set(said)) == 1 and said[0] != labels[row]
     assert len(choice.overruled_unanimous) > 0
-    assert f"contradicts {len(choice.overruled_unanimous)} unanimous" in choice.reason
+    assert f" {len(choice.overruled_unanimous)} labels differ from what two" in choice.reason
 
 
 @pytest.mark.parametrize(
@@ -196,7 +200,7 @@ def test_without_evidence_majority_vote_stays(votes, with_features):
     features = np.random.default_rng(0).normal(size=(len(votes), 4)) if with_features else None
     choice = choose(votes, n_classes=3, features=features)
     assert choice.chosen == "majority_vote"
-    assert "majority_vote stays" in choice.reason
+    assert "Majority vote stays" in choice.reason
     assert choice.posterior.shape == (len(votes), 3)
 
 
@@ -206,7 +210,7 @@ def test_too_few_features_to_teach_with_leave_the_votes_to_judge():
     choice = choose(votes, n_classes=3, features=features)
     base = choice.candidates[0]
     assert base["taught_agreement"] is None and base["agreement"] is not None
-    assert "the others' labels had to predict" in choice.reason
+    assert "The labels of majority vote predict" in choice.reason
 
 
 def test_items_without_features_and_class_sets_take_part():
