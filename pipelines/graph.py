@@ -110,7 +110,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        6,
+        7,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
@@ -160,7 +160,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        8,
+        9,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",

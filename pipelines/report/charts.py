@@ -255,7 +255,7 @@ def _spaced(marks: Sequence[tuple[float, str]], gap: float) -> list[tuple[float,
     return kept
 
 
-def _wrap(label: str, width: int = 16) -> list[str]:
+def _wrap(label: str, width: int = 21) -> list[str]:
     lines = [""]
     for word in label.split():
         if lines[-1] and len(lines[-1]) + len(word) >= width:

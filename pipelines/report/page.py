@@ -33,6 +33,7 @@ _CHOICE_COLUMNS = {
     "gain_voted_low": "The same where functions vote",
     "neighbor_agreement": "Neighbours share the label",
     "stability": "Label stays with a group of functions left out",
+    "seed_stability": "Label stays with another seed",
     "coverage": "Covered",
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from weak_supervision.names import model_name
+
 __all__ = [
     "comparison_words",
     "gain_words",
@@ -18,24 +20,6 @@ __all__ = [
 ]
 
 MIN_ROWS = 20  # as weak_supervision.evaluation.MIN_ROWS: below this a number would mislead
-_MODELS = {
-    "majority_vote": "majority vote",
-    "weighted_vote": "weighted vote",
-    "snorkel": "Snorkel's label model",
-    "dawid_skene": "Dawid-Skene",
-    "one_coin": "one-coin Dawid-Skene",
-    "triplets": "triplets",
-    "mace": "MACE",
-    "glad": "GLAD",
-    "crowdlab": "CROWDLAB",
-    "joint": "joint model of votes and features",
-    "hybrid": "hybrid of votes and a student, round by round",
-}
-_FEATURES = {
-    "": "",
-    "features": ", spread over the features",
-    "filled": ", with the features where no function votes",
-}
 _RIVALS = {
     "majority_vote": "majority vote",
     "gold_only_accuracy_all": "training on the hand labels alone",
@@ -68,17 +52,6 @@ def share(measured: Numbers, of: str, claim: str) -> str:
 def points(difference: float) -> str:
     """Return a difference of accuracies as ``+3.1 points``, with a real minus sign."""
     return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}") + " points"
-
-
-def model_name(key: str, *, start: bool = False) -> str:
-    """Return ``dawid_skene+features`` as ``Dawid-Skene, spread over the features``.
-
-    ``start`` writes the first letter large, as at the start of a line.
-    """
-    base, _, features = key.partition("+")
-    name = _MODELS.get(base, base)
-    name = name[:1].upper() + name[1:] if start else name
-    return name + _FEATURES[features]
 
 
 def comparison_words(compared: Numbers) -> str:

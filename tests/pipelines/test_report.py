@@ -131,7 +131,7 @@ def test_majority_vote_is_counted_by_hand(made: Made) -> None:
         assert (entry["low"], entry["high"]) == (pytest.approx(low), pytest.approx(high))
         assert entry["split"] == "test"
     dev = planted.split == "dev"
-    assert f"majority_vote on {right[dev].mean():.3f}" in made.evaluation["choice_check"]
+    assert f"majority vote on {100 * right[dev].mean():.1f} %" in made.evaluation["choice_check"]
 
 
 def test_classifier_confusion_and_steps_agree_with_the_arrays(made: Made) -> None:
