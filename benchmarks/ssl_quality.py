@@ -181,13 +181,14 @@ def _attention(budget_s: float, threads: int) -> Row:
     """
     from ssl_models import load_encoder, suggest_settings
     from ssl_models.evaluation import random_encoder
-    from ssl_models.methods.dino import TRANSFORMER_SETTINGS
     from ssl_models.pictures import attention_maps, best_head_jaccard, keep_mass, to_pixels
 
     photos, truth, garments = clothing_photos()
     n, height, width, channels = photos.shape
-    settings, _ = suggest_settings(n=n, size=width, channels=channels, method="dino")
-    settings = replace(settings, **TRANSFORMER_SETTINGS, threads=threads)
+    settings, _ = suggest_settings(
+        n=n, size=width, channels=channels, method="dino", backbone="vit_compact"
+    )
+    settings = replace(settings, threads=threads)
     untrained = random_encoder(settings.backbone, settings.width, photos)
     trained = train(photos, settings, budget_s)
     encoders = {

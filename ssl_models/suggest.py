@@ -8,6 +8,7 @@ from dataclasses import replace
 from ssl_models.augment import AugmentConfig
 from ssl_models.config import TrainConfig
 from ssl_models.methods import METHODS
+from ssl_models.vit import TRANSFORMERS
 from weaklight.errors import ConfigError, DataError
 
 __all__ = ["suggest_settings"]
@@ -21,7 +22,12 @@ LONG, WIDE = 2_000_000, 48  # images seen from which a wider network pays, and i
 
 
 def suggest_settings(
-    n: int, size: int, channels: int, method: str = "simclr", steps: int | None = None
+    n: int,
+    size: int,
+    channels: int,
+    method: str = "simclr",
+    steps: int | None = None,
+    backbone: str | None = None,
 ) -> tuple[TrainConfig, list[str]]:
     """Return settings for ``n`` images of ``size`` pixels and the reasons for them.
 
@@ -38,6 +44,8 @@ def suggest_settings(
     steps
         How many a person asked for, None where it is left to the data: long training pays for a
         wider network.
+    backbone
+        Which one a person asked for, None where it is left to the data.
 
     Returns
     -------
@@ -88,7 +96,12 @@ def suggest_settings(
             "at twice the time an image (SimCLR on CIFAR-10, 20 minutes of one core: kNN 0.643 "
             "against 0.636, linear 0.687 against 0.671)."
         )
-    own = METHODS[method].settings
+    own = dict(METHODS[method].settings)
+    if backbone is not None:
+        del reasons["backbone"]
+        config = replace(config, backbone=backbone)
+        if backbone in TRANSFORMERS:
+            own |= METHODS[method].transformer_settings
     config = replace(config, **own)
     reasons |= {name: f"what {method} needs on small data." for name in own}
     return config, [

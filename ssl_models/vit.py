@@ -24,7 +24,10 @@ from ssl_models.backbones import (
 )
 from weaklight.errors import ConfigError
 
-__all__ = ["VisionTransformer", "resized_positions", "transformer_of"]
+__all__ = ["TRANSFORMERS", "VisionTransformer", "resized_positions", "transformer_of"]
+
+
+TRANSFORMERS = ("vit_tiny", "vit_small", "vit_compact")  # names of those built below
 
 
 class VisionTransformer(PatchBody):

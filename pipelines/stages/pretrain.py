@@ -120,6 +120,7 @@ def training_settings(
         channels=channels,
         method=choose_method(config, "image")[0],
         steps=config.steps or None,
+        backbone=None if config.backbone == "auto" else config.backbone,
     )
     stated: dict[str, Any] = {
         "init": config.init,
@@ -127,9 +128,8 @@ def training_settings(
         "device": config.device,
         "checkpoint_every": config.checkpoint_every,
     }
-    if config.backbone != "auto":
-        stated["backbone"] = config.backbone
-        stated["width"] = FIXED_WIDTHS.get(config.backbone, settings.width)
+    if config.backbone in FIXED_WIDTHS:
+        stated["width"] = FIXED_WIDTHS[config.backbone]
     if config.batch_size:
         stated["batch_size"] = config.batch_size
     if config.learning_rate:

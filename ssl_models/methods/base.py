@@ -90,6 +90,8 @@ class Method(Objective):
         The line this method gets in ``weaklight methods``.
     settings
         Fields of ``TrainConfig`` that this method needs other than most do, for small data.
+    transformer_settings
+        The same where the backbone is one of our vision transformers, on top of ``settings``.
     sees_whole_images
         Whether the encoder learns from inputs like those it meets in use. Where it learns from
         parts alone, its batch norms are estimated on whole images before it is written.
@@ -100,6 +102,7 @@ class Method(Objective):
     cost: ClassVar[str]
     when: ClassVar[str]
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    transformer_settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     sees_whole_images: ClassVar[bool] = True
     encoder: Backbone
 

@@ -37,6 +37,17 @@ def test_a_method_brings_what_it_needs_and_says_so() -> None:
     assert any(reason.startswith("clip_grad = 3.0: what ibot needs") for reason in reasons)
 
 
+def test_a_transformer_learns_slower_and_says_so() -> None:
+    given = {"n": 8000, "size": 32, "channels": 3, "method": "dino"}
+    convolutions, _ = suggest_settings(**given, backbone="compact")
+    transformer, reasons = suggest_settings(**given, backbone="vit_compact")
+    assert (convolutions.lr, transformer.lr) == (3e-3, 5e-4)
+    assert (convolutions.weight_decay_end, transformer.weight_decay_end) == (None, 0.4)
+    assert transformer.backbone == "vit_compact"
+    assert any(reason.startswith("lr = 0.0005: what dino needs") for reason in reasons)
+    assert not any(reason.startswith("backbone") for reason in reasons)
+
+
 def test_long_training_gets_a_wider_network_and_says_why() -> None:
     short, _ = suggest_settings(n=20_000, size=32, channels=3, steps=1000)
     long, reasons = suggest_settings(n=20_000, size=32, channels=3, steps=10_000)

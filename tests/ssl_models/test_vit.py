@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ssl_models import build_backbone
-from ssl_models.vit import VisionTransformer, kept_rows, transformer_of
+from ssl_models.backbones import BACKBONES
+from ssl_models.vit import TRANSFORMERS, VisionTransformer, kept_rows, transformer_of
 from weaklight.errors import ConfigError
 
 
@@ -106,3 +107,14 @@ def test_nothing_of_a_masked_patch_passes_a_conv_stem() -> None:
     assert torch.equal(vit.embed(images, masked, token), vit.embed(changed, masked, token))
     with pytest.raises(ConfigError, match="conv stem takes patch"):
         VisionTransformer(image_size=32, channels=3, patch=6, dim=12, depth=1, heads=3, stem="conv")
+
+
+def test_the_names_of_the_transformers_are_complete() -> None:
+    found = [
+        name
+        for name in BACKBONES
+        if isinstance(
+            build_backbone(name, channels=1, image_size=32, width=64).body, VisionTransformer
+        )
+    ]
+    assert sorted(found) == sorted(TRANSFORMERS)
