@@ -23,17 +23,22 @@ from pipelines.sections import EvaluateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
 from pipelines.stages.gains import gains
-from pipelines.stages.judged import GOLD_SPLITS, EvaluateInputs, Judged, Step, label_steps
+from pipelines.stages.judged import (
+    GOLD_SPLITS,
+    EvaluateInputs,
+    Judged,
+    Step,
+    label_steps,
+    missing,
+)
 from pipelines.stages.sensitivity import sensitivities, slices
 from weak_supervision.choice import check_with_gold
 from weak_supervision.evaluation import (
     CrossoverPoint,
     accuracy,
     calibration,
-    compare_paired,
     confusion_matrix,
     hand_labels_worth,
-    quality,
 )
 from weak_supervision.label_models import TIE_RULE
 from weaklight.contracts import ABSTAIN, SPLITS, expand_votes
@@ -57,7 +62,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
     About 40 trainings of the linear head, 36 of them on dev rows alone: 9 s of one core at
     n=10,000, d=512, K=10.
     """
-    run = Judged(inputs, work.classes, work.class_sets)
+    run = Judged(inputs, work.classes, work.class_sets, config.probability)
     work.progress(0, 5, "judging the labels of every step")
     steps = label_steps(run)
     work.progress(1, 5, "training on gold alone")
@@ -77,6 +82,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "tie_rule": TIE_RULE,
         "classes": list(run.classes),
         "rows": _row_counts(run),
+        "weighted_by": config.probability if has_gold else None,
         "headline": headline,
         "steps": _steps(run, steps),
         "gains": gains(run, steps, work.seed),
@@ -109,12 +115,8 @@ def _choice_check(run: Judged) -> str:
     return check_with_gold(posteriors, "chosen", dev, keys=run.keys)
 
 
-def _missing(reason: str) -> dict[str, Any]:
-    return {"value": None, "low": None, "high": None, "n": 0, "reason": reason}
-
-
 def _proportion(measured: Proportion, reason: str) -> dict[str, Any]:
-    return measured.as_dict() if measured.n else _missing(reason)
+    return measured.as_dict() if measured.n else missing(reason)
 
 
 def _row_counts(run: Judged) -> dict[str, int]:
@@ -130,18 +132,20 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
     majority = by_key["majority_vote"]
     reached = test[majority.is_covered[test]]
     in_test = run.in_split("test")
-    counted = in_test if in_test.any() else np.ones_like(in_test)
-    voted = (run.votes[counted] != ABSTAIN).any(axis=1)
+    counted = np.flatnonzero(in_test if in_test.any() else np.ones_like(in_test))
+    if run.probability is not None:
+        counted = test  # the others have no chance stated
+    voted = (run.votes != ABSTAIN).any(axis=1)
 
     def right(step: Step, rows: NDArray[np.int64], reason: str = NO_TEST_GOLD) -> dict[str, Any]:
-        return _proportion(accuracy(step.labels[rows], run.gold[rows]), reason)
+        return run.share(step.labels == run.gold, rows, reason)
 
     entries = [
         ("majority_vote_accuracy", "Majority vote, all items", right(majority, test)),
         (
             "coverage",
             "Items that a labelling function votes on",
-            _proportion(Proportion(int(voted.sum()), len(voted)), "no items"),
+            run.share(voted, counted, "no items"),
         ),
         (
             "covered_accuracy",
@@ -152,11 +156,11 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
         ("classifier_accuracy", "Classifier", right(by_key["classifier"], test)),
     ]
     for other in others:
-        measured = (
-            _missing(other.reason)
-            if other.labels is None
-            else accuracy(other.labels, run.gold[test]).as_dict()
-        )
+        measured = missing(other.reason)
+        if other.labels is not None:
+            said = np.full(len(run.keys), ABSTAIN)
+            said[test] = other.labels
+            measured = run.share(said == run.gold, test, other.reason)
         entries.append((other.key, other.title, measured))
     return [
         {
@@ -172,17 +176,17 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
 def _steps(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
     def measured(step: Step, split: str) -> dict[str, Any]:
         rows = run.rows(split)
-        found = quality(step.labels[rows], run.gold[rows], step.is_covered[rows])
+        reached, right = rows[step.is_covered[rows]], step.labels == run.gold
         no_label = f"no {split} item has a label at this step"
         no_gold = f"no gold on the {split} split"
         return {
             "overall": (
-                _missing("cleaning leaves labels out; see the kept ones")
+                missing("cleaning leaves labels out; see the kept ones")
                 if step.key == "cleaned"
-                else _proportion(found.overall, no_gold)
+                else run.share(right, rows, no_gold)
             ),
-            "coverage": _proportion(found.coverage, no_gold),
-            "covered": _proportion(found.covered, no_label),
+            "coverage": run.share(step.is_covered, rows, no_gold),
+            "covered": run.share(right, reached, no_label),
         }
 
     return [
@@ -279,7 +283,7 @@ def _comparisons(
             entry["reason"] = reasons.get(second) or NO_TEST_GOLD
         else:
             gold = run.gold[test]
-            found = compare_paired(one == gold, two == gold, seed=seed)
+            found = run.compare(one == gold, two == gold, seed)
             entry |= {**asdict(found), "verdict": found.verdict}
         compared.append(entry)
     return compared

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pipelines.report.words import model_name
 from pipelines.stages.judged import Judged, Step
 from weak_supervision.classifiers import LinearHead
-from weak_supervision.evaluation import accuracy, compare_paired
 from weak_supervision.label_models import MajorityVote, hard_labels
 from weaklight.contracts import ABSTAIN
 
@@ -43,10 +42,10 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
         about = {"key": key, "title": title, "before": before}
         if after is None:
             return {**about, "reason": reason}
-        found = compare_paired(after[test] == gold, other[test] == gold, seed=seed)
+        found = run.compare(after[test] == gold, other[test] == gold, seed)
         return {
             **about,
-            **accuracy(after[test], gold).as_dict(),
+            **run.share(after == run.gold, test, ""),
             "difference": found.difference,
             "difference_low": found.low,
             "difference_high": found.high,
@@ -83,7 +82,7 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             model_name(model),
             labels[model],
             None if chosen == model else labels[chosen],
-            "asked by the joint model already" if model == "joint" else "not asked",
+            "the joint model has asked them" if model == "joint" else "left out",
         ),
         step(
             "hybrid",
@@ -91,7 +90,7 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             model_name(chosen),
             labels[chosen],
             labels["chosen"] if hybrid else None,
-            "not asked for: [aggregate] hybrid",
+            "off unless [aggregate] hybrid is set",
         ),
         step(
             "clean",

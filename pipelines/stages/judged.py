@@ -15,13 +15,20 @@ from numpy.typing import NDArray
 
 from pipelines.payload import Payload, load_payload
 from pipelines.report.words import model_name
+from weak_supervision.evaluation import (
+    Comparison,
+    compare_paired,
+    compare_weighted,
+    weighted_accuracy,
+)
 from weak_supervision.evaluation.slices import MAX_VALUES
 from weak_supervision.label_models import hard_labels
 from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN, ClassSet
 from weaklight.errors import ConfigError
+from weaklight.intervals import Proportion
 
-__all__ = ["GOLD_SPLITS", "EvaluateInputs", "Judged", "Step", "label_steps"]
+__all__ = ["GOLD_SPLITS", "EvaluateInputs", "Judged", "Step", "label_steps", "missing"]
 
 GOLD_SPLITS = ("dev", "test")
 # what every item has; the label that it came with is judged among the functions
@@ -72,6 +79,7 @@ class Judged:
     files: EvaluateInputs
     classes: tuple[str, ...]
     class_sets: tuple[ClassSet, ...] = ()
+    probability: str | None = None  # the column with each gold row's chance to be drawn
 
     @cached_property
     def items(self) -> pd.DataFrame:
@@ -93,7 +101,8 @@ class Judged:
         """
         table = pd.read_parquet(self.files.items).drop(columns=[*_NOT_SLICED], errors="ignore")
         if columns is None:
-            columns = [c for c in table if 2 <= table[c].nunique() <= MAX_VALUES]
+            kept = table.columns.drop(self.probability or [])
+            columns = [c for c in kept if 2 <= table[c].nunique() <= MAX_VALUES]
         unknown = [c for c in columns if c not in table]
         if unknown:
             raise ConfigError(
@@ -125,6 +134,56 @@ class Judged:
     def rows(self, split: str) -> NDArray[np.int64]:
         """Rows of a split whose gold is known."""
         return np.flatnonzero(self.in_split(split) & (self.gold >= 0))
+
+    @cached_property
+    def chance(self) -> NDArray[np.float64]:
+        """(n,) chance of each item to be drawn as gold, 1 where none is stated.
+
+        Raises
+        ------
+        ConfigError
+            If the stated column does not exist, is no number or lacks test rows with gold.
+        """
+        if self.probability is None:
+            return np.ones(len(self.keys))
+        table = pd.read_parquet(self.files.items).drop(columns=[*_NOT_SLICED], errors="ignore")
+        if self.probability not in table:
+            raise ConfigError(
+                f"[evaluate] probability names {self.probability!r}, but the items have "
+                f"{sorted(table.columns)}"
+            )
+        stated = pd.to_numeric(table[self.probability], errors="coerce").to_numpy(np.float64)
+        rows = self.rows("test")
+        usable = (stated[rows] > 0) & (stated[rows] <= 1)
+        if not usable.all():
+            raise ConfigError(
+                f"[evaluate] probability = {self.probability!r} must hold a chance above 0 and at "
+                f"most 1 for each test row with gold, but {int((~usable).sum())} of {len(rows)} "
+                "rows hold none; state it, or leave the setting out if all were drawn alike"
+            )
+        return np.where((stated > 0) & (stated <= 1), stated, 1.0)
+
+    def share(
+        self, is_true: NDArray[np.bool_], rows: NDArray[np.int64], reason: str
+    ) -> dict[str, Any]:
+        """Return the share of ``rows`` for which (n,) ``is_true`` holds: value, low, high, n.
+
+        Where gold was drawn with unequal chances, test rows count by the inverse of theirs. Without
+        rows there is the ``reason``.
+        """
+        if not len(rows):
+            return missing(reason)
+        hits = is_true[rows]
+        if self.probability is None or not self.in_split("test")[rows].all():
+            return Proportion(int(hits.sum()), len(rows)).as_dict()
+        found = weighted_accuracy(hits, np.ones(len(rows)), self.chance[rows])
+        return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+
+    def compare(self, first: NDArray[np.bool_], second: NDArray[np.bool_], seed: int) -> Comparison:
+        """Compare what is right (t,) on the test rows with gold, weighted as `share` does."""
+        if self.probability is None:
+            return compare_paired(first, second, seed=seed)
+        return compare_weighted(first, second, self.chance[self.rows("test")])
 
     @cached_property
     def votes(self) -> NDArray[np.int16]:
@@ -187,6 +246,11 @@ class Judged:
     def knows(self, name: str) -> NDArray[np.bool_]:
         """(n,) which items a label model had any evidence about."""
         return np.load(self.files.posteriors / f"{name}.covered.npy")
+
+
+def missing(reason: str) -> dict[str, Any]:
+    """Return a share that could not be measured."""
+    return {"value": None, "low": None, "high": None, "n": 0, "reason": reason}
 
 
 def label_steps(run: Judged) -> list[Step]:

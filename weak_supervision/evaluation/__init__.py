@@ -30,7 +30,11 @@ from weak_supervision.evaluation.sensitivity import (
     shifted_balance,
 )
 from weak_supervision.evaluation.slices import Slice, slice_accuracy
-from weak_supervision.evaluation.weighted import WeightedProportion, weighted_accuracy
+from weak_supervision.evaluation.weighted import (
+    WeightedProportion,
+    compare_weighted,
+    weighted_accuracy,
+)
 
 __all__ = [
     "MIN_ROWS",
@@ -48,6 +52,7 @@ __all__ = [
     "calibration",
     "class_accuracy",
     "compare_paired",
+    "compare_weighted",
     "confusion_matrix",
     "crossover_curve",
     "hand_labels_worth",

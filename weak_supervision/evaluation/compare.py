@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import comb
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
@@ -83,13 +83,7 @@ def compare_paired(
     >>> result.only_first, result.only_second, round(result.difference, 2), result.verdict
     (30, 0, 0.3, 'better')
     """
-    first = np.asarray(first_is_right, dtype=bool)
-    second = np.asarray(second_is_right, dtype=bool)
-    if first.shape != second.shape or first.ndim != 1 or first.size == 0:
-        raise DataError(
-            "expected two aligned lists of at least one row, but came with shapes "
-            f"{first.shape} and {second.shape}; judge both on the same rows"
-        )
+    first, second = pair(first_is_right, second_is_right)
     n = len(first)
     only_first = int((first & ~second).sum())
     only_second = int((second & ~first).sum())
@@ -107,6 +101,17 @@ def compare_paired(
         high=float(high),
         p_value=_mcnemar(only_first, only_second),
     )
+
+
+def pair(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return both as aligned (n,) bool, n >= 1, or say that they are not."""
+    one, two = np.asarray(first, dtype=np.bool_), np.asarray(second, dtype=np.bool_)
+    if one.shape != two.shape or one.ndim != 1 or one.size == 0:
+        raise DataError(
+            "expected two aligned lists of at least one row, but came with shapes "
+            f"{one.shape} and {two.shape}; judge both on the same rows"
+        )
+    return one, two
 
 
 def _mcnemar(only_first: int, only_second: int) -> float:

@@ -12,15 +12,17 @@ Try it::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from weak_supervision.evaluation.accuracy import labels_and_gold
+from weak_supervision.evaluation.compare import Comparison, pair
 from weaklight.errors import DataError
 from weaklight.intervals import wilson_share
 
-__all__ = ["WeightedProportion", "weighted_accuracy"]
+__all__ = ["WeightedProportion", "compare_weighted", "weighted_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -85,22 +87,10 @@ def weighted_accuracy(
     """
     known = np.asarray(gold) >= 0
     left, right = labels_and_gold(labels, gold)
-    chance = np.asarray(probability, dtype=np.float64)
-    if chance.shape != known.shape:
-        raise DataError(
-            f"expected one probability for each of {len(known)} rows, but came {chance.shape}"
-        )
-    chance = chance[known]
-    if not ((chance > 0) & (chance <= 1)).all():
-        raise DataError(
-            "the chance of a row to be drawn must lie above 0 and at most at 1, but runs from "
-            f"{chance.min():g} to {chance.max():g}; rows that could not be drawn have no gold"
-        )
-    n = len(chance)
+    weight = _weights(probability, known)
+    n = len(weight)
     if n == 0:
         return WeightedProportion(None, 0.0, 1.0, 0, 0.0)
-    weight = 1.0 / chance
-    weight /= weight.sum()
     hit = (left == right).astype(np.float64)
     value = float(weight @ hit)
     variance = float((weight**2) @ (hit - value) ** 2)
@@ -108,3 +98,74 @@ def weighted_accuracy(
     effective = min(value * (1 - value) / variance, float(n)) if variance > 0 else kish
     low, high = wilson_share(value, effective)
     return WeightedProportion(value, low, high, n, effective)
+
+
+def compare_weighted(
+    first_is_right: ArrayLike, second_is_right: ArrayLike, probability: ArrayLike
+) -> Comparison:
+    """Compare two sets of labels on the same rows, each of which stands for 1 / chance of the pool.
+
+    Parameters
+    ----------
+    first_is_right, second_is_right
+        (n,) bool, aligned: whether each has the row right.
+    probability
+        (n,) chance of each row to be drawn, in (0, 1]; only ratios matter.
+
+    Returns
+    -------
+    The difference on the pool; its interval and p-value are those of the normal distribution with
+    the linearised variance, as exact counts mean nothing here. ``only_first`` and ``only_second``
+    count rows as they were drawn.
+
+    Raises
+    ------
+    DataError
+        If the three are not aligned, there is no row or a probability is out of range.
+
+    Notes
+    -----
+    Half a row is added to each side, as in `compare_paired`: where the two never disagree, the
+    variance would be 0. O(n).
+
+    Examples
+    --------
+    >>> first, second = [True] * 80, [True] * 40 + [False] * 40
+    >>> found = compare_weighted(first, second, [0.5] * 40 + [0.05] * 40)
+    >>> found.only_first, round(found.difference, 2), found.verdict
+    (40, 0.91, 'better')
+    """
+    first, second = pair(first_is_right, second_is_right)
+    weight = _weights(probability, np.ones(len(first), dtype=np.bool_))
+    gap = first.astype(np.float64) - second
+    difference = float(weight @ gap)
+    kish = 1.0 / float(weight @ weight)
+    variance = float((weight**2) @ (gap - difference) ** 2) + 1 / (kish * (kish + 2))
+    error = variance**0.5
+    half = NormalDist().inv_cdf(0.975) * error
+    return Comparison(
+        n=len(first),
+        only_first=int((first & ~second).sum()),
+        only_second=int((second & ~first).sum()),
+        difference=difference,
+        low=difference - half,
+        high=difference + half,
+        p_value=2 * NormalDist().cdf(-abs(difference) / error),
+    )
+
+
+def _weights(probability: ArrayLike, used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the inverse chances of the rows that are used, summing to 1."""
+    chance = np.asarray(probability, dtype=np.float64)
+    if chance.shape != used.shape:
+        raise DataError(
+            f"expected one probability for each of {len(used)} rows, but came {chance.shape}"
+        )
+    chance = chance[used]
+    if not ((chance > 0) & (chance <= 1)).all():
+        raise DataError(
+            "the chance of a row to be drawn must lie above 0 and at most at 1, but runs from "
+            f"{chance.min():g} to {chance.max():g}; rows that could not be drawn have no gold"
+        )
+    weight = 1.0 / chance
+    return weight / weight.sum()

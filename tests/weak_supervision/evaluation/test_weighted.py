@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from weak_supervision.evaluation import weighted_accuracy
+from weak_supervision.evaluation import compare_paired, compare_weighted, weighted_accuracy
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion
 
@@ -50,3 +50,35 @@ def test_impossible_chances_are_refused() -> None:
     with pytest.raises(DataError, match="one probability for each of 2"):
         weighted_accuracy([0, 0], [0, 0], [0.5])
     assert weighted_accuracy([0], [-1], [0.5]).value is None
+
+
+def test_differences_by_hand_and_equal_chances_as_the_plain_comparison() -> None:
+    first = np.r_[np.ones(60), np.zeros(40)].astype(bool)
+    second = np.r_[np.ones(30), np.zeros(50), np.ones(20)].astype(bool)
+    even = compare_weighted(first, second, np.full(100, 0.2))
+    plain = compare_paired(first, second)
+    assert even.difference == pytest.approx(plain.difference) == pytest.approx(0.1)
+    assert (even.low, even.high) == pytest.approx((plain.low, plain.high), abs=0.01)
+    # the 30 that only the first has right stand for 2 rows each, the others for 20
+    chance = np.where(first & ~second, 0.5, 0.05)
+    found = compare_weighted(first, second, chance)
+    assert found.difference == pytest.approx((30 * 2 - 20 * 20) / (30 * 2 + 70 * 20))
+    assert found.verdict == "worse" and (found.only_first, found.only_second) == (30, 20)
+
+
+def test_intervals_of_differences_cover_the_pool_at_their_rate() -> None:
+    rng = np.random.default_rng(2)
+    kind = rng.choice(3, size=20_000, p=[0.8, 0.17, 0.03])
+    first, second = (
+        rng.random(len(kind)) < np.array(rates)[kind] for rates in ([0.9, 0.7, 0.4], [0.85, 0.8, 1])
+    )
+    truth = first.mean() - second.mean()
+    chance = np.array([0.01, 0.03, 0.15])[kind]
+    covered = 0
+    for _ in range(300):
+        drawn = np.flatnonzero(rng.random(len(kind)) < chance)
+        found = compare_weighted(first[drawn], second[drawn], chance[drawn])
+        covered += found.low <= truth <= found.high
+    assert covered >= 0.92 * 300
+    same = compare_weighted([True] * 50, [True] * 50, [0.1] * 50)
+    assert same.low < 0 < same.high and same.p_value == 1  # no claim of certainty
