@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from weak_supervision.bags.network import NetworkBagClassifier, Pooled, Pooling
 
-__all__ = ["TransformerBagClassifier"]
+__all__ = ["TransformerBagClassifier", "TransformerBlock"]
 
 
-class _Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Pre-norm self-attention; exact, through SDPA, so bags of 10,000 need no approximation."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -26,6 +26,7 @@ class _Block(nn.Module):
         self.out = nn.Sequential(nn.Linear(width, width), nn.Dropout(dropout))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return (B, T, W) from (B, T, W), where ``mask`` (B, T) is true for real instances."""
         b, t, w = x.shape
         qkv = self.qkv(self.norm(x)).view(b, t, 3, self.heads, w // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, w / heads)
@@ -44,7 +45,7 @@ class TransformerPooling(Pooling):
         super().__init__()
         self.project = nn.Sequential(nn.Linear(d, hidden), nn.ReLU())
         self.token = nn.Parameter(0.02 * torch.randn(1, 1, hidden))
-        self.blocks = nn.ModuleList(_Block(hidden, heads, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(TransformerBlock(hidden, heads, dropout) for _ in range(blocks))
         self.classify = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, n_logits))
 
     def forward(self, x: Tensor, mask: Tensor) -> Pooled:

@@ -6,8 +6,10 @@ from torch import nn
 
 from weak_supervision.bags.attention import AttentionPooling
 from weak_supervision.bags.dsmil import DualStreamPooling
+from weak_supervision.bags.transformer import TransformerBlock
 
 torchmil = pytest.importorskip("torchmil.models", reason="torchmil comes with the dev extra")
+transformers = pytest.importorskip("torchmil.nn.transformers")
 D, H = 6, 5
 
 
@@ -34,6 +36,24 @@ def test_attention(gated: bool) -> None:
     torch.testing.assert_close(pooled.bags.squeeze(1), logits)
     theirs_attention = scores.masked_fill(~mask, -torch.inf).softmax(dim=1)
     torch.testing.assert_close(pooled.attention, theirs_attention)
+
+
+def test_transformer_block() -> None:
+    torch.manual_seed(0)
+    ours = TransformerBlock(D, heads=2, dropout=0.0).eval()
+    theirs = transformers.TransformerLayer(D, att_dim=D, n_heads=2, use_mlp=False).eval()
+    copy(ours.norm, theirs.norm1)
+    with torch.no_grad():  # theirs has neither biases nor a last projection
+        theirs.att_module.qkv_nn.weight.copy_(ours.qkv.weight)
+        ours.qkv.bias.zero_()
+        ours.out[0].weight.copy_(torch.eye(D))
+        ours.out[0].bias.zero_()
+    x = torch.randn(3, 7, D)  # whole bags: theirs adds up attention over padding
+    whole = torch.ones(3, 7, dtype=torch.bool)
+    torch.testing.assert_close(ours(x, whole), theirs(x))
+    padded = torch.cat([x, 100 * torch.ones(3, 2, D)], dim=1)
+    longer = torch.cat([whole, torch.zeros(3, 2, dtype=torch.bool)], dim=1)
+    torch.testing.assert_close(ours(padded, longer)[:, :7], ours(x, whole))
 
 
 def test_dual_stream() -> None:
