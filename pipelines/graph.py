@@ -126,7 +126,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "clean",
-        5,
+        6,
         "pipelines.stages.clean:clean",
         {
             "items": "ingest.items",
@@ -182,7 +182,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        10,
+        11,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

@@ -125,7 +125,12 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
     np.save(work.out / "targets.npy", targets)
     np.save(work.out / "weights.npy", weights)
     np.save(work.out / "all_weights.npy", all_weights)
-    written = {"head": judge, "reason": reason, "n_labels": n_usable}
+    written = {
+        "head": judge,
+        "reason": reason,
+        "n_labels": n_usable,
+        "non_iid_p": found.non_iid_p,
+    }
     (work.out / "judge.json").write_text(json.dumps(written) + "\n", encoding="utf-8")
     agreement = float((proba.argmax(axis=1) == labels)[usable].mean())
     return StageResult(

@@ -102,7 +102,7 @@ def _facts(
     issues: pd.DataFrame,
 ) -> dict[str, Any]:
     """Return what ``report.json`` holds; see docs/report.md."""
-    evaluation = _read_json(inputs.evaluation)
+    evaluation, judge = _read_json(inputs.evaluation), _read_json(inputs.judge)
     history = _read_json(inputs.encoder / "history.json")
     covered = weak[weak["covered"]]
     pairs = Counter(zip(issues["label"], issues["suggested"], strict=True)).most_common()
@@ -121,7 +121,8 @@ def _facts(
         },
         "cleaning": {
             "n_issues": len(issues),
-            "n_labels": _read_json(inputs.judge)["n_labels"],
+            "n_labels": judge["n_labels"],
+            "non_iid_p": judge["non_iid_p"],
             "pairs": [
                 {"label": work.classes[a], "suggested": work.classes[b], "count": n}
                 for (a, b), n in pairs[:N_PAIRS]

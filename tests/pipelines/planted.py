@@ -93,7 +93,10 @@ def write_run(
         spread = name == "chosen" or "+" in name
         np.save(folder / "posteriors" / f"{name}.npy", posterior)
         np.save(folder / "posteriors" / f"{name}.covered.npy", known | spread)
-    record("judge.json", {"head": "discriminant", "reason": "planted", "n_labels": sizes[0]})
+    record(
+        "judge.json",
+        {"head": "discriminant", "reason": "planted", "n_labels": sizes[0], "non_iid_p": 0.0004},
+    )
     record(
         "lfs.json",
         [

@@ -370,6 +370,7 @@ def test_the_page_shows_the_numbers(made: Made) -> None:
         assert step["title"] in words and gain_words(step) in words
     assert "too few" in words  # the shy LF
     assert "2 of the 400 weak labels of unlabelled items are doubted" in words
+    assert "non-iid check, p < 0.001" in words
     assert "Dropped: image cannot be decoded" in words
     assert made.numbers["provenance"]["inputs"]["weak_labels"] in words
 

@@ -31,8 +31,8 @@ class Detected:
     ----------
     table
         One line an item and kind, worst first: ``row``; ``kind`` (``label``, ``near_duplicate`` or
-        ``outlier``); ``label`` and ``suggested`` class ids, -1 where none; ``score`` in 0..1, low =
-        worse; ``detectors``, comma-separated. Label issues come first, those that more detectors
+        ``outlier``); ``label``, -1 where none, and ``suggested``, class ids; ``score`` in 0..1, low
+        = worse; ``detectors``, comma-separated. Label issues come first, those that more detectors
         name before others.
     non_iid_p
         See `data_issues.DataIssues`.
@@ -95,8 +95,11 @@ def detect_issues(
     if graph is not None:
         others = find_data_issues(graph, seed=seed)
         p_value = others.non_iid_p
-        extra = others.table.assign(label=labels[others.table["row"]], detectors="datalab")
-        table = pd.concat([table, extra.assign(suggested=ABSTAIN)], ignore_index=True)
+        rows = others.table["row"].to_numpy()
+        extra = others.table.assign(
+            label=labels[rows], suggested=proba[rows].argmax(axis=1), detectors="datalab"
+        )
+        table = pd.concat([table, extra], ignore_index=True)
     return Detected(table[list(COLUMNS)], p_value, tuple(notes))
 
 

@@ -50,7 +50,9 @@ def test_each_item_has_one_line_that_names_its_detectors(spoilt) -> None:
     by_one = doubts[~doubts["detectors"].str.contains(",")]
     assert (by_all["row"] < 200).mean() > 0.95 > (by_one["row"] < 200).mean()
     assert (by_all["suggested"] == truth[by_all["row"]]).mean() > 0.9
-    assert doubts["score"].between(0, 1).all() and found.notes == ()
+    assert found.table["score"].between(0, 1).all() and found.notes == ()
+    others = found.table[found.table["kind"] != "label"]
+    assert (others["suggested"] == proba[others["row"]].argmax(axis=1)).all() and len(others)
 
 
 def test_copies_outliers_and_drift_are_seen_in_the_graph() -> None:
