@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from pipelines.exchange.projects import VOTE_PREFIX, Imported, class_order
 from pipelines.exchange.tables import (
     PROJECT_COLUMNS,
     Columns,
     as_class_names,
+    as_name,
     read_items,
     read_table,
 )
@@ -55,9 +58,14 @@ def read_crowd(
             f"{answers.name}: expected the columns {missing}, but it has {list(table.columns)}; "
             "name yours with --item, --worker and --label"
         )
-    table = table[[item, worker, label]].astype({item: str, worker: str})
-    table[item] = table[item].str.strip()
-    table[label] = as_class_names(table[label], classes)
+    table = pd.DataFrame(
+        {
+            item: table[item].map(as_name),
+            worker: table[worker].map(as_name),
+            label: as_class_names(table[label], classes),
+        }
+    )
+    n_partial = int(table.isna().any(axis=1).sum())
     table = table.dropna().drop_duplicates()
     torn = table[table.duplicated([item, worker])]
     if len(torn):
@@ -81,6 +89,8 @@ def read_crowd(
     )
     n_workers = votes.shape[1]
     notes = [f"{len(table)} answers by {n_workers} workers, one labelling function a worker"]
+    if n_partial:
+        notes.append(f"left out {n_partial} answers that lack the item, the worker or the label")
     if n_workers > _MANY_WORKERS:
         notes.append(
             'so many workers have few answers each; [aggregate] model = "dawid_skene" is made '

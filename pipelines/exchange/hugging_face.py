@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ import pandas as pd
 from pipelines.exchange.card import CARD, KIND
 from pipelines.exchange.exporter import Exporter, optional
 from pipelines.exchange.labels import WeakLabels
-from pipelines.exchange.projects import Imported, class_order
+from pipelines.exchange.projects import Imported, class_order, draw_splits
 from pipelines.exchange.tables import Columns, as_class_names
 from pipelines.tables import rename_columns, require_columns
 from weaklight.contracts import SPLITS
@@ -32,7 +33,10 @@ def read_hugging_face(
     text: str | None = None,
     image: str | None = None,
     label: str | None = None,
+    n_dev: int = 0,
+    n_test: int = 0,
     keep_labels: bool = False,
+    seed: int = 0,
 ) -> Imported:
     """Read what ``save_to_disk`` wrote: a ``DatasetDict``, or a ``Dataset`` with a split column.
 
@@ -41,6 +45,8 @@ def read_hugging_face(
     item_id, text, image, label
         Names of the columns, which must then exist; None stands for a column of the same name,
         where there is one. Ids are made from split and row where they are missing.
+    n_dev, n_test
+        How many items of train to draw for dev and test, whose labels are gold then.
     keep_labels
         Keep labels of train as ``noisy_label``; else they are left behind. Labels of validation
         and test are gold. Weak labels that Weaklight exported are noisy labels in any case.
@@ -49,7 +55,7 @@ def read_hugging_face(
     ------
     DataError
         If the folder holds no data set, one without texts and images, or without a column that
-        was named.
+        was named; or if fewer items of train have labels than are to be drawn.
     """
     datasets = optional("datasets")
     try:
@@ -79,20 +85,25 @@ def read_hugging_face(
     table = pd.concat(tables, ignore_index=True)
     known = tuple(dict.fromkeys(classes))
     answers = as_class_names(table.pop("label"), known) if "label" in table else None
-    notes: tuple[str, ...] = ()
+    if answers is not None and _is_weak(folder):
+        table["noisy_label"] = answers
+        note = "these are weak labels that Weaklight exported: noisy labels, never gold"
+        return Imported(table, known or class_order(answers), (note,))
     if answers is not None:
+        table["gold"] = answers
         known = known or class_order(answers)
-        if _is_weak(folder):
-            table["noisy_label"] = answers
-            notes = ("these are weak labels that Weaklight exported: noisy labels, never gold",)
-        else:
-            is_train = table["split"] == "unlabeled"
-            table["gold"] = answers
-            if keep_labels:
-                table["noisy_label"] = answers.where(is_train, None)
-            elif answers[is_train].notna().any():
-                notes = ("only dev and test have gold; --keep-labels keeps the rest as noisy",)
-    return Imported(table, known, notes)
+    imported = Imported(table, known)
+    if n_dev or n_test:
+        imported = draw_splits(imported, n_dev=n_dev, n_test=n_test, seed=seed)
+    if answers is None:
+        return imported
+    train_labels = imported.table["gold"].where(imported.table["split"] == "unlabeled", None)
+    if keep_labels:
+        imported.table["noisy_label"] = train_labels
+    elif train_labels.notna().any():
+        note = "only dev and test have gold; --keep-labels keeps the rest as noisy"
+        return replace(imported, notes=(*imported.notes, note))
+    return imported
 
 
 def _part(part: Any, name: str, roles: dict[str, str]) -> pd.DataFrame:

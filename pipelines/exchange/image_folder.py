@@ -40,8 +40,8 @@ def read_image_folder(
         The images stay where they are; the project points to them. Ids are file names with a
         digest, for a labelling function that reads ``cat/1.png`` would know the class.
     n_dev, n_test
-        How many to draw for dev and test where the folders name no split; a tenth each, at most
-        500, where None.
+        How many training images to draw for dev and test. None: where the folders name no split,
+        a tenth each, at most 500.
     keep_labels
         Keep the class of training images as ``noisy_label``; else it is left behind.
 
@@ -72,8 +72,8 @@ def read_image_folder(
         notes=(f"the images stay in {folder}",),
         base=folder,
     )
-    if not has_splits:
-        share = min(_DRAWN_AT_MOST, len(table) // _DRAWN_SHARE)
+    if not has_splits or n_dev or n_test:
+        share = 0 if has_splits else min(_DRAWN_AT_MOST, len(table) // _DRAWN_SHARE)
         imported = draw_splits(
             imported,
             n_dev=share if n_dev is None else n_dev,

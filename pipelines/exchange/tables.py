@@ -22,6 +22,7 @@ __all__ = [
     "PROJECT_COLUMNS",
     "Columns",
     "as_class_names",
+    "as_name",
     "read_items",
     "read_table",
 ]
@@ -117,14 +118,14 @@ def read_items(
     if "item_id" not in table:
         table.insert(0, "item_id", [f"{i:06d}" for i in range(len(table))])
         notes = ("the table has no ids; items are numbered in its order",)
-    table["item_id"] = table["item_id"].map(_name)
+    table["item_id"] = table["item_id"].map(as_name)
     labels = [c for c in table if c in ("gold", "noisy_label") or str(c).startswith(VOTE_PREFIX)]
     for column in labels:
         table[column] = as_class_names(table[column], classes)
     if "text" in table:
         table["text"] = table["text"].map(lambda v: "" if pd.isna(v) else str(v))
     if "split" in table:
-        table["split"] = table["split"].map(lambda v: _name(v) or "unlabeled")
+        table["split"] = table["split"].map(lambda v: as_name(v) or "unlabeled")
     found = classes or class_order(*(table[c] for c in labels))
     names = {r: c for r, c in columns.named.items() if r in ("item_id", "text", "image")}
     return Imported(table, found, notes, base=file.parent, names=names)
@@ -168,13 +169,13 @@ def as_class_names(column: pd.Series, classes: tuple[str, ...] = ()) -> pd.Serie
     by_id = {str(k): name for k, name in enumerate(classes)} | {"-1": None}
 
     def read(value: Any) -> str | None:
-        name = _name(value)
+        name = as_name(value)
         return name if name is None or name in classes else by_id.get(name, name)
 
     return pd.Series([read(v) for v in column], index=column.index, dtype=object)
 
 
-def _name(value: Any) -> str | None:
+def as_name(value: Any) -> str | None:
     """Return a cell as a name: 1.0, which is 1 beside missing cells, is "1"; " ham " is "ham"."""
     if pd.isna(value):
         return None

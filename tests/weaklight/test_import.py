@@ -82,6 +82,14 @@ def test_answers_of_a_crowd_become_a_project_that_can_run(tmp_path: Path) -> Non
     assert "ann" in listed.output and "bo" in listed.output
 
 
+def test_a_hugging_face_folder_gives_dev_and_test_on_request(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = {"text": [f"t{i}" for i in range(20)], "label": ["a", "b"] * 10}
+    datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "hf")
+    wish = ("--dev", "5", "--test", "6", "--to", str(tmp_path / "made"))
+    assert "9 unlabeled, 5 dev, 6 test items" in invoke("hf", str(tmp_path / "hf"), *wish)
+
+
 def test_label_studio_answers_may_come_as_noisy_labels(tmp_path: Path) -> None:
     def task(i: int) -> dict[str, object]:
         choice = {"type": "choices", "value": {"choices": ["ab"[i % 2]]}}

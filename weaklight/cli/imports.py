@@ -174,11 +174,22 @@ def hugging_face(
     seed: Seed = 0,
     to: To = None,
 ) -> None:
-    """Read a Hugging Face data set on disk: validation is dev, test is test."""
+    """Read a Hugging Face data set on disk: validation is dev, test is test.
+
+    --dev and --test draw more of them from train.
+    """
     from pipelines.exchange import read_hugging_face
 
     imported = read_hugging_face(
-        folder, item_id=item_id, text=text, image=image, label=label, keep_labels=keep_labels
+        folder,
+        item_id=item_id,
+        text=text,
+        image=image,
+        label=label,
+        n_dev=dev or 0,
+        n_test=test or 0,
+        keep_labels=keep_labels,
+        seed=seed,
     )
     _write(imported, folder, to)
 

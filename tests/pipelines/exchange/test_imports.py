@@ -169,6 +169,16 @@ def test_each_worker_of_a_crowd_becomes_a_voter(tmp_path: Path) -> None:
         crowd(tmp_path, "task,label\na,yes\n")
 
 
+def test_answers_that_lack_a_cell_are_left_out_and_ids_stay_whole_numbers(tmp_path: Path) -> None:
+    (tmp_path / "answers.csv").write_text("item,worker,label\n1,7,yes\n2,,no\n,8,no\n2,8,no\n")
+    (tmp_path / "items.csv").write_text("item_id,text\n1,x\n2,y\n")
+    imported = read_crowd(tmp_path / "answers.csv", tmp_path / "items.csv")
+    assert imported.voters == ("vote_7", "vote_8")
+    assert any(note.startswith("left out 2 answers that lack") for note in imported.notes)
+    items, votes, _ = read_back(imported, tmp_path)
+    assert items["item_id"].tolist() == ["1", "2"] and votes.tolist() == [[1, -1], [-1, 0]]
+
+
 def test_a_table_names_its_columns_and_refuses_what_it_cannot_use(tmp_path: Path) -> None:
     file = tmp_path / "t.jsonl"
     rows = [
@@ -256,6 +266,20 @@ def test_a_hugging_face_data_set_brings_its_splits_and_classes(kind: str, tmp_pa
     assert items["noisy_label"].isna().all()
     with pytest.raises(DataError, match="save_to_disk"):
         read_hugging_face(tmp_path)
+
+
+def test_dev_and_test_are_drawn_from_train_where_the_data_set_has_none(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = {"text": [f"t{i}" for i in range(20)], "label": ["a", "b"] * 10}
+    datasets.DatasetDict({"train": datasets.Dataset.from_dict(rows)}).save_to_disk(tmp_path / "hf")
+    drawn = read_hugging_face(tmp_path / "hf", n_dev=5, n_test=6, keep_labels=True)
+    assert drawn.table["split"].value_counts().to_dict() == {"unlabeled": 9, "test": 6, "dev": 5}
+    is_train = drawn.table["split"] == "unlabeled"
+    assert (drawn.table["noisy_label"].notna() == is_train).all()  # no second copy of gold
+    items, _, _ = read_back(drawn, tmp_path)
+    assert (items["gold"].to_numpy() >= 0).tolist() == (~is_train).tolist()
+    with pytest.raises(DataError, match="--dev 15 and --test 6 need 21 items with gold"):
+        read_hugging_face(tmp_path / "hf", n_dev=15, n_test=6)
 
 
 def test_weak_labels_that_left_never_come_back_as_gold(texts: RunView, tmp_path: Path) -> None:
