@@ -182,7 +182,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        11,
+        12,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

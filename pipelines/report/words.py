@@ -144,8 +144,13 @@ def what_was_done(facts: Numbers) -> list[str]:
     lines.append(doubted if cleaning["n_issues"] else "No label contradicts the features.")
     people = labels["by_source"].get("human", 0)
     beside = f" and {people:,} labels that people gave in review" if people else ""
-    lines.append(
-        f"A classifier learnt from the weak labels{beside}; gold was used to set its "
-        "temperature (dev) and to measure it (test), not to train it."
-    )
+    lines.append(f"A classifier learnt from the weak labels{beside}; {_use_of_gold(rows)}.")
     return lines
+
+
+def _use_of_gold(rows: Numbers) -> str:
+    if not rows["dev_gold"] and not rows["test_gold"]:
+        return "there was no gold to tune or to measure it by"
+    tuned = "gold of dev tuned it" if rows["dev_gold"] else "there was no gold to tune it by"
+    measured = "gold of test measured it" if rows["test_gold"] else "none of test measured it"
+    return f"{tuned}, {measured}, and gold trained nothing"

@@ -275,6 +275,11 @@ def test_without_gold_nothing_is_called_accuracy(without_gold: Made) -> None:
     assert "reason" in without_gold.evaluation["calibration"]
     assert all(a["value"] is not None for a in without_gold.evaluation["agreement"])
     assert "nothing here is an accuracy" in without_gold.numbers["sentence"]
+    words = " ".join(read(without_gold.page).words)
+    for claim in ("Baselines on the same test items", "Compared row by row", "Right after it"):
+        assert claim not in words
+    assert "how good the labels are after each step cannot be told" in words
+    assert "there was no gold to tune or to measure it by" in words
     assert without_gold.lf_table["dev_n"].sum() == 0
 
 
