@@ -40,7 +40,7 @@ def main() -> None:
                 st.Page("views/overview.py", title="Overview", icon=":material/home:", default=True)
             ],
             "Functions": [
-                st.Page("views/lfs.py", title="Labeling functions", icon=":material/rule:"),
+                st.Page("views/lfs.py", title="Labelling functions", icon=":material/rule:"),
                 st.Page("views/pairs.py", title="Pairs of functions", icon=":material/grid_on:"),
                 st.Page("views/write.py", title="Write a function", icon=":material/edit_note:"),
             ],

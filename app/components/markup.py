@@ -12,7 +12,7 @@ from typing import Any
 from app.services.colors import NO_LABEL, SOURCE_COLORS
 from app.services.words import SOURCES, interval, is_too_few, percent
 
-__all__ = ["badge", "bars", "muted", "number_cards", "ranges", "section", "stack"]
+__all__ = ["badge", "bars", "muted", "notes", "number_cards", "ranges", "section", "stack"]
 
 
 def badge(text: str | None, color: str, *, large: bool = False) -> str:
@@ -32,6 +32,12 @@ def section(title: str, body: str) -> str:
 def muted(text: str) -> str:
     """Return a quiet line of text."""
     return f'<div class="wl-muted">{escape(text)}</div>'
+
+
+def notes(entries: Iterable[tuple[str, str]]) -> str:
+    """Return sentences, each with who says it at the left."""
+    lines = "".join(f"<div>{escape(who)}</div><div>{escape(said)}</div>" for who, said in entries)
+    return f'<div class="wl-notes">{lines}</div>'
 
 
 def number_cards(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -17,10 +17,11 @@ import streamlit as st
 from labeling_functions.templates import KINDS, Condition
 from labeling_functions.templates.fields import Field, Shape, fields_of
 
-__all__ = ["Known", "items_key", "template_form"]
+__all__ = ["Known", "items_key", "label", "template_form"]
 
 # Options that most rules leave as they are.
 _SELDOM = frozenset({"switch", "choice", "count"})
+_CALLED: dict[Shape, str] = {"class": "Then vote", "file": "Word list"}
 _ASKED = {True: "is empty", False: "is filled in"}
 
 
@@ -53,8 +54,8 @@ def template_form(kind: str, known: Known) -> tuple[dict[str, Any], list[str]]:
 
     Returns
     -------
-    The options that differ from their defaults, as they stand in TOML; and the names of those that
-    still need an answer.
+    The options that differ from their defaults, as they stand in TOML; and what the form calls
+    those that still need an answer.
     """
     fields = [
         field
@@ -67,7 +68,7 @@ def template_form(kind: str, known: Known) -> tuple[dict[str, Any], list[str]]:
         with st.expander("More options"):
             answers |= {field.name: _ask(field, kind, known) for field in seldom}
     given = {f.name: answers[f.name] for f in fields if _is_given(f, answers[f.name])}
-    return given, [field.name for field in fields if field.is_needed and field.name not in given]
+    return given, [label(field) for field in fields if field.is_needed and field.name not in given]
 
 
 def items_key(kind: str, name: str) -> str:
@@ -83,8 +84,9 @@ def _is_given(field: Field, answer: Any) -> bool:
     return answer is not None and answer not in ("", [], {}) and answer != field.default
 
 
-def _label(field: Field) -> str:
-    return field.name.replace("_", " ").capitalize()
+def label(field: Field) -> str:
+    """Return what the form calls a field."""
+    return _CALLED.get(field.shape) or field.name.replace("_", " ").capitalize()
 
 
 def _column(field: Field, key: str, known: Known) -> str | None:
@@ -92,7 +94,7 @@ def _column(field: Field, key: str, known: Known) -> str | None:
     if not options:
         st.warning(f"The items have no column of {field.reads}s, which this kind needs.")
         return None
-    chosen = st.selectbox(_label(field), options, key=key, help=field.text)
+    chosen = st.selectbox(label(field), options, key=key, help=field.text)
     spread = known.columns.get(chosen, {}).get("range")
     if spread:
         low, middle, high = spread
@@ -103,23 +105,23 @@ def _column(field: Field, key: str, known: Known) -> str | None:
 def _columns(field: Field, key: str, known: Known) -> str | list[str] | None:
     options = _offered(known.readable(field.reads)[::-1], key)  # lists name short things
     st.session_state.setdefault(key, options[:1])
-    chosen = st.multiselect(_label(field), options, key=key, help=field.text)
+    chosen = st.multiselect(label(field), options, key=key, help=field.text)
     return chosen[0] if len(chosen) == 1 else chosen
 
 
 def _class(field: Field, key: str, known: Known) -> str | int | None:
     return st.selectbox(
-        "Then vote", _offered(known.votes, key), index=None, key=key, help=field.text,
+        label(field), _offered(known.votes, key), index=None, key=key, help=field.text,
         placeholder="choose what it votes for",
     )  # fmt: skip
 
 
 def _text(field: Field, key: str, known: Known) -> str:
-    return st.text_input(_label(field), key=key, help=field.text)
+    return st.text_input(label(field), key=key, help=field.text)
 
 
 def _lines(field: Field, key: str, known: Known) -> list[str]:
-    written = st.text_area(f"{_label(field)}, one a line", key=key, help=field.text, height=120)
+    written = st.text_area(f"{label(field)}, one a line", key=key, help=field.text, height=120)
     return [line.strip() for line in written.splitlines() if line.strip()]
 
 
@@ -138,7 +140,7 @@ def _names(field: Field, key: str, known: Known) -> dict[str, str]:
 def _number(field: Field, key: str, known: Known) -> float | int | None:
     st.session_state.setdefault(key, field.default)
     value = st.number_input(
-        _label(field), value=None, key=key, help=field.text, step=None, format="%g",
+        label(field), value=None, key=key, help=field.text, step=None, format="%g",
         placeholder="not set",
     )  # fmt: skip
     return _short(value)
@@ -148,7 +150,7 @@ def _range(field: Field, key: str, known: Known) -> list[float | int] | None:
     left, right = st.columns(2)
     with left:
         low = st.number_input(
-            f"{_label(field)}: lowest", value=None, key=f"{key} low", help=field.text, format="%g",
+            f"{label(field)}: lowest", value=None, key=f"{key} low", help=field.text, format="%g",
             placeholder="not set",
         )  # fmt: skip
     with right:
@@ -161,7 +163,7 @@ def _range(field: Field, key: str, known: Known) -> list[float | int] | None:
 
 def _switch(field: Field, key: str, known: Known) -> bool:
     st.session_state.setdefault(key, field.default)
-    return st.toggle(_label(field), key=key, help=field.text)
+    return st.toggle(label(field), key=key, help=field.text)
 
 
 def _yes_or_no(field: Field, key: str, known: Known) -> bool | None:
@@ -174,14 +176,14 @@ def _yes_or_no(field: Field, key: str, known: Known) -> bool | None:
 def _choice(field: Field, key: str, known: Known) -> str:
     st.session_state.setdefault(key, field.default)
     return str(
-        st.segmented_control(_label(field), field.choices, key=key, help=field.text, required=True)
+        st.segmented_control(label(field), field.choices, key=key, help=field.text, required=True)
     )
 
 
 def _count(field: Field, key: str, known: Known) -> str | int:
     answer = str(
         st.selectbox(
-            _label(field), [*field.choices, *map(str, range(2, 10))], key=key, help=field.text
+            label(field), [*field.choices, *map(str, range(2, 10))], key=key, help=field.text
         )
     )
     return int(answer) if answer.isdigit() else answer
@@ -193,7 +195,7 @@ def _value(field: Field, key: str, known: Known) -> Any:
         return _number(field, key, known)
     options = _offered([] if column is None else column["values"], key)
     return st.selectbox(
-        _label(field), options, index=None, key=key, help=field.text, accept_new_options=True,
+        label(field), options, index=None, key=key, help=field.text, accept_new_options=True,
         placeholder="any value", format_func=str,
     )  # fmt: skip
 
@@ -203,20 +205,20 @@ def _values(field: Field, key: str, known: Known) -> list[Any]:
     options = _offered([] if column is None else column["values"], key)
     is_number = column is not None and column["holds"] == "number"
     return st.multiselect(
-        _label(field), options, key=key, help=field.text, accept_new_options=not is_number,
+        label(field), options, key=key, help=field.text, accept_new_options=not is_number,
         placeholder="any value", format_func=str,
     )  # fmt: skip
 
 
 def _file(field: Field, key: str, known: Known) -> str | None:
     return st.selectbox(
-        "Word list", _offered(known.files, key), index=None, key=key, help=field.text,
+        label(field), _offered(known.files, key), index=None, key=key, help=field.text,
         placeholder="none",
     )  # fmt: skip
 
 
 def _column_per_class(field: Field, key: str, known: Known) -> dict[str, str]:
-    st.markdown(_label(field), help=field.text)
+    st.markdown(label(field), help=field.text)
     chosen = {
         name: st.selectbox(
             name, _offered(known.readable(field.reads), f"{key} {name}"), index=None,
@@ -228,7 +230,7 @@ def _column_per_class(field: Field, key: str, known: Known) -> dict[str, str]:
 
 
 def _text_per_class(field: Field, key: str, known: Known) -> dict[str, str]:
-    st.markdown(_label(field), help=field.text)
+    st.markdown(label(field), help=field.text)
     written = {name: st.text_input(name, key=f"{key} {name}") for name in known.classes}
     return {name: text.strip() for name, text in written.items() if text.strip()}
 

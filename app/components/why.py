@@ -70,7 +70,8 @@ def why(
     if card.issue is not None:
         doubt = f"Cleaning doubts {card.issue.label or 'the label'}"
         better = f" and suggests {card.issue.suggested}" if card.issue.suggested else ""
-        parts.append(section("Doubt", muted(f"{doubt}{better} (score {card.issue.score:.2f}).")))
+        scale = f"(score {card.issue.score:.2f}; 0 is surely wrong, 1 surely right)"
+        parts.append(section("Doubt", muted(f"{doubt}{better} {scale}.")))
     votes = "".join(_vote(vote, colors, accuracies.get(vote.lf, "")) for vote in card.votes)
     parts.append(
         section(
@@ -86,7 +87,7 @@ def why(
     if card.bag is not None:
         parts.append(section("Bag", _bag(view, card.bag, card.row)))
     if card.parts is not None:
-        parts.append(section("Its parts", _parts(card.parts)))
+        parts.append(section("Its parts", _parts(card.parts, _positive(view))))
     if card.gold is not None:
         gold = badge(card.gold, colors.get(card.gold, NO_LABEL))
         parts.append(section("Gold (dev)", gold))
@@ -136,10 +137,12 @@ def _neighbors(view: RunView, card: ItemCard, colors: Mapping[str, str]) -> str:
 
 def _bag(view: RunView, bag: BagCard, row: int) -> str:
     """Draw the bag's items of the highest scores, and what the bag comes to."""
-    holds = {None: "has no label", True: "holds the positive class", False: "does not hold it"}
+    positive = _positive(view)
+    labelled = {None: "has no label", True: f"is labelled {positive}"}
+    known = labelled.get(bag.is_positive, f"is labelled not {positive}")
     score = "" if bag.score is None else f"; this item's own score is {bag.score:.2f}"
     says = "" if bag.says is None else f", so the bag votes {bag.says}"
-    told = f"{bag.bag_id} ({bag.n_items} items) {holds[bag.is_positive]}{score}{says}."
+    told = f"{bag.bag_id} ({bag.n_items} items) {known}{score}{says}."
     if not bag.members:
         return muted(told)
     seen = [(m, view.exhibit(m.row)) for m in bag.members]
@@ -156,12 +159,17 @@ def _bag(view: RunView, bag: BagCard, row: int) -> str:
     return drawn + muted(f"{told} A score is {bag.meaning}. {left_out(bag.n_hidden)}")
 
 
-def _parts(parts: PartsCard) -> str:
+def _positive(view: RunView) -> str:
+    """Return the class or class set that labels of bags speak of."""
+    return str(view.bag_summary.get("positive") or "positive")
+
+
+def _parts(parts: PartsCard, positive: str) -> str:
     """Draw the parts of the highest score, of a text with their words, and what they come to."""
     best = "".join(_scored(score, words) for score, words in parts.best)
     says = "unclear, so no vote" if parts.says is None else f"votes {parts.says}"
     return best + muted(
-        f"Seen through its parts, positive with probability {parts.probability:.2f}: {says}. "
+        f"Seen through its parts, {positive} with probability {parts.probability:.2f}: {says}. "
         f"Above, the highest scores of its {parts.kind}. A score is {parts.meaning}."
     )
 

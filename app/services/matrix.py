@@ -19,11 +19,14 @@ MEASURES: dict[Measure, str] = {
     "agreement": "Of the items on which both vote, the share on which they say the same.",
     "conflict": "On how many items they contradict each other.",
 }
-_RANGES: dict[Measure, list[str]] = {
-    "overlap": ["#f3f1ec", "#2f6f73"],
-    "agreement": ["#b4473c", "#f3f1ec", "#2f6f73"],
-    "conflict": ["#f3f1ec", "#b4473c"],
+_RANGES: dict[Measure, tuple[str, ...]] = {
+    "overlap": ("nothing", "good"),
+    "agreement": ("bad", "nothing", "good"),
+    "conflict": ("nothing", "bad"),
 }
+# Of cells, of numbers on pale cells, and of the line around the chosen cell.
+_DAY = dict(nothing="#f3f1ec", good="#2f6f73", bad="#b4473c", ink="#333", line="#1d2025")
+_NIGHT = dict(nothing="#262c31", good="#3f8f90", bad="#c4564a", ink="#c9c6c0", line="#fff")
 CELL = "cell"  # the name of the selection
 WIDTH = 840  # CSS pixels of the whole matrix
 MAX_LABELLED = 16  # functions; with more, numbers no longer fit into the cells
@@ -51,13 +54,19 @@ def pair_table(names: Sequence[str], counts: PairCounts) -> pd.DataFrame:
     )
 
 
-def matrix_chart(table: pd.DataFrame, measure: Measure) -> alt.LayerChart:
+def matrix_chart(table: pd.DataFrame, measure: Measure, *, is_dark: bool = False) -> alt.LayerChart:
     """Return the matrix of one measure; a click chooses a cell."""
+    colors = _NIGHT if is_dark else _DAY
+    scale = [colors[name] for name in _RANGES[measure]]
     names = table["function"].drop_duplicates().tolist()
     side = max(16, min(44, (WIDTH - 190) // len(names)))
     off_diagonal = table.loc[table["function"] != table["other"], measure]
     most = 1.0 if measure == "agreement" else max(1.0, float(off_diagonal.max()))
     shown = ".0%" if measure == "agreement" else ",d"
+    is_labelled = len(names) <= MAX_LABELLED
+    legend = None if is_labelled else alt.Legend(orient="bottom", title=None, format=shown)
+    neutral = 0.5 if measure == "agreement" else 0.0
+    is_deep = f"abs(datum.{measure} - {neutral}) > {0.6 * (most - neutral)}"
     labels = {"labelOverlap": False, "labelFlush": False, "labelLimit": 170}
     base = alt.Chart(table).encode(
         x=alt.X(
@@ -77,21 +86,19 @@ def matrix_chart(table: pd.DataFrame, measure: Measure) -> alt.LayerChart:
         color=alt.Color(
             f"{measure}:Q",
             scale=alt.Scale(
-                range=_RANGES[measure], domain=np.linspace(0, most, len(_RANGES[measure])).tolist()
+                range=scale, domain=np.linspace(0, most, len(scale)).tolist(), interpolate="rgb"
             ),
-            legend=None,
+            legend=legend,
         ),
-        stroke=alt.condition(chosen, alt.value("#1d2025"), alt.value("#0000")),
+        stroke=alt.condition(chosen, alt.value(colors["line"]), alt.value("#0000")),
         strokeWidth=alt.condition(chosen, alt.value(2.5), alt.value(0)),
     )
     layers = [cells.add_params(chosen)]
-    if len(names) <= MAX_LABELLED:
+    if is_labelled:
         layers.append(
             base.mark_text(fontSize=11).encode(
                 text=alt.Text(f"{measure}:Q", format=shown),
-                color=alt.condition(
-                    f"datum.{measure} > {0.6 * most}", alt.value("#fff"), alt.value("#333")
-                ),
+                color=alt.condition(is_deep, alt.value("#fff"), alt.value(colors["ink"])),
             )
         )
     size = side * len(names)

@@ -13,7 +13,7 @@ from app.services.gold_desk import GoldDesk
 from app.services.keys import ACTION_KEYS, class_keys
 from pipelines.gold import draw_gold
 from pipelines.queries import RunView
-from weaklight.contracts import ROLES
+from weaklight.contracts import ABSTAIN, ROLES
 from weaklight.errors import DataError
 from weaklight.intervals import wilson
 
@@ -36,14 +36,16 @@ def page() -> None:
     )
     desk = GoldDesk(state.reviews(), state.reviewer(), found.classes, found.run_id)
     _answer(found, desk)
-    _draw(found)
+    _draw(found, is_first=desk.progress().empty)
 
 
 @st.fragment
 def _answer(found: RunView, desk: GoldDesk) -> None:
     progress = desk.progress()
     if progress.empty:
-        st.info("Nothing is drawn yet. Draw some items below.", icon=":material/casino:")
+        known = int((found.dev_gold != ABSTAIN).sum())
+        told = f" The data came with gold for {known:,} dev items." if known else ""
+        st.info(f"Nothing is drawn yet.{told} Draw some items below.", icon=":material/casino:")
         return
     n_drawn, n_answered = int(progress["drawn"].sum()), int(progress["answered"].sum())
     roles = " · ".join(
@@ -100,9 +102,9 @@ def _answer(found: RunView, desk: GoldDesk) -> None:
         )
 
 
-def _draw(found: RunView) -> None:
-    with st.expander("Draw items"):
-        left, right = st.columns(2)
+def _draw(found: RunView, *, is_first: bool) -> None:
+    with st.expander("Draw items", expanded=is_first):
+        left, right = st.container(key="stack").columns(2)
         with left:
             role = st.selectbox("Role", list(_ROLES), format_func=_ROLES.__getitem__, key="role")
             assert role in ROLES

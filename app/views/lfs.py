@@ -32,7 +32,7 @@ _EMPTY: dict[Drill, str] = {
 
 def page() -> None:
     """Draw the page."""
-    st.title("Labeling functions")
+    st.title("Labelling functions")
     found = state.require_view()
     table = state.lf_table(found.run_id, found)
     if table.empty:
@@ -47,7 +47,7 @@ def page() -> None:
         height="content" if len(table) <= SHOWN_ROWS else 35 * (SHOWN_ROWS + 1),
         column_config={
             "function": st.column_config.TextColumn(pinned=True),
-            "what it says": st.column_config.TextColumn(width=230),
+            "what it says": st.column_config.TextColumn(width=190),
             "coverage": _share("coverage", "Share of items on which it votes"),
             "overlaps": _share("overlaps", "Share of items on which another votes too"),
             "conflicts": _share("conflicts", "Share of items on which another contradicts it"),
@@ -64,7 +64,7 @@ def page() -> None:
     )
     chosen = event["selection"]["rows"]
     if not chosen:
-        st.caption("Choose a row to see the items behind its numbers.")
+        st.caption("Tick a row to see the items behind its numbers. Below: the first function.")
     _detail(found, found.lfs[chosen[0] if chosen else 0])
 
 
@@ -92,7 +92,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def _share(label: str, text: str) -> Any:
     return st.column_config.ProgressColumn(
-        label, help=text, format="%.0f %%", min_value=0, max_value=100, width=88
+        label, help=text, format="%.0f %%", min_value=0, max_value=100, width=78
     )
 
 

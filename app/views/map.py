@@ -61,7 +61,7 @@ def page() -> None:
 @st.fragment
 def _workspace(found: RunView, color_by: str, splits: tuple[str, ...]) -> None:
     standing = state.standing()
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.container(key="stack").columns([3, 2], gap="large")
     with left:
         event: Any = st.plotly_chart(
             _figure(found.run_id, color_by, splits, tuple(sorted(standing.waiting)), found),

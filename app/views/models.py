@@ -55,16 +55,21 @@ def page() -> None:
         },
     )
     chosen = event["selection"]["rows"]
-    if not chosen:
-        st.caption("Choose a row to see whose labels would change with it.")
+    if chosen and not table["is_chosen"].iloc[chosen[0]]:
+        _differences(found, str(table["name"].iloc[chosen[0]]))
         return
-    _differences(found, str(table["name"].iloc[chosen[0]]))
+    st.caption(
+        "These are the labels of this run."
+        if chosen
+        else "Tick a row to see which items would get another label with it."
+    )
+    _overruled(found, choice.get("overruled_unanimous", []))
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that people read, in their words."""
     rows = table.to_dict("records")
-    return pd.DataFrame(
+    shown = pd.DataFrame(
         {
             "label model": [
                 f"{model_name(r['name'], start=True)}{' ✓' if r['is_chosen'] else ''}" for r in rows
@@ -79,6 +84,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             "note": table["note"].fillna(""),
         }
     )
+    return shown if (shown["note"] != "").any() else shown.drop(columns="note")
 
 
 def _number(value: float | None) -> str:
@@ -89,6 +95,23 @@ def _gain(row: dict[str, Any]) -> str:
     if pd.isna(row["gain"]) or row["against"] == row["name"]:
         return "-"
     return f"{row['gain']:+.3f} ({row['gain_low']:+.3f}) over {model_name(row['against'])}"
+
+
+def _overruled(found: RunView, item_ids: list[str]) -> None:
+    """Show the items on which the run's label is none that its functions agree on."""
+    if not item_ids:
+        return
+    st.subheader("Where it contradicts all votes")
+    st.caption(
+        f"Items on which two or more functions say the same, but the label is another "
+        f"({len(item_ids):,}). Under each: the label it has now; at the right, what they say."
+    )
+
+    def said(row: int) -> str:
+        names = {found.vote_name(int(v)): 0 for v in found.votes[row] if v != ABSTAIN}
+        return " / ".join(filter(None, names))
+
+    item_pages(found, found.rows_of(item_ids), "overruled", said)
 
 
 def _differences(found: RunView, name: str) -> None:

@@ -30,14 +30,14 @@ def page() -> None:
         f"{ago(record.finished or record.started)}, took {duration(spent)}"
     )
     _numbers(found.headline())
-    left, right = st.columns(2, gap="large")
+    left, right = st.container(key="stack").columns(2, gap="large")
     with left:
         _sources(found)
         _reviews(found)
     with right:
         _choice(found.choice())
-    _stages(found)
     _notes(found)
+    _stages(found)
 
 
 def _unfinished() -> None:
@@ -54,7 +54,7 @@ def _unfinished() -> None:
     text = f"The newest run {newest.run_id} {end} after {reached}."
     st.warning(f"{text} Run `weaklight run` again: it goes on where it stopped.")
     if newest.error:
-        st.code(newest.error, language=None)
+        st.code(newest.error, language=None, wrap_lines=True)
 
 
 def _numbers(headline: list[dict[str, Any]]) -> None:
@@ -74,12 +74,15 @@ def _numbers(headline: list[dict[str, Any]]) -> None:
 
 def _sources(found: RunView) -> None:
     st.subheader("Where labels come from")
-    st.html(markup.stack({str(k): int(v) for k, v in found.source_counts().items()}))
+    counts = found.source_counts()
+    st.html(markup.stack({str(k): int(v) for k, v in counts.items()}))
+    st.caption(f"Of the {int(counts.sum()):,} unlabelled items.")
 
 
 def _reviews(found: RunView) -> None:
     store = state.reviews()
-    decided = len(state.standing().decisions)
+    standing = state.standing()
+    decided = len(standing.decisions)
     manifest = found.project.store.manifest("reviews", found.record.artifacts["reviews"])
     st.subheader("Reviews")
     if decided == 0:
@@ -91,6 +94,9 @@ def _reviews(found: RunView) -> None:
             f"{decided:,} items are decided by people, some since this run. "
             "`weaklight run` takes them in and runs only what depends on them."
         )
+    if waiting := len(standing.waiting):
+        verb = "waits" if waiting == 1 else "wait"
+        st.markdown(f"{waiting:,} drawn at random {verb} for an answer on **Gold**.")
 
 
 def _choice(choice: dict[str, Any]) -> None:
@@ -101,7 +107,6 @@ def _choice(choice: dict[str, Any]) -> None:
 
 
 def _stages(found: RunView) -> None:
-    st.subheader("Stages")
     table = pd.DataFrame(
         {
             "stage": stage.name,
@@ -112,15 +117,15 @@ def _stages(found: RunView) -> None:
         }
         for stage in found.record.stages
     )
-    st.dataframe(table, hide_index=True, height="content")
+    with st.expander("What each stage took"):
+        st.dataframe(table, hide_index=True, height="content")
 
 
 def _notes(found: RunView) -> None:
     notes = found.notes()
     if notes:
         st.subheader("What the stages want you to know")
-        for stage, note in notes:
-            st.text(f"{stage}: {note}")
+        st.html(markup.notes(notes))
 
 
 page()

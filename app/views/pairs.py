@@ -38,7 +38,11 @@ def page() -> None:
     )  # fmt: skip
     st.caption(f"{MEASURES[measure]} Click on a cell to see the items behind it.")
     event: Any = st.altair_chart(
-        matrix_chart(pair_table(names, state.lf_pairs(found.run_id, found)), measure),
+        matrix_chart(
+            pair_table(names, state.lf_pairs(found.run_id, found)),
+            measure,
+            is_dark=st.context.theme.type == "dark",
+        ),
         key=f"matrix {measure}",
         on_select="rerun",
         width="content",

@@ -13,7 +13,7 @@ from app import state
 from app.components import markup
 from app.components.dialog import item_dialog
 from app.components.gallery import gallery
-from app.components.template_form import Known, items_key, template_form
+from app.components.template_form import Known, items_key, label, template_form
 from app.services.answers import fits_form, form_answers
 from app.services.tiles import tiles
 from app.services.tryout import RefusedError
@@ -41,7 +41,7 @@ def page() -> None:
         "Nothing is kept before you save it."
     )
     known = _known()
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.container(key="stack").columns([2, 3], gap="large")
     with left:
         _start()
         kind = str(
@@ -169,7 +169,7 @@ def _unanswered(table: dict[str, Any]) -> str:
         return ""
     fields = fields_of(KINDS[table["kind"]])
     return ", ".join(
-        field.name.replace("_", " ")
+        label(field)
         for field in fields
         if field.name not in table and field.shape not in ("switch", "count")
     )

@@ -184,6 +184,7 @@ def build(root: Path, seed: int = 0, kind: Kind = "image", parts: bool = False) 
             "chosen": "majority_vote",
             "reason": "No challenger predicts left-out functions better.",
             "candidates": [{"name": "majority_vote", "against": "majority_vote", "gain": 0.0}],
+            "overruled_unanimous": [ids[np.flatnonzero(votes[:, 0] == 1)[0]]],
         },
     )
     doubted = np.flatnonzero((weak["label"] != truth) & covered & (split != "test"))[:4]

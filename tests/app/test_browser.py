@@ -105,9 +105,9 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
     store = ReviewStore(shapes.state / "reviews.sqlite")
 
     page.goto(served)
-    page.get_by_role("heading", name="Stages", exact=True).wait_for()
+    page.get_by_text("What each stage took").wait_for()
 
-    page.get_by_role("link", name="Labeling functions").click()
+    page.get_by_role("link", name="Labelling functions").click()
     page.locator(".tile").first.wait_for()
     conflicts = lf_rows(RunView.latest(shapes), "mostly_full", "conflicts")
     page.get_by_text("Conflicts", exact=True).last.click()
@@ -182,10 +182,10 @@ def test_an_expert_writes_a_function_sees_what_it_does_and_saves_it(browser_page
     words = {"name": "offers", "kind": "keywords", "column": "text", "words": ["free"]}
     with serving(project) as url:
         page.goto(f"{url}/write")
-        page.get_by_text("Still to fill in: vote").wait_for()
+        page.get_by_text("Still to fill in: Then vote").wait_for()
         page.get_by_role("combobox", name="Then vote").click()
         page.get_by_role("option", name="spam").click()
-        page.get_by_text("Fill in at least one of: words").wait_for()
+        page.get_by_text("Fill in at least one of: Words").wait_for()
         page.get_by_role("textbox", name="Words, one a line").fill("free")
         page.keyboard.press("Control+Enter")
         page.get_by_text('Votes spam where text holds "free".').wait_for()

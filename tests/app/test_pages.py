@@ -78,7 +78,7 @@ def test_overview_shows_numbers_stages_choice_and_notes(open_page):
     assert "of 12 items; a percentage takes 20" in shown and "too few dev items" in shown
     assert '<div class="value">too few</div>' in shown
     assert "majority vote" in shown and "No challenger" in shown
-    assert "ingest: 1 image was dropped: it is empty" in shown
+    assert "<div>ingest</div><div>1 image was dropped: it is empty</div>" in shown
     stages = page.dataframe[0].value
     assert stages["stage"].tolist()[0] == "ingest" and stages["how"].tolist()[0] == "cached"
 
@@ -153,9 +153,14 @@ def test_another_label_model_shows_what_it_would_change(open_page, shapes):
     page = open_page("models")
     table = page.dataframe[0].value
     assert table["label model"].tolist() == ["Majority vote ✓", "Other"]
+    assert "the label is another (1)" in text_of(page) and "Tick a row" in text_of(page)
+    page.session_state["candidates"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    page.run()
+    assert "the label is another (1)" in text_of(page) and "labels of this run" in text_of(page)
     page.session_state["candidates"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
     page.run()
     assert page.subheader[0].value == "Other instead" and not page.exception
+    assert "the label is another" not in text_of(page)
     assert f"square → circle {table['changes'].iloc[1]}" in text_of(page)
     page.segmented_control(key="differences other").set_value("fewer").run()
     assert not page.exception
