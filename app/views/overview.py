@@ -95,8 +95,7 @@ def _reviews(found: RunView) -> None:
             "`weaklight run` takes them in and runs only what depends on them."
         )
     if waiting := len(standing.waiting):
-        verb = "waits" if waiting == 1 else "wait"
-        st.markdown(f"{waiting:,} drawn at random {verb} for an answer on **Gold**.")
+        st.markdown(f"Drawn at random and waiting for an answer on **Gold**: {waiting:,}.")
 
 
 def _choice(choice: dict[str, Any]) -> None:
