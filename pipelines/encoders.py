@@ -66,7 +66,7 @@ def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple
         "image": sorted(METHODS),
         "text": ["word2vec", "tfidf_svd", "sentence_transformers:MODEL"],
         "audio": ["cpc", "log_mel"],
-        "series": ["summary"],
+        "series": ["summary", "values"],
     }[kind]
     method = config.method
     if method != "auto":

@@ -191,7 +191,9 @@ def _payload(
     The settings are wrong where the project's own table does not fit them, a new table itself is.
     """
     for kind in KINDS:
-        named: str | None = getattr(config, kind)
+        named: str | tuple[str, ...] | None = getattr(config, kind)
+        if isinstance(named, tuple):
+            return kind, kind  # `_read_table` has made one column of them
         if named is not None:
             rename = f"rename the column that holds the items to {named!r}" if is_new else ""
             require_columns(table, {f"{kind} under [items]": named}, path.name, remedy=rename)
@@ -294,6 +296,15 @@ def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:
 
 
 def _read_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
+    table = _read_columns(path, kind, config)
+    if isinstance(config.series, tuple):
+        require_columns(table, {f"series under [items], {c}": c for c in config.series}, path.name)
+        numbers = table[list(config.series)].apply(pd.to_numeric, errors="coerce")
+        table["series"] = list(numbers.to_numpy(np.float64))
+    return table
+
+
+def _read_columns(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
     try:
         if kind == "csv":
             form = csv_format(path)

@@ -53,7 +53,8 @@ class ItemsConfig(Section):
     image: str | None = None
     text: str | None = None
     audio: str | None = None
-    series: str | None = None
+    # or several columns of numbers, whose values in a row are the item: a table of features
+    series: str | tuple[str, ...] | None = None
     split: str = "split"
     gold: str = "gold"
     bag_id: str = "bag_id"
@@ -84,7 +85,7 @@ class PretrainConfig(Section):
 
     ``method``: for images a name that ``weaklight methods`` lists; for text ``word2vec``,
     ``tfidf_svd`` or ``sentence_transformers:MODEL``; for audio ``cpc`` or ``log_mel``; for series
-    ``summary``. ``backbone``, ``init`` and ``temperature`` are read for images alone.
+    ``summary`` or ``values``. ``backbone``, ``init`` and ``temperature`` are read for images alone.
     """
 
     method: str = "auto"

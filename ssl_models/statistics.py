@@ -1,4 +1,4 @@
-"""Encoders that learn nothing but scales: log-mel statistics of clips, summaries of series.
+"""Encoders that learn nothing but scales: of log-mel statistics, summaries of series, or values.
 
 Try it: ``StatisticsEncoder("log_mel", sample_rate=8000).fit(clips).encode(clips)``.
 """
@@ -19,11 +19,11 @@ from safetensors.torch import load_file
 from ssl_models.audio.logmel import log_mel_statistics
 from ssl_models.checkpoints import write_json, write_tensors
 from ssl_models.series import summary_statistics
-from weaklight.errors import ArtifactError, ConfigError
+from weaklight.errors import ArtifactError, ConfigError, DataError
 
 __all__ = ["STATISTICS", "StatisticsEncoder"]
 
-STATISTICS = ("log_mel", "summary")
+STATISTICS = ("log_mel", "summary", "values")
 
 
 class StatisticsEncoder:
@@ -32,7 +32,8 @@ class StatisticsEncoder:
     Parameters
     ----------
     name
-        ``log_mel`` for clips, each (T,) int16; ``summary`` for series, each (T, C) float32.
+        ``log_mel`` for clips, each (T,) int16; ``summary`` for series, each (T, C) float32, or
+        ``values``, the T C numbers as they are, where all series are of one length.
     sample_rate
         Of the clips, in hertz.
 
@@ -90,13 +91,24 @@ class StatisticsEncoder:
 
     def describe(self) -> str:
         """Return one sentence on what was learnt from what."""
-        what = "log-mel bands" if self.name == "log_mel" else "level, shape and rhythm"
+        what = {
+            "log_mel": "statistics of log-mel bands",
+            "summary": "statistics of level, shape and rhythm",
+            "values": "values as they are",
+        }[self.name]
         return (
-            f"{len(self.mean_)} statistics of {what}, scaled over the unlabelled items; nothing "
-            "else was learnt."
+            f"{len(self.mean_)} {what}, scaled over the unlabelled items; nothing else was learnt."
         )
 
     def _values(self, signals: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         if self.name == "log_mel":
             return log_mel_statistics(signals, sample_rate=self.sample_rate)
+        if self.name == "values":
+            lengths = {one.shape for one in signals}
+            if len(lengths) > 1:
+                raise DataError(
+                    f"values need series of one length, but came {len(lengths)} lengths from "
+                    f"{min(lengths)[0]} to {max(lengths)[0]} steps; take summary"
+                )
+            return np.array([one.ravel() for one in signals], np.float32)
         return summary_statistics(signals)

@@ -37,7 +37,11 @@ ENCODERS = (
     ),
     (
         "summary", "series", "level, shape and rhythm of each channel", "seconds",
-        "always: there is no other",
+        "the default: items are curves",
+    ),
+    (
+        "values", "series", "the numbers as they are", "seconds",
+        "items are rows of a table, or curves of one length that need no summary",
     ),
 )  # fmt: skip
 

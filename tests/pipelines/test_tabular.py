@@ -1,0 +1,85 @@
+"""Rows of a table whose columns are the features: real wines, labelled by three thresholds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_wine
+
+from pipelines.engine import run_line
+from pipelines.predict import predict_files
+from pipelines.project import Project
+from ssl_models.statistics import StatisticsEncoder
+from weaklight.errors import DataError
+
+LFS = '''
+from labeling_functions import labeling_function
+
+
+@labeling_function(columns=["proline"], vote="barolo")
+def rich(proline):
+    """Barolo: much proline."""
+    return proline > 900
+
+
+@labeling_function()
+def pale(item):
+    """Grignolino: pale, and not rich."""
+    if item.color_intensity < 3.5 and item.proline < 700:
+        return "grignolino"
+
+
+@labeling_function()
+def few_flavanoids(item):
+    """Barbera: few flavanoids."""
+    if item.flavanoids < 1.2:
+        return "barbera"
+'''
+CLASSES = ("barolo", "grignolino", "barbera")
+
+
+def wines() -> pd.DataFrame:
+    """Return 178 wines in a drawn order: 90 unlabeled, 40 dev, 48 test; one has a gap."""
+    table = load_wine(as_frame=True).frame.sample(frac=1, random_state=0, ignore_index=True)
+    split = np.repeat(["unlabeled", "dev", "test"], [90, 40, 48])
+    gold = np.array(CLASSES)[table.pop("target")]
+    table.loc[3, "ash"] = np.nan
+    return table.assign(split=split, gold=np.where(split == "unlabeled", None, gold))
+
+
+def test_rows_of_a_table_go_down_the_whole_line(tmp_path: Path) -> None:
+    table = wines()
+    columns = [c for c in table if c not in ("split", "gold")]
+    table.rename_axis("item_id").to_csv(tmp_path / "wines.csv")
+    (tmp_path / "lfs").mkdir()
+    (tmp_path / "lfs" / "rules.py").write_text(LFS)
+    (tmp_path / "weaklight.toml").write_text(
+        f"classes = {list(CLASSES)}\n[items]\nsource = 'wines.csv'\nseries = {columns}\n"
+        "[pretrain]\nmethod = 'values'\n[evaluate]\ncrossover_sizes = [20]\ncrossover_draws = 2\n"
+    )
+    project = Project.open(tmp_path)
+    record = run_line(project)
+    features = np.load(project.store.path("embed", record.artifacts["embed"], "features"))
+    whole = table.drop(index=3)[columns].to_numpy(np.float64)
+    learnt = whole[table.drop(index=3)["split"] == "unlabeled"]
+    by_hand = (whole - learnt.mean(axis=0)) / learnt.std(axis=0)
+    np.testing.assert_allclose(features, by_hand, atol=1e-3)
+    ingested = json.loads(
+        project.store.path("ingest", record.artifacts["ingest"], "report").read_text()
+    )
+    assert sum(ingested["dropped"].values()) == 1  # the wine with a gap
+    written = project.store.path("evaluate", record.artifacts["evaluate"], "evaluation")
+    right = {e["key"]: e["value"] for e in json.loads(written.read_text())["headline"]}
+    assert right["classifier_accuracy"] > 0.9 > right["majority_vote_accuracy"]
+    table[columns].head(3).to_csv(tmp_path / "new.csv", index=False)
+    found, left_out = predict_files(project, [tmp_path / "new.csv"])
+    assert len(found) == 3 and not left_out and set(found["label"]) <= set(CLASSES)
+
+
+def test_values_need_one_length() -> None:
+    with pytest.raises(DataError, match="2 lengths from 4 to 6 steps"):
+        StatisticsEncoder("values").fit([np.zeros((4, 1)), np.zeros((6, 1))])
