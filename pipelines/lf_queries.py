@@ -13,12 +13,13 @@ import pandas as pd
 from labeling_functions import analyse, drill, drill_pair, pair_counts, settle_most_conflicts
 from labeling_functions.pairs import PairCounts
 from pipelines.queries import Rows, RunView
-from weaklight.contracts import Votes
+from weaklight.contracts import ABSTAIN, Votes
 from weaklight.errors import DataError
 
 __all__ = [
     "Drill",
     "PairDrill",
+    "contradictions",
     "lf_pairs",
     "lf_rows",
     "lf_table",
@@ -75,6 +76,14 @@ def lf_rows(view: RunView, name: str, which: Drill) -> Rows:
     return drill(
         view.votes, view.dev_gold, column, classes=view.classes, class_sets=view.class_sets
     )[which]
+
+
+def contradictions(view: RunView, name: str, row: int) -> list[str]:
+    """Return what other LFs say of an item on which this one votes, where it rules that out."""
+    votes = view.votes[row]
+    own = view.allows[votes[_column(view, name)]]
+    said = np.unique(votes[votes != ABSTAIN])
+    return [view.vote_names[vote] for vote in said if not (view.allows[vote] & own).any()]
 
 
 def lf_pairs(view: RunView) -> PairCounts:

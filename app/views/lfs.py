@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,14 @@ import streamlit as st
 from app import state
 from app.components.pages import item_pages
 from app.services.words import measured, percent
-from pipelines.lf_queries import Drill, lf_rows, lf_votes, pair_rows, settling_first
+from pipelines.lf_queries import (
+    Drill,
+    contradictions,
+    lf_rows,
+    lf_votes,
+    pair_rows,
+    settling_first,
+)
 from pipelines.queries import RunView
 
 SHOWN_ROWS = 11  # a longer table scrolls, so that the items stay in sight
@@ -142,24 +150,27 @@ def _detail(found: RunView, lf: dict[str, Any]) -> None:
     if len(rows) == 0:
         st.info(_EMPTY[drill])
         return
-    on_dev = drill in ("right", "wrong")
-    at_right = "the true class" if on_dev else f"what {against or 'this function'} says"
+    at_right, said = _beside(found, name, drill, against)
     order = " First come those whose true class would settle most." if drill == "conflicts" else ""
     st.caption(
         f"{len(rows):,} items. Under each item: the label it has now; at the right, "
         f"{at_right}.{order}"
     )
+    item_pages(found, rows, f"{name} {drill} {against}", said)
+
+
+def _beside(
+    found: RunView, name: str, drill: Drill, against: str | None
+) -> tuple[str, Callable[[int], str | None]]:
+    """Return what stands at the right under an item, and how to tell it from its row."""
+    if drill in ("right", "wrong"):
+        return "the true class", lambda row: found.class_name(int(found.dev_gold[row]))
+    if drill == "conflicts" and against is None:
+        told = "what functions say that contradict it"
+        return told, lambda row: " / ".join(contradictions(found, name, row))
     votes = lf_votes(found, against or name)
-    item_pages(
-        found,
-        rows,
-        f"{name} {drill} {against}",
-        lambda row: (
-            found.class_name(int(found.dev_gold[row]))
-            if on_dev
-            else found.vote_name(int(votes[row]))
-        ),
-    )
+    told = f"what {against or 'this function'} says"
+    return told, lambda row: found.vote_name(int(votes[row]))
 
 
 page()

@@ -10,7 +10,14 @@ from PIL import Image
 from app.services.matrix import pair_table
 from pipelines.candidates import candidate_labels, candidate_table, changes
 from pipelines.cards import item_card
-from pipelines.lf_queries import lf_pairs, lf_rows, lf_table, pair_rows, settling_first
+from pipelines.lf_queries import (
+    contradictions,
+    lf_pairs,
+    lf_rows,
+    lf_table,
+    pair_rows,
+    settling_first,
+)
 from pipelines.project import RunRecord
 from pipelines.queries import RunView
 from pipelines.queues import QUEUES, review_queue
@@ -62,6 +69,13 @@ def test_lf_rows_match_a_count_by_hand(view):
         assert lf_rows(view, lf["name"], "right").tolist() == right
         assert lf_rows(view, lf["name"], "wrong").tolist() == sorted({*judged} - {*right})
         assert lf_rows(view, lf["name"], "conflicts").tolist() == conflicts
+        for i in conflicts:
+            said = {
+                view.vote_names[o]
+                for o in view.votes[i].tolist()
+                if o >= 0 and not allowed[votes[i]] & allowed[o]
+            }
+            assert set(contradictions(view, lf["name"], i)) == said != set()
     with pytest.raises(DataError, match="no labelling function"):
         lf_rows(view, "nobody", "votes")
     names = [lf["name"] for lf in view.lfs]
