@@ -160,7 +160,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        9,
+        10,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",

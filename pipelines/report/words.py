@@ -65,7 +65,7 @@ def comparison_words(compared: Numbers) -> str:
 def gain_words(step: Numbers) -> str:
     """Return what a step gained or lost, ``gained 3.1 points (1.2 to 5.0)``; or why nothing."""
     if "reason" in step:
-        return f"not taken: {step['reason']}"
+        return str(step["reason"])
     if step["n"] < MIN_ROWS:
         return f"too few test items ({step['n']}) to say"
     change, low, high = (step[f"difference{end}"] for end in ("", "_low", "_high"))

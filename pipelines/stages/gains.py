@@ -59,6 +59,11 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
     alone, with_bags = _votes_alone(run, labels["majority_vote"])
     commonest = int(np.bincount(alone[run.in_split("unlabeled")]).argmax())
     everything, kept = _cleaning(run, labels["chosen"])
+    no_bags = (
+        "cannot be told: they vote on no test item with gold"
+        if run.by_bags.any()
+        else "not taken: no bag votes"
+    )
     return [
         step(
             "vote",
@@ -67,14 +72,14 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             np.full_like(alone, commonest),
             alone,
         ),
-        step("bags", "Bags vote, too", "functions alone", alone, with_bags, "no bag votes"),
+        step("bags", "Bags vote, too", "functions alone", alone, with_bags, no_bags),
         step(
             "label_model",
             f"Votes are weighed: {model_name(model)}" if is_weighed else "Votes are weighed",
             "majority vote",
             labels["majority_vote"],
             labels[model] if is_weighed else None,
-            "majority vote was kept",
+            "not taken: majority vote was kept",
         ),
         step(
             "features",
@@ -82,7 +87,7 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             model_name(model),
             labels[model],
             None if chosen == model else labels[chosen],
-            "the joint model has asked them" if model == "joint" else "left out",
+            "in the line above" if model == "joint" else "not taken: they were left out",
         ),
         step(
             "hybrid",
@@ -90,7 +95,7 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             model_name(chosen),
             labels[chosen],
             labels["chosen"] if hybrid else None,
-            "off unless [aggregate] hybrid is set",
+            "not taken: [aggregate] hybrid is off",
         ),
         step(
             "clean",
@@ -98,7 +103,7 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             "the same taught by all weak labels",
             everything,
             kept,
-            "every label was kept",
+            "nothing was left out",
         ),
         step(
             "train",
@@ -111,8 +116,8 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
 
 
 def _votes_alone(run: Judged, majority: Labels) -> tuple[Labels, Labels | None]:
-    """Return the majority of the functions, and of functions and bags where bags vote."""
-    if not run.has_bag_votes:
+    """Return the majority of the functions, and of functions and bags if bags vote on test."""
+    if not run.by_bags[run.rows("test")].any():
         return majority, None
     model = MajorityVote().fit(run.votes, n_classes=len(run.classes), class_sets=run.class_sets)
     return hard_labels(model.predict_proba(run.votes), keys=run.keys), majority

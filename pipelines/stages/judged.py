@@ -217,9 +217,9 @@ class Judged:
         return np.load(self.files.out_of_fold)
 
     @cached_property
-    def has_bag_votes(self) -> bool:
-        """Whether bags vote on any item."""
-        return bool((np.load(self.files.bag_votes) != ABSTAIN).any())
+    def by_bags(self) -> NDArray[np.bool_]:
+        """(n,) on which items bags vote."""
+        return np.asarray(np.load(self.files.bag_votes) != ABSTAIN)
 
     @cached_property
     def choice(self) -> dict[str, Any]:

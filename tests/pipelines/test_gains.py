@@ -63,6 +63,8 @@ def test_bags_are_set_against_the_functions_alone(tmp_path: Path) -> None:
     assert found["bags"]["value"] == pytest.approx(right[1])
     assert found["bags"]["difference"] == pytest.approx(right[1] - right[0])
     assert found["bags"]["verdict"] == "better"
+    rewrite(planted.files["bag_votes"], np.where(planted.split == "test", -1, bags))
+    assert gained(planted)["bags"]["reason"].startswith("cannot be told")
 
 
 def test_cleaning_is_shown_by_what_the_same_classifier_learns_without_the_doubted(
@@ -125,4 +127,4 @@ def test_gains_in_words(
     step = {"difference": difference, "difference_low": low, "difference_high": high}
     assert gain_words({**step, "n": 200, "verdict": verdict}) == words
     assert gain_words({**step, "n": 19, "verdict": verdict}).startswith("too few test items (19)")
-    assert gain_words({"reason": "no bag votes"}) == "not taken: no bag votes"
+    assert gain_words({"reason": "not taken: no bag votes"}) == "not taken: no bag votes"
