@@ -182,7 +182,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        12,
+        13,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

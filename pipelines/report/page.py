@@ -80,10 +80,22 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         word=evaluation["word"],
         headline=by_key,
         first_table=[by_key[key] for key in _FIRST_TABLE],
+        ranges=_ranges(evaluation["sensitivity"]),
         choice_columns=_choice_columns(facts["choice"]["candidates"]),
         pictures=pictures,
         chart=_charts(facts),
     )
+
+
+def _ranges(sensitivity: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the lowest and highest accuracy under all changes, by the title of what changed."""
+    ranges: dict[str, dict[str, float]] = {}
+    for found in sensitivity:
+        if found["low"] is not None:
+            known = ranges.get(found["title"], found)
+            low, high = min(known["low"], found["low"]), max(known["high"], found["high"])
+            ranges[found["title"]] = {"low": low, "high": high}
+    return ranges
 
 
 def _choice_columns(candidates: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

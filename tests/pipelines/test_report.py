@@ -373,6 +373,11 @@ def test_the_page_shows_the_numbers(made: Made) -> None:
                 assert percent(lf[f"{split}_accuracy"]) in words
     for step in made.evaluation["gains"]:
         assert step["title"] in words and gain_words(step) in words
+    first = words.partition("Label quality, step by step")[0]
+    for title in ("Majority vote", "Weak labels", "Classifier"):
+        found = [s for s in made.evaluation["sensitivity"] if s["title"] == title]
+        ends = {"low": min(s["low"] for s in found), "high": max(s["high"] for s in found)}
+        assert interval(ends) in first
     assert "too few" in words  # the shy LF
     assert "2 of the 400 weak labels of unlabelled items are doubted" in words
     assert "non-iid check, p < 0.001" in words
