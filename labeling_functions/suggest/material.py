@@ -59,8 +59,9 @@ class Material:
 
     @cached_property
     def columns(self) -> list[str]:
-        """The columns that a rule may be about."""
-        return [str(name) for name in self.table.columns if name not in NO_MATTER]
+        """The columns that a rule may be about: those that hold something."""
+        filled = self.table.dropna(axis="columns", how="all") if len(self.table) else self.table
+        return [str(name) for name in filled.columns if name not in NO_MATTER]
 
 
 Propose = Callable[[Material, NDArray[np.bool_], float, int], list[Mapping[str, Any]]]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.exchange.labels import WeakLabels
 from pipelines.store import hash_path
+from weak_supervision.names import model_name
 from weaklight import __version__
 
 __all__ = ["CARD", "KIND", "write_card"]
@@ -82,7 +83,7 @@ and some are wrong. Gold of dev and test items is not in here.
 {"in, without a label" if settings["include_uncovered"] else "left out"}.
 * Left out: {left_out}.
 * No source said anything about {card["abstain_rate"]:.1%} of the items of these splits.
-* Label model: {card["label_model"]}. {card["why_this_model"] or ""}
+* Label model: {model_name(card["label_model"] or "unknown")}. {card["why_this_model"] or ""}
 * Licence: {card["licence"]}.
 
 `card.json` holds the same with the digests of every artifact, labelling function and file.

@@ -171,3 +171,11 @@ def _votes(table, material):
     if table["kind"] == "prototype":
         return lf.run(material.table["item_id"].tolist(), material.features, BALLOT).votes
     return lf.run(material.table, BALLOT).votes
+
+
+def test_no_rule_is_about_a_column_that_holds_nothing():
+    material = mail(60)
+    table = material.table.assign(noisy_label=None)
+    columns = Material(table, material.gold, BALLOT).columns
+    assert columns == material.columns and "length" in columns
+    assert "noisy_label" in Material(table.head(0), material.gold[:0], BALLOT).columns
