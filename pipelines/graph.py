@@ -160,7 +160,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        10,
+        11,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
