@@ -76,7 +76,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "pretrain",
-        3,
+        4,
         "pipelines.stages.pretrain:pretrain",
         {"items": "ingest.items"},
         "pretrain",
