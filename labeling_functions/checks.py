@@ -246,12 +246,13 @@ def _dependent(
         upper = np.triu(linked[np.ix_(group, group)])
         at = [group[side] for side in np.nonzero(upper)]
         told = [names[j] for j in group[:MAX_NAMED]]
-        more = f" and {len(group) - MAX_NAMED} more" if len(group) > MAX_NAMED else ""
+        told += [f"{len(group) - MAX_NAMED} more"] if len(group) > MAX_NAMED else []
         text = (
-            f"{', '.join(told)}{more} lean on the same evidence: among dev items of one class, "
-            f"their votes are equal {same[tuple(at)].sum()} times where unrelated rules with the "
-            f"same habits would be {expected[tuple(at)].sum():.0f} times. Majority vote counts "
-            "them as separate witnesses; join them into one, or make one look at something else."
+            f"{', '.join(told[:-1])} and {told[-1]} lean on the same evidence: among dev items of "
+            f"one class, their votes are equal {same[tuple(at)].sum()} times where unrelated rules "
+            f"with the same habits would be {expected[tuple(at)].sum():.0f} times. Majority vote "
+            "counts them as separate witnesses; join them into one, or make one look at something "
+            "else."
         )
         yield Finding("dependent", tuple(names[j] for j in group), text)
 

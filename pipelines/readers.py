@@ -210,11 +210,12 @@ def _payload(
 def _from_table(path: Path, kind: str, config: ItemsConfig) -> tuple[Kind, pd.DataFrame]:
     table = _read_table(path, kind, config)
     item_kind, column = _payload(table, path, config)
-    wanted = {"item_id"} | {role for role in _ROLES if role in config.model_fields_set}
+    if "item_id" not in config.model_fields_set:
+        no_ids = 'name yours, such as item_id = "id"; `weaklight import csv` numbers rows without'
+        require_columns(table, {"item_id under [items]": config.item_id}, path.name, remedy=no_ids)
+    stated = [role for role in _ROLES if role in config.model_fields_set]
     require_columns(
-        table,
-        {f"{role} under [items]": getattr(config, role) for role in _ROLES if role in wanted},
-        path.name,
+        table, {f"{role} under [items]": getattr(config, role) for role in stated}, path.name
     )
     renamed = {getattr(config, role): role for role in _ROLES if getattr(config, role) in table}
     values = table.pop(column)

@@ -193,6 +193,12 @@ def test_settings_that_do_not_fit_texts(
         run_line(project(tmp_path, TEXT_LFS, more=more), ("pretrain",))
 
 
+def test_a_table_without_ids_says_what_numbers_its_rows(tmp_path: Path) -> None:
+    texts().drop(columns="item_id").to_parquet(tmp_path / "items.parquet", index=False)
+    with pytest.raises(DataError, match=r"`weaklight import csv` numbers rows without"):
+        run_line(project(tmp_path, TEXT_LFS, more='text = "body"'), ("ingest",))
+
+
 def test_another_model_under_the_same_name_is_another_encoder(tmp_path: Path) -> None:
     weights = tmp_path / "model" / "model.safetensors"
     weights.parent.mkdir()

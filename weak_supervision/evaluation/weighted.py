@@ -168,4 +168,4 @@ def _weights(probability: ArrayLike, used: NDArray[np.bool_]) -> NDArray[np.floa
             f"{chance.min():g} to {chance.max():g}; rows that could not be drawn have no gold"
         )
     weight = 1.0 / chance
-    return weight / weight.sum()
+    return np.asarray(weight / weight.sum())
