@@ -182,7 +182,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        13,
+        14,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
