@@ -48,6 +48,7 @@ class CPC(Method):
     cost = "16 patches of 2/5 of a side an image: 2.3 encoder passes of pixels, (16 B)^2 logits"
     when = "sequences and images with a spatial order; not below 24 px"
     settings = MappingProxyType({**LAYOUT_SETTINGS, "batch_size": 64})  # (16 B)^2 logits
+    sees_whole_images = False
 
     def __init__(
         self, encoder: Backbone, augment: AugmentConfig, *, grid: int = 4, latent_dim: int = 64
