@@ -126,7 +126,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "clean",
-        6,
+        7,
         "pipelines.stages.clean:clean",
         {
             "items": "ingest.items",
@@ -142,7 +142,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        6,
+        7,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
@@ -160,7 +160,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        11,
+        12,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
