@@ -86,6 +86,11 @@ class Judged:
         """``item_id`` and ``split`` of the n items."""
         return pd.read_parquet(self.files.items, columns=["item_id", "split"])
 
+    @cached_property
+    def _described(self) -> pd.DataFrame:
+        """The columns of the source that describe the n items."""
+        return pd.read_parquet(self.files.items).drop(columns=[*_NOT_SLICED], errors="ignore")
+
     def metadata(self, columns: Sequence[str] | None) -> dict[str, NDArray[Any]]:
         """Return metadata columns of the items, (n,) each, by name.
 
@@ -99,7 +104,7 @@ class Judged:
         ConfigError
             If a named column does not exist.
         """
-        table = pd.read_parquet(self.files.items).drop(columns=[*_NOT_SLICED], errors="ignore")
+        table = self._described
         if columns is None:
             kept = table.columns.drop(self.probability or [])
             columns = [c for c in kept if 2 <= table[c].nunique() <= MAX_VALUES]
@@ -146,7 +151,7 @@ class Judged:
         """
         if self.probability is None:
             return np.ones(len(self.keys))
-        table = pd.read_parquet(self.files.items).drop(columns=[*_NOT_SLICED], errors="ignore")
+        table = self._described
         if self.probability not in table:
             raise ConfigError(
                 f"[evaluate] probability names {self.probability!r}, but the items have "
@@ -217,9 +222,15 @@ class Judged:
         return np.load(self.files.out_of_fold)
 
     @cached_property
+    def bag_votes(self) -> NDArray[np.int16]:
+        """(n,) votes of the bags."""
+        votes: NDArray[np.int16] = np.load(self.files.bag_votes)
+        return votes
+
+    @cached_property
     def by_bags(self) -> NDArray[np.bool_]:
         """(n,) on which items bags vote."""
-        return np.asarray(np.load(self.files.bag_votes) != ABSTAIN)
+        return self.bag_votes != ABSTAIN
 
     @cached_property
     def choice(self) -> dict[str, Any]:

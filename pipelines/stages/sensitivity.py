@@ -90,11 +90,11 @@ def _leave_one_out(
         drawn = numpy_generator(seed, "sensitivity").choice(others, MAX_ROWS, replace=False)
         rows = np.sort(np.concatenate([test, drawn]))
     keys = [run.keys[row] for row in rows]
-    by_bags = np.load(run.files.bag_votes)[rows, None]  # (n, 1): a voter that is never left out
+    bag_votes = run.bag_votes[rows, None]  # (n, 1): a voter that is never left out
 
     def label(votes: NDArray[np.int16]) -> NDArray[np.int64]:
         if run.by_bags.any():
-            votes = np.column_stack([votes, by_bags]).astype(np.int16)
+            votes = np.column_stack([votes, bag_votes]).astype(np.int16)
         fitted = MODELS[model]().fit(votes, n_classes=len(run.classes), class_sets=run.class_sets)
         return hard_labels(fitted.predict_proba(votes), keys=keys)
 
