@@ -51,14 +51,18 @@ def share(measured: Numbers, of: str, claim: str) -> str:
 
 def points(difference: float) -> str:
     """Return a difference of accuracies as ``+3.1 points``, with a real minus sign."""
-    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}") + " points"
+    return f"{_signed(difference)} points"
+
+
+def _signed(difference: float) -> str:
+    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def comparison_words(compared: Numbers) -> str:
     """Return the outcome of a paired comparison; says so where nothing is clear."""
     if "reason" in compared:
         return f"not measured: {compared['reason']}"
-    span = f"{points(compared['low'])[:-7]} to {points(compared['high'])[:-7]}"
+    span = f"{_signed(compared['low'])} to {_signed(compared['high'])}"
     return f"{compared['verdict']}: {points(compared['difference'])} ({span})"
 
 
@@ -70,7 +74,7 @@ def gain_words(step: Numbers) -> str:
         return f"too few test items ({step['n']}) to say"
     change, low, high = (step[f"difference{end}"] for end in ("", "_low", "_high"))
     if step["verdict"] == "no clear difference":
-        return f"no clear change: {points(change)} ({points(low)[:-7]} to {points(high)[:-7]})"
+        return f"no clear change: {points(change)} ({_signed(low)} to {_signed(high)})"
     if change < 0:
         change, low, high = -change, -high, -low
     word = "gained" if step["verdict"] == "better" else "lost"
