@@ -160,7 +160,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        12,
+        13,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -182,7 +182,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        14,
+        15,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

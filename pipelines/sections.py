@@ -265,7 +265,7 @@ class EvaluateConfig(Section):
     # metadata columns whose values are judged apart; every column with few values where left out
     slices: tuple[str, ...] | None = None
     # metadata column with the chance of each gold row to be drawn, where that was not the same for
-    # all: accuracies then count each row by its inverse
+    # all: every figure of test then counts each row by its inverse
     probability: str | None = None
 
 

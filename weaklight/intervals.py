@@ -78,6 +78,11 @@ class Proportion:
         return self.successes / self.n if self.n else None
 
     @property
+    def effective_n(self) -> float:
+        """The rows that the interval is worth: all of them, as each counts alike."""
+        return float(self.n)
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The 95 % Wilson interval."""
         return wilson(self.successes, self.n)

@@ -119,6 +119,7 @@ def _measured(view: RunView) -> dict[str, Any]:
     calibration = found["calibration"]
     return {
         "word": found["word"],
+        "weighted_by": found["weighted_by"],
         "headline": {entry["key"]: entry for entry in found["headline"]},
         "per_class": found["classifier"],
         "calibration": {k: v for k, v in calibration.items() if k != "bins"},
@@ -209,6 +210,11 @@ def _numbers(measured: Mapping[str, Any]) -> str:
         lines.append(f"* Calibration: {calibration['reason']}")
     else:
         lines.append(f"* Calibration: {calibration['verdict']}")
+    if measured["weighted_by"]:
+        lines.append(
+            "* Test items had unequal chances to be drawn: every figure counts each by the inverse "
+            f"of its chance (`{measured['weighted_by']}`)"
+        )
     if measured["test_looks"]:
         lines.append(
             f"* Evaluations that have read this test gold so far: {measured['test_looks']}"

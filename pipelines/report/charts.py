@@ -167,29 +167,43 @@ def calibration_chart(bins: Sequence[tuple[float, float, float, float, int]]) ->
     )
 
 
-def confusion_chart(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Markup:
-    """Return the confusion matrix: rows gold, columns labels; shade = share of the row."""
+def confusion_chart(
+    classes: Sequence[str],
+    counts: Sequence[Sequence[int]],
+    shares: Sequence[Sequence[float]] | None = None,
+) -> Markup:
+    """Return the confusion matrix: rows gold, columns labels; shade = share of the row.
+
+    Parameters
+    ----------
+    counts
+        K rows of K numbers of items.
+    shares
+        The same as shares of the pool, to be drawn in their place, in per cent.
+    """
     names = [_short(name) for name in classes]
     longest = max(map(len, names))
     cell = max(24.0, min(44.0, 400 / len(names)))
     left, top = 16 + 7.2 * longest, 16 + 5.4 * longest
     parts = []
-    for g, row in enumerate(counts):
+    for g, row in enumerate(shares or counts):
+        whole = sum(row) or 1
         y = top + g * cell
         parts.append(text(left - 8, y + cell / 2 + 4, names[g], "end"))
         parts.append(text(left + (g + 0.5) * cell + 4, top - 7, names[g], turned=True))
-        for c, count in enumerate(row):
-            x, share = left + c * cell, count / max(1, sum(row))
+        for c, value in enumerate(row):
+            x, share = left + c * cell, value / whole
+            written = f"{100 * value:.1f}" if shares else str(value)
             opacity, is_hit = _opacity(share, c == g), c == g
             parts.append(
                 f'<g style="fill-opacity:{opacity:.3f}">'
-                f"<title>{escape(classes[g])} called {escape(classes[c])}: {count}</title>"
+                f"<title>{escape(classes[g])} called {escape(classes[c])}: {counts[g][c]}</title>"
                 + rectangle(x + 1, y + 1, x + cell - 1, y + cell - 1, "hit" if is_hit else "miss")
                 + "</g>"
             )
-            if count:
+            if value:
                 kind = "count strong" if opacity > 0.55 else "count"
-                parts.append(text(x + cell / 2, y + cell / 2 + 4, str(count), kind))
+                parts.append(text(x + cell / 2, y + cell / 2 + 4, written, kind))
     size = len(names) * cell
     return svg(
         parts,

@@ -125,7 +125,9 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Markup | None]:
         map(any, evaluation["classifier"]["confusion"])
     ):
         drawn["confusion"] = charts.confusion_chart(
-            evaluation["classes"], evaluation["classifier"]["confusion"]
+            evaluation["classes"],
+            evaluation["classifier"]["confusion"],
+            evaluation["classifier"]["confusion_shares"] if evaluation["weighted_by"] else None,
         )
     crossover = evaluation["crossover"]
     if "points" in crossover:

@@ -92,10 +92,11 @@ def headline_sentence(evaluation: Numbers) -> str:
             f"{percent(same['value'])} of the weak labels. Label some test items to learn more."
         )
     if classifier["n"] < MIN_ROWS:
-        return (
-            f"Only {classifier['n']} test items have gold, too few for a number: the classifier is "
-            f"right on {round(classifier['value'] * classifier['n'])} of them."
-        )
+        few = f"Only {classifier['n']} test items have gold, too few for a number"
+        if evaluation["weighted_by"]:
+            return f"{few}."
+        n_right = round(classifier["value"] * classifier["n"])
+        return f"{few}: the classifier is right on {n_right} of them."
     sentence = (
         f"The classifier is right on {percent(classifier['value'])} of {classifier['n']:,} test "
         f"items ({interval(classifier)})"

@@ -134,6 +134,7 @@ def gold_only_curve(run: Judged, config: EvaluateConfig, seed: int) -> tuple[Cro
         n_gold=len(dev),
         sizes=(*config.crossover_sizes, FEW_GOLD),
         draws=config.crossover_draws,
+        probability=run.chance_of(query),
         seed=seed,
     )
 

@@ -35,6 +35,7 @@ from pipelines.stages.sensitivity import sensitivities, slices
 from weak_supervision.choice import check_with_gold
 from weak_supervision.evaluation import (
     CrossoverPoint,
+    Share,
     accuracy,
     calibration,
     confusion_matrix,
@@ -46,7 +47,7 @@ from weaklight.intervals import Proportion
 
 __all__ = ["EvaluateInputs", "evaluate"]
 
-_OF_SPLIT = {"accuracy": "accuracy", "gold_n": "n", "low": "low", "high": "high"}
+_OF_GOLD = ["correct", "gold_n", "accuracy", "low", "high"]  # told by split, see _right_votes
 
 
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> StageResult:
@@ -115,7 +116,7 @@ def _choice_check(run: Judged) -> str:
     return check_with_gold(posteriors, "chosen", dev, keys=run.keys)
 
 
-def _proportion(measured: Proportion, reason: str) -> dict[str, Any]:
+def _proportion(measured: Share, reason: str) -> dict[str, Any]:
     return measured.as_dict() if measured.n else missing(reason)
 
 
@@ -133,7 +134,7 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
     reached = test[majority.is_covered[test]]
     in_test = run.in_split("test")
     counted = np.flatnonzero(in_test if in_test.any() else np.ones_like(in_test))
-    if run.probability is not None:
+    if run.chance is not None:
         counted = test  # the others have no chance stated
     voted = (run.votes != ABSTAIN).any(axis=1)
 
@@ -200,14 +201,12 @@ def _cleaning(run: Judged, steps: Sequence[Step], split: str) -> dict[str, Any]:
     by_key = {step.key: step for step in steps}
     rows = run.rows(split)
     rows = rows[by_key["chosen"].is_covered[rows] & run.present[rows]]
-    doubted = ~by_key["cleaned"].is_covered[rows]
-    wrong = by_key["chosen"].labels[rows] != run.gold[rows]
-    both = int((doubted & wrong).sum())
-    precision = Proportion(both, int(doubted.sum()))
-    recall = Proportion(both, int(wrong.sum()))
+    is_doubted, is_wrong = ~by_key["cleaned"].is_covered, by_key["chosen"].labels != run.gold
     return {
-        "precision": _proportion(precision, f"no label of {split} is doubted"),
-        "recall": _proportion(recall, f"no label of {split} is known to be wrong"),
+        "precision": run.share(is_wrong, rows[is_doubted[rows]], f"no label of {split} is doubted"),
+        "recall": run.share(
+            is_doubted, rows[is_wrong[rows]], f"no label of {split} is known to be wrong"
+        ),
     }
 
 
@@ -215,11 +214,14 @@ def _classifier(run: Judged, step: Step) -> dict[str, Any]:
     """Return what is mistaken for what, on test; on dev where test has no gold."""
     split = "test" if len(run.rows("test")) else "dev"
     rows = run.rows(split)
-    matrix = confusion_matrix(run.gold[rows], step.labels[rows], len(run.classes))
-    per_class = zip(run.classes, matrix.recall(), matrix.precision(), strict=True)
+    matrix = confusion_matrix(
+        run.gold[rows], step.labels[rows], len(run.classes), run.chance_of(rows)
+    )
+    per_class = zip(run.classes, matrix.recall, matrix.precision, strict=True)
     return {
         "split": split,
         "confusion": matrix.counts.tolist(),
+        "confusion_shares": matrix.shares.tolist(),
         "per_class": [
             {
                 "class": name,
@@ -229,8 +231,13 @@ def _classifier(run: Judged, step: Step) -> dict[str, Any]:
             for name, recall, precision in per_class
         ],
         "worst": [
-            {"gold": run.classes[gold], "label": run.classes[label], "count": count}
-            for gold, label, count in matrix.worst()
+            {
+                "gold": run.classes[gold],
+                "label": run.classes[label],
+                "count": int(matrix.counts[gold, label]),
+                "share": float(matrix.shares[gold, label]),
+            }
+            for gold, label in matrix.worst()
         ],
     }
 
@@ -239,7 +246,9 @@ def _calibration(run: Judged, seed: int) -> dict[str, Any]:
     test = run.rows("test")
     if len(test) == 0:
         return {"reason": NO_TEST_GOLD}
-    found = calibration(run.probabilities[test], run.gold[test], seed=seed)
+    found = calibration(
+        run.probabilities[test], run.gold[test], probability=run.chance_of(test), seed=seed
+    )
     bins = [
         {
             "confidence": b.confidence,
@@ -297,7 +306,7 @@ def _crossover(
         return {"reason": f"the curve needs gold on dev and test, but {gap} has none"}
     query = run.rows("test")
     query = query[run.present[query]]
-    weak = accuracy(classifier.labels[query], run.gold[query])
+    weak = accuracy(classifier.labels[query], run.gold[query], run.chance_of(query))
     return {
         "draws": config.crossover_draws,
         "points": [
@@ -361,32 +370,30 @@ def _lf_findings(run: Judged) -> list[dict[str, Any]]:
 
 def _lf_table(run: Judged, steps: Sequence[Step]) -> pd.DataFrame:
     """Return one row per LF: what it covers, and how often it is right on dev and on test."""
-    names = [lf["name"] for lf in run.lfs]
     chosen = next(step for step in steps if step.key == "chosen")
-    labels = np.where(chosen.is_covered, chosen.labels, ABSTAIN)
-
-    def judged_on(split: str) -> pd.DataFrame:
-        gold = np.where(run.in_split(split), run.gold, ABSTAIN)
-        return analyse(
-            run.votes,
-            names,
-            classes=run.classes,
-            class_sets=run.class_sets,
-            gold=gold,
-            posterior=run.posterior("chosen"),
-            labels=labels,
-        )
-
-    tables = {split: judged_on(split) for split in GOLD_SPLITS}
-    shared = tables["dev"].drop(columns=[*_OF_SPLIT, "correct"])
-    sides = [
-        tables[split][list(_OF_SPLIT)].rename(
-            columns={k: f"{split}_{v}" for k, v in _OF_SPLIT.items()}
-        )
-        for split in GOLD_SPLITS
-    ]
+    shared = analyse(
+        run.votes,
+        [lf["name"] for lf in run.lfs],
+        classes=run.classes,
+        class_sets=run.class_sets,
+        posterior=run.posterior("chosen"),
+        labels=np.where(chosen.is_covered, chosen.labels, ABSTAIN),
+    ).drop(columns=_OF_GOLD)
+    sides = [_right_votes(run, split).set_index(shared.index) for split in GOLD_SPLITS]
     about = pd.DataFrame(
         {key: [lf.get(key) for lf in run.lfs] for key in ("description", "n_errors", "note")},
         index=shared.index,
     )
     return pd.concat([shared, *sides, about], axis=1).reset_index()
+
+
+def _right_votes(run: Judged, split: str) -> pd.DataFrame:
+    """Return how often each LF's votes on a split are right, NaN where it has none with gold."""
+    rows = run.rows(split)
+    members = expand_votes(len(run.classes), run.class_sets) > 0  # (V, K)
+    judged = []
+    for votes in run.votes.T:
+        voted = rows[votes[rows] != ABSTAIN]
+        judged.append(run.share(members[votes, run.gold], voted, "no vote with gold"))
+    table = pd.DataFrame(judged, columns=["value", "n", "low", "high"], dtype=float)
+    return table.astype({"n": int}).rename(columns={"value": "accuracy"}).add_prefix(f"{split}_")

@@ -19,14 +19,13 @@ from weak_supervision.evaluation import (
     Comparison,
     compare_paired,
     compare_weighted,
-    weighted_accuracy,
+    share,
 )
 from weak_supervision.evaluation.slices import MAX_VALUES
 from weak_supervision.label_models import hard_labels
 from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN, ClassSet
 from weaklight.errors import ConfigError
-from weaklight.intervals import Proportion
 
 __all__ = ["GOLD_SPLITS", "EvaluateInputs", "Judged", "Step", "label_steps", "missing"]
 
@@ -141,8 +140,8 @@ class Judged:
         return np.flatnonzero(self.in_split(split) & (self.gold >= 0))
 
     @cached_property
-    def chance(self) -> NDArray[np.float64]:
-        """(n,) chance of each item to be drawn as gold, 1 where none is stated.
+    def chance(self) -> NDArray[np.float64] | None:
+        """(n,) chance of each test item to be drawn, 1 elsewhere; None where all were drawn alike.
 
         Raises
         ------
@@ -150,7 +149,7 @@ class Judged:
             If the stated column does not exist, is no number or lacks test rows with gold.
         """
         if self.probability is None:
-            return np.ones(len(self.keys))
+            return None
         table = self._described
         if self.probability not in table:
             raise ConfigError(
@@ -158,7 +157,7 @@ class Judged:
                 f"{sorted(table.columns)}"
             )
         stated = pd.to_numeric(table[self.probability], errors="coerce").to_numpy(np.float64)
-        rows = self.rows("test")
+        rows, is_test = self.rows("test"), self.in_split("test")
         usable = (stated[rows] > 0) & (stated[rows] <= 1)
         if not usable.all():
             raise ConfigError(
@@ -166,7 +165,7 @@ class Judged:
                 f"most 1 for each test row with gold, but {int((~usable).sum())} of {len(rows)} "
                 "rows hold none; state it, or leave the setting out if all were drawn alike"
             )
-        return np.where((stated > 0) & (stated <= 1), stated, 1.0)
+        return np.where(is_test & (stated > 0) & (stated <= 1), stated, 1.0)
 
     def share(
         self, is_true: NDArray[np.bool_], rows: NDArray[np.int64], reason: str
@@ -176,19 +175,18 @@ class Judged:
         Where gold was drawn with unequal chances, test rows count by the inverse of theirs. Without
         rows there is the ``reason``.
         """
-        if not len(rows):
-            return missing(reason)
-        hits = is_true[rows]
-        if self.probability is None or not self.in_split("test")[rows].all():
-            return Proportion(int(hits.sum()), len(rows)).as_dict()
-        found = weighted_accuracy(hits, np.ones(len(rows)), self.chance[rows])
-        return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+        return share(is_true, self.chance, rows).as_dict() if len(rows) else missing(reason)
 
     def compare(self, first: NDArray[np.bool_], second: NDArray[np.bool_], seed: int) -> Comparison:
         """Compare what is right (t,) on the test rows with gold, weighted as `share` does."""
-        if self.probability is None:
+        chance = self.chance_of(self.rows("test"))
+        if chance is None:
             return compare_paired(first, second, seed=seed)
-        return compare_weighted(first, second, self.chance[self.rows("test")])
+        return compare_weighted(first, second, chance)
+
+    def chance_of(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return the chances of some rows, None where all were drawn alike."""
+        return None if self.chance is None else self.chance[rows]
 
     @cached_property
     def votes(self) -> NDArray[np.int16]:

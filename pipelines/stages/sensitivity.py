@@ -70,9 +70,8 @@ def slices(run: Judged, step: Step, columns: Sequence[str] | None) -> list[dict[
     metadata = run.metadata(columns)
     if not len(test) or not metadata:
         return []
-    judged = slice_accuracy(
-        step.labels[test], run.gold[test], {name: values[test] for name, values in metadata.items()}
-    )
+    columns_of_test = {name: values[test] for name, values in metadata.items()}
+    judged = slice_accuracy(step.labels[test], run.gold[test], columns_of_test, run.chance_of(test))
     return [
         {"column": s.column, "slice": s.value, "verdict": s.verdict, **s.accuracy.as_dict()}
         for s in judged
@@ -99,7 +98,8 @@ def _leave_one_out(
         return hard_labels(fitted.predict_proba(votes), keys=keys)
 
     gold = np.where(np.isin(rows, test), run.gold[rows], -1)
-    return leave_one_out(run.votes[rows], [lf["name"] for lf in run.lfs], label, gold)
+    names = [lf["name"] for lf in run.lfs]
+    return leave_one_out(run.votes[rows], names, label, gold, run.chance_of(rows))
 
 
 def _compare(
@@ -110,7 +110,7 @@ def _compare(
 ) -> Sensitivity:
     gold = np.full(len(labels), -1)
     gold[test] = run.gold[test]
-    return sensitivity(labels, variants, gold)
+    return sensitivity(labels, variants, gold, run.chance)
 
 
 def _redrawn(run: Judged, chosen: Step, test: NDArray[np.int64], seed: int) -> Sensitivity | None:

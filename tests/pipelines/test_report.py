@@ -75,9 +75,15 @@ def run_stage(
 class Made:
     """Both stages run on a planted run."""
 
-    def __init__(self, root: Path, planted: Planted, title: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        planted: Planted,
+        title: str = "",
+        config: EvaluateConfig = EvaluateConfig(),  # noqa: B008 (frozen)
+    ) -> None:
         self.planted = planted
-        self.evaluated = run_stage(root, evaluate, EvaluateInputs, EvaluateConfig(), planted.files)
+        self.evaluated = run_stage(root, evaluate, EvaluateInputs, config, planted.files)
         planted.files["evaluation"] = root / "evaluate" / "evaluation.json"
         planted.files["lf_table"] = root / "evaluate" / "lf_table.parquet"
         planted.files["graph"] = root / "graph"
@@ -524,7 +530,8 @@ def headline_of(classifier: Proportion, verdicts: dict[str, float]) -> str:
         for second, difference in verdicts.items()
     ]
     entry = {"key": "classifier_accuracy", **classifier.as_dict()}
-    return headline_sentence({"headline": [entry], "comparisons": compared, "agreement": []})
+    evaluation = {"headline": [entry], "comparisons": compared, "agreement": []}
+    return headline_sentence({**evaluation, "weighted_by": None})
 
 
 def test_the_sentence_claims_no_more_than_the_comparisons() -> None:
@@ -539,6 +546,28 @@ def test_the_sentence_claims_no_more_than_the_comparisons() -> None:
     )
     assert headline_of(measured, {}) == f"{start}."
     assert "too few for a number" in headline_of(Proportion(9, 10), {})
+
+
+def test_the_page_says_once_that_its_figures_are_weighted(made: Made, tmp_path: Path) -> None:
+    planted = write_run(tmp_path)
+    items = pd.read_parquet(planted.files["items"])
+    chance = np.where(planted.gold == 0, 0.5, 0.05)
+    items.assign(chance=chance).to_parquet(planted.files["items"], index=False)
+    weighted = Made(tmp_path, planted, config=EvaluateConfig(probability="chance"))
+    assert "every figure of test on this page is weighted" not in made.page
+    assert weighted.page.count("every figure of test on this page is weighted") == 1
+    shares = weighted.evaluation["classifier"]["confusion_shares"]
+    assert sum(map(sum, shares)) == pytest.approx(1)
+    test = planted.split == "test"
+    others = planted.gold[test] == 2
+    weights = 1 / chance[test]
+    assert sum(shares[2]) == pytest.approx(np.average(others, weights=weights))
+    assert f">{100 * shares[2][2]:.1f}</text>" in weighted.page
+    few = {
+        **weighted.evaluation,
+        "headline": [{**weighted.headline["classifier_accuracy"], "n": 9}],
+    }
+    assert headline_sentence(few) == "Only 9 test items have gold, too few for a number."
 
 
 def test_charts_escape_and_describe() -> None:

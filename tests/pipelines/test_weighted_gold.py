@@ -60,6 +60,56 @@ def test_each_row_counts_by_the_inverse_of_its_chance(tmp_path: Path) -> None:
     assert found["slices"] == []  # a chance to be drawn is no slice
 
 
+def test_weighted_figures_are_those_of_the_whole_pool(tmp_path: Path) -> None:
+    """Gold of every item, and of a sample with the first class drawn twenty times as often."""
+    whole = write_run(tmp_path / "whole", sizes=(400, 120, 12_000))
+    sampled = write_run(tmp_path / "sampled", sizes=(400, 120, 12_000))
+    chance = np.where(whole.gold == 0, 0.8, 0.04)
+    site = np.where(np.load(whole.files["features"])[:, 0] > 1, "near", "far")
+    for planted in (whole, sampled):
+        items = pd.read_parquet(planted.files["items"])
+        items.assign(chance=chance, site=site).to_parquet(planted.files["items"], index=False)
+        votes, stated = np.load(planted.files["votes"]), np.load(planted.files["probabilities"])
+        votes[planted.gold == 0, 0] = 1  # the first class is hard: a function is always wrong
+        stated[planted.gold == 0] = (stated[planted.gold == 0] + 1) / 4  # and confidence is low
+        np.save(planted.files["votes"], votes)
+        np.save(planted.files["probabilities"], stated)
+    rows = np.flatnonzero(whole.split == "test")
+    kept = rows[np.random.default_rng(0).random(len(rows)) < chance[rows]]
+    gold = pd.read_parquet(sampled.files["gold_test"])
+    names = pd.read_parquet(sampled.files["items"])["item_id"].iloc[kept]
+    gold[gold["item_id"].isin(names)].to_parquet(sampled.files["gold_test"], index=False)
+
+    slices = ("site",)
+    truth = evaluated(tmp_path / "a", whole, EvaluateConfig(slices=slices))
+    plain = evaluated(tmp_path / "b", sampled, EvaluateConfig(slices=slices))
+    config = EvaluateConfig(slices=slices, probability="chance")
+    weighted = evaluated(tmp_path / "c", sampled, config)
+
+    def figures(found: dict[str, Any], folder: str) -> dict[str, np.ndarray]:
+        classifier, calibrated = found["classifier"], found["calibration"]
+        table = pd.read_parquet(tmp_path / folder / "lf_table.parquet")
+        return {
+            "confusion": np.array(classifier["confusion_shares"]).ravel(),
+            "precision": np.array([c["precision"]["value"] for c in classifier["per_class"]]),
+            "slices": np.array(
+                [s["value"] for s in sorted(found["slices"], key=lambda s: str(s["slice"]))]
+            ),
+            "calibration": np.array([calibrated[k] for k in ("ece", "brier", "log_loss")]),
+            "curve": np.array([p["mean"] for p in found["crossover"]["points"]]),
+            "sensitivity": np.array([[s["low"], s["high"]] for s in found["sensitivity"]]).ravel(),
+            "functions": table["test_accuracy"].to_numpy(),
+        }
+
+    right, off, near = figures(truth, "a"), figures(plain, "b"), figures(weighted, "c")
+    for name in right:
+        error, plain_error = (np.abs(f[name] - right[name]).max() for f in (near, off))
+        assert error < 0.04, name
+        assert plain_error > 3 * error, name
+    reasons = weighted["classifier"]["per_class"]
+    assert sum(c["recall"]["n"] for c in reasons) == len(kept)  # n stays the number of rows
+
+
 def test_a_chance_must_be_known_for_every_test_row(tmp_path: Path) -> None:
     planted, _ = stratified(tmp_path)
     files = {f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name != "signals"}

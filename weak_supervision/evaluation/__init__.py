@@ -31,9 +31,10 @@ from weak_supervision.evaluation.sensitivity import (
 )
 from weak_supervision.evaluation.slices import Slice, slice_accuracy
 from weak_supervision.evaluation.weighted import (
+    Share,
     WeightedProportion,
     compare_weighted,
-    weighted_accuracy,
+    share,
 )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Quality",
     "ReliabilityBin",
     "Sensitivity",
+    "Share",
     "Slice",
     "WeightedProportion",
     "Worth",
@@ -60,7 +62,7 @@ __all__ = [
     "quality",
     "rows_for_width",
     "sensitivity",
+    "share",
     "shifted_balance",
     "slice_accuracy",
-    "weighted_accuracy",
 ]

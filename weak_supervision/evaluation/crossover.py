@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from weak_supervision.evaluation.accuracy import accuracy
+from weak_supervision.evaluation.weighted import Share
 from weaklight.errors import DataError
-from weaklight.intervals import Proportion
 from weaklight.seeds import numpy_generator
 
 __all__ = ["CrossoverPoint", "FitPredict", "Worth", "crossover_curve", "hand_labels_worth"]
@@ -34,7 +34,7 @@ class CrossoverPoint:
     """Accuracy on test after training on ``size`` gold rows, once per draw of those rows."""
 
     size: int
-    accuracies: tuple[Proportion, ...]
+    accuracies: tuple[Share, ...]
     labels: tuple[NDArray[np.int64], ...]
 
     @property
@@ -51,7 +51,7 @@ class CrossoverPoint:
     @property
     def median_draw(self) -> int:
         """Which draw has the (lower) median accuracy: the fair one to show alone."""
-        order = np.argsort([a.successes for a in self.accuracies], kind="stable")
+        order = np.argsort([a.value or 0.0 for a in self.accuracies], kind="stable")
         return int(order[(len(order) - 1) // 2])
 
 
@@ -76,6 +76,7 @@ def crossover_curve(
     n_gold: int,
     sizes: Iterable[int],
     draws: int,
+    probability: ArrayLike | None = None,
     seed: int,
 ) -> tuple[CrossoverPoint, ...]:
     """Measure training on gold rows alone, at several sizes.
@@ -94,6 +95,8 @@ def crossover_curve(
     draws
         How many random subsets per size. Within a draw smaller subsets lie inside larger ones, so
         that the curve is not moved by the luck of fresh rows. All rows are trained on once.
+    probability
+        (t,) chance of each test row to be drawn, see :func:`share`; None where all were alike.
     seed
         For the draws.
 
@@ -115,11 +118,12 @@ def crossover_curve(
         labels = tuple(
             np.asarray(fit_predict(np.sort(order[:size])), dtype=np.int64) for order in subsets
         )
-        points.append(CrossoverPoint(size, tuple(accuracy(x, truth) for x in labels), labels))
+        judged = tuple(accuracy(x, truth, probability) for x in labels)
+        points.append(CrossoverPoint(size, judged, labels))
     return tuple(points)
 
 
-def hand_labels_worth(points: Sequence[CrossoverPoint], weak: Proportion) -> Worth:
+def hand_labels_worth(points: Sequence[CrossoverPoint], weak: Share) -> Worth:
     """Read off where the gold-only curve reaches the accuracy of the weak labels.
 
     Notes

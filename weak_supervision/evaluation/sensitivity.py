@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from weak_supervision.evaluation.accuracy import accuracy
 from weaklight.contracts import ABSTAIN
@@ -56,7 +56,10 @@ class Sensitivity:
 
 
 def sensitivity(
-    labels: Labels, variants: Mapping[str, Labels], gold: Labels | None = None
+    labels: Labels,
+    variants: Mapping[str, Labels],
+    gold: Labels | None = None,
+    probability: ArrayLike | None = None,
 ) -> Sensitivity:
     """Compare labels with those of each variant.
 
@@ -68,6 +71,9 @@ def sensitivity(
         (n,) class ids of each variant, by what was changed.
     gold
         (n,) class ids, -1 where unknown; None to speak of flips alone.
+    probability
+        (n,) chance of each row with gold to be drawn, see :func:`share`; None where all were drawn
+        alike. Flips speak of these n items and are not weighted.
 
     Raises
     ------
@@ -83,7 +89,9 @@ def sensitivity(
     flips = tuple(float((changed != labels).mean()) for changed in variants.values())
     judged = None
     if gold is not None and (gold >= 0).any():
-        judged = tuple(float(accuracy(c, gold).value or 0.0) for c in variants.values())
+        judged = tuple(
+            float(accuracy(c, gold, probability).value or 0.0) for c in variants.values()
+        )
     return Sensitivity(tuple(variants), flips, judged)
 
 
@@ -92,6 +100,7 @@ def leave_one_out(
     names: Sequence[str],
     label: Callable[[NDArray[np.int16]], Labels],
     gold: Labels | None = None,
+    probability: ArrayLike | None = None,
 ) -> Sensitivity:
     """Leave out each LF in turn and label again.
 
@@ -103,7 +112,7 @@ def leave_one_out(
         The m LFs' names.
     label
         From votes (n, m) to labels (n,); it is called once more for the full matrix.
-    gold
+    gold, probability
         As in :func:`sensitivity`.
 
     Notes
@@ -117,9 +126,8 @@ def leave_one_out(
         silenced[:, column] = ABSTAIN
         return silenced
 
-    return sensitivity(
-        label(votes), {name: label(without(j)) for j, name in enumerate(names)}, gold
-    )
+    variants = {name: label(without(j)) for j, name in enumerate(names)}
+    return sensitivity(label(votes), variants, gold, probability)
 
 
 def shifted_balance(

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from weak_supervision.evaluation.accuracy import MIN_ROWS, labels_and_gold
+from weak_supervision.evaluation.accuracy import MIN_ROWS, with_gold
+from weak_supervision.evaluation.weighted import Share, share
 from weaklight.errors import DataError
-from weaklight.intervals import Proportion, wilson
+from weaklight.intervals import wilson_share
 
 __all__ = ["MAX_VALUES", "Slice", "slice_accuracy"]
 
@@ -44,12 +45,15 @@ class Slice:
 
     column: str
     value: str
-    accuracy: Proportion
+    accuracy: Share
     verdict: Verdict
 
 
 def slice_accuracy(
-    labels: ArrayLike, gold: ArrayLike, columns: Mapping[str, ArrayLike]
+    labels: ArrayLike,
+    gold: ArrayLike,
+    columns: Mapping[str, ArrayLike],
+    probability: ArrayLike | None = None,
 ) -> tuple[Slice, ...]:
     """Return the accuracy of every slice, column by column, the lowest accuracy first.
 
@@ -62,11 +66,13 @@ def slice_accuracy(
     columns
         Metadata by name, (n,) each. Numbers with more than :data:`MAX_VALUES` distinct values are
         cut at their quartiles; text with more keeps its most frequent values and says "other".
+    probability
+        (n,) chance of each row to be drawn, see :func:`share`; None where all were drawn alike.
 
     Raises
     ------
     DataError
-        If a column has another length than the labels.
+        If a column has another length than the labels, or a probability is not in (0, 1].
 
     Notes
     -----
@@ -80,9 +86,9 @@ def slice_accuracy(
     [('b', 0.0, 'worse'), ('a', 1.0, 'better')]
     """
     known = np.asarray(gold) >= 0
-    left, right = labels_and_gold(labels, gold)
+    left, right, chance = with_gold(labels, gold, probability)
     hits = left == right
-    counted: list[tuple[str, str, Proportion]] = []
+    counted: list[tuple[str, str, Share]] = []
     for column, values in columns.items():
         series = pd.Series(np.asarray(values))
         if len(series) != len(known):
@@ -91,18 +97,18 @@ def slice_accuracy(
                 f"but has {len(series)}; align it with the items"
             )
         for value, rows in _groups(series[known].reset_index(drop=True)):
-            counted.append((column, value, Proportion(int(hits[rows].sum()), len(rows))))
+            counted.append((column, value, share(hits, chance, rows)))
     n_judged = sum(p.n >= MIN_ROWS for _, _, p in counted)
-    whole = float(hits.mean()) if len(hits) else 0.0
+    whole = share(hits, chance).value or 0.0
     slices = [Slice(c, v, p, _verdict(p, whole, n_judged)) for c, v, p in counted]
     order = {column: i for i, column in enumerate(columns)}
     return tuple(sorted(slices, key=lambda s: (order[s.column], s.accuracy.value, s.value)))
 
 
-def _verdict(found: Proportion, whole: float, n_judged: int) -> Verdict:
-    if found.n < MIN_ROWS:
+def _verdict(found: Share, whole: float, n_judged: int) -> Verdict:
+    if found.value is None or found.n < MIN_ROWS:
         return "too few"
-    low, high = wilson(found.successes, found.n, 1 - (1 - LEVEL) / n_judged)
+    low, high = wilson_share(found.value, found.effective_n, 1 - (1 - LEVEL) / n_judged)
     if high < whole:
         return "worse"
     return "better" if low > whole else "as the whole"

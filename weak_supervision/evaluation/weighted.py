@@ -1,12 +1,13 @@
-"""Accuracy when some kinds of items were more likely to be labelled by hand than others.
+"""Shares of the pool, estimated from gold that need not have been drawn with equal chances.
 
 Gold that was drawn with unequal chances, such as ten rows a class, is no picture of the pool. Each
 row then counts for as many pool rows as it stands for: the inverse of its chance of being drawn.
+Every measure of this package takes these chances as ``probability`` and gets its weights here.
 
 Try it::
 
-    from weak_supervision.evaluation import weighted_accuracy
-    print(weighted_accuracy(labels, gold, probability))
+    from weak_supervision.evaluation import share
+    print(share(is_right, probability))
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from weak_supervision.evaluation.accuracy import labels_and_gold
 from weak_supervision.evaluation.compare import Comparison, pair
 from weaklight.errors import DataError
-from weaklight.intervals import wilson_share
+from weaklight.intervals import Proportion, wilson_share
 
-__all__ = ["WeightedProportion", "compare_weighted", "weighted_accuracy"]
+__all__ = ["Share", "WeightedProportion", "compare_weighted", "row_weights", "share"]
 
 
 @dataclass(frozen=True)
@@ -32,46 +32,58 @@ class WeightedProportion:
     Attributes
     ----------
     value : the share, None without a row
-    low, high : 95 % interval (Wilson's, at the effective number of rows)
     n : rows
     effective_n : rows of a simple random sample with the same standard error
     """
 
     value: float | None
-    low: float
-    high: float
     n: int
     effective_n: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval: Wilson's, at the effective number of rows."""
+        return (0.0, 1.0) if self.value is None else wilson_share(self.value, self.effective_n)
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """Return ``value``, ``low``, ``high`` and ``n`` for a JSON file."""
+        low, high = self.interval
+        return {"value": self.value, "low": low, "high": high, "n": self.n}
 
     def __str__(self) -> str:
         if self.value is None:
             return "no rows"
-        return (
-            f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] n={self.n}, "
-            f"worth {self.effective_n:.0f}"
-        )
+        low, high = self.interval
+        return f"{self.value:.3f} [{low:.3f}, {high:.3f}] n={self.n}, worth {self.effective_n:.0f}"
 
 
-def weighted_accuracy(
-    labels: ArrayLike, gold: ArrayLike, probability: ArrayLike
-) -> WeightedProportion:
-    """Return the accuracy on the whole pool, estimated from gold drawn with unequal chances.
+Share = Proportion | WeightedProportion
+Rows = NDArray[np.bool_] | NDArray[np.intp] | slice  # a mask, row numbers or a range
+
+
+def share(
+    is_true: ArrayLike, probability: ArrayLike | None = None, rows: Rows = slice(None)
+) -> Share:
+    """Return the share of the pool for which something holds.
 
     Parameters
     ----------
-    labels, gold
-        (n,) class ids; a label of -1 is wrong, a gold of -1 is left out.
+    is_true
+        (n,) bool: whether it holds for the row.
     probability
-        (n,) chance of each row to be drawn, in (0, 1]; only ratios matter.
+        (n,) chance of each row to be drawn, in (0, 1]; only ratios matter. None where all rows were
+        drawn alike: the share is then the plain :class:`~weaklight.intervals.Proportion`.
+    rows
+        Which rows are looked at: all, or those of a class or a slice.
 
     Raises
     ------
     DataError
-        If a probability of a row with gold is not in (0, 1] or the lengths differ.
+        If a probability of these rows is not in (0, 1] or the lengths differ.
 
     Notes
     -----
-    The ratio estimator of Hajek with its linearised variance. Where all rows are right, or wrong,
+    The ratio estimator of Hajek with its linearised variance. Where all rows are true, or false,
     that variance is zero and says nothing; Kish's ``(sum w)^2 / sum w^2`` bounds the effective n.
 
     References
@@ -82,22 +94,22 @@ def weighted_accuracy(
     Examples
     --------
     >>> rare, common = [0.5] * 40, [0.05] * 40  # a rare class was drawn ten times as often
-    >>> print(weighted_accuracy([1] * 40 + [0] * 40, [0] * 40 + [0] * 40, rare + common))
+    >>> print(share([False] * 40 + [True] * 40, rare + common))
     0.909 [0.826, 0.955] n=80, worth 80
     """
-    known = np.asarray(gold) >= 0
-    left, right = labels_and_gold(labels, gold)
-    weight = _weights(probability, known)
-    n = len(weight)
+    everywhere = np.asarray(is_true, dtype=np.bool_)
+    hit, chance = everywhere[rows], drawn_with(probability, len(everywhere), rows)
+    n, n_true = len(hit), int(hit.sum())
+    if chance is None:
+        return Proportion(n_true, n)
     if n == 0:
-        return WeightedProportion(None, 0.0, 1.0, 0, 0.0)
-    hit = (left == right).astype(np.float64)
-    value = float(weight @ hit)
+        return WeightedProportion(None, 0, 0.0)
+    weight = row_weights(chance, n) / n
+    if n_true in (0, n):
+        return WeightedProportion(n_true / n, n, 1.0 / float(weight @ weight))
+    value = float(weight[hit].sum())
     variance = float((weight**2) @ (hit - value) ** 2)
-    kish = 1.0 / float(weight @ weight)
-    effective = min(value * (1 - value) / variance, float(n)) if variance > 0 else kish
-    low, high = wilson_share(value, effective)
-    return WeightedProportion(value, low, high, n, effective)
+    return WeightedProportion(value, n, min(value * (1 - value) / variance, float(n)))
 
 
 def compare_weighted(
@@ -136,7 +148,7 @@ def compare_weighted(
     (40, 0.91, 'better')
     """
     first, second = pair(first_is_right, second_is_right)
-    weight = _weights(probability, np.ones(len(first), dtype=np.bool_))
+    weight = row_weights(probability, len(first)) / len(first)
     gap = first.astype(np.float64) - second
     difference = float(weight @ gap)
     kish = 1.0 / float(weight @ weight)
@@ -154,18 +166,33 @@ def compare_weighted(
     )
 
 
-def _weights(probability: ArrayLike, used: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the inverse chances of the rows that are used, summing to 1."""
-    chance = np.asarray(probability, dtype=np.float64)
-    if chance.shape != used.shape:
-        raise DataError(
-            f"expected one probability for each of {len(used)} rows, but came {chance.shape}"
-        )
-    chance = chance[used]
+def row_weights(probability: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    """Return what each of n rows counts for, (n,) with mean 1; exactly 1 where drawn alike (None).
+
+    Raises
+    ------
+    DataError
+        If there are not n probabilities, or one is not in (0, 1].
+    """
+    chance = drawn_with(probability, n)
+    if chance is None or n == 0:
+        return np.ones(n)
     if not ((chance > 0) & (chance <= 1)).all():
         raise DataError(
             "the chance of a row to be drawn must lie above 0 and at most at 1, but runs from "
             f"{chance.min():g} to {chance.max():g}; rows that could not be drawn have no gold"
         )
     weight = 1.0 / chance
-    return np.asarray(weight / weight.sum())
+    return np.asarray(weight / weight.mean())
+
+
+def drawn_with(
+    probability: ArrayLike | None, n: int, rows: Rows = slice(None)
+) -> NDArray[np.float64] | None:
+    """Return the chances of some of n rows, None where all were drawn alike."""
+    if probability is None:
+        return None
+    chance = np.asarray(probability, dtype=np.float64)
+    if chance.shape != (n,):
+        raise DataError(f"expected one probability for each of {n} rows, but came {chance.shape}")
+    return np.asarray(chance[rows])

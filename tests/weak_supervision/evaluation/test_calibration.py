@@ -28,6 +28,47 @@ def test_hand_computed() -> None:
     assert result.log_loss == pytest.approx(expected)
 
 
+def test_weights_by_hand() -> None:
+    # weights 1, 3 | 2, 2, which sum to 8; confidences .6 .6 | .9 .9; right: first and third row
+    probabilities = np.array([[0.6, 0.4], [0.4, 0.6], [0.9, 0.1], [0.1, 0.9]])
+    chance = [0.6, 0.2, 0.3, 0.3]
+    result = calibration(probabilities, [0, 0, 0, 0], probability=chance, n_bins=2, seed=0)
+    assert [b.accuracy.value for b in result.bins] == pytest.approx([1 / 4, 1 / 2])
+    assert [b.accuracy.n for b in result.bins] == [2, 2]
+    assert result.accuracy.value == pytest.approx(3 / 8)
+    assert result.ece == pytest.approx((4 * 0.35 + 4 * 0.4) / 8)
+    assert result.brier == pytest.approx(2 * (0.16 + 3 * 0.36 + 2 * 0.01 + 2 * 0.81) / 8)
+    expected = -(np.log(0.6) + 3 * np.log(0.4) + 2 * np.log(0.9) + 2 * np.log(0.1)) / 8
+    assert result.log_loss == pytest.approx(expected)
+    assert result.mean_confidence == pytest.approx(0.75)
+
+
+def test_equal_chances_change_nothing() -> None:
+    probabilities, gold = planted(200, 3, seed=0)
+    plain = calibration(probabilities, gold, seed=0)
+    even = calibration(probabilities, gold, probability=np.full(200, 0.3), seed=0)
+    assert (even.ece, even.brier) == pytest.approx((plain.ece, plain.brier))
+    assert even.null_high == pytest.approx(plain.null_high, rel=0.03)
+
+
+@pytest.mark.parametrize("by_class", [True, False])
+def test_a_calibrated_model_is_not_accused_whatever_the_chances(by_class: bool) -> None:
+    """Drawn 8 : 2 : 1 by class (taking hits as stated accuses a third) or by label."""
+    accused = {1: 0, 2: 0}
+    for power in accused:
+        for seed in range(100):
+            probabilities, gold = planted(1200, 3, seed, power)
+            key = gold if by_class else probabilities.argmax(axis=1)
+            chance = np.array([0.8, 0.2, 0.1])[key]
+            drawn = np.random.default_rng(seed + 999).random(1200) < chance
+            found = calibration(
+                probabilities[drawn], gold[drawn], probability=chance[drawn], seed=seed
+            )
+            accused[power] += not found.is_within_band
+    assert accused[1] <= 12  # 5 expected, three sigma
+    assert accused[2] >= 70
+
+
 def test_equal_confidences_share_a_bin_and_row_order_does_not_matter() -> None:
     generator = np.random.default_rng(0)
     top = generator.choice([0.5, 0.75, 1.0], size=90)

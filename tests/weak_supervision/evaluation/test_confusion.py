@@ -13,10 +13,22 @@ def test_hand_computed() -> None:
     matrix = confusion_matrix(GOLD, LABELS, 3)
     np.testing.assert_array_equal(matrix.counts, [[1, 2, 0], [0, 1, 0], [1, 0, 0]])
     np.testing.assert_array_equal(matrix.abstained, [0, 1, 0])
-    assert matrix.recall() == (Proportion(1, 3), Proportion(1, 2), Proportion(0, 1))
-    assert matrix.precision() == (Proportion(1, 2), Proportion(1, 3), Proportion(0, 0))
-    assert matrix.worst() == [(0, 1, 2), (2, 0, 1)]
-    assert matrix.worst(1) == [(0, 1, 2)]
+    assert matrix.recall == (Proportion(1, 3), Proportion(1, 2), Proportion(0, 1))
+    assert matrix.precision == (Proportion(1, 2), Proportion(1, 3), Proportion(0, 0))
+    np.testing.assert_array_equal(matrix.shares, matrix.counts / 6)
+    assert matrix.worst() == [(0, 1), (2, 0)]
+    assert matrix.worst(1) == [(0, 1)]
+
+
+def test_rows_count_by_the_inverse_of_their_chance() -> None:
+    # weights 1, 1, 1, 2, 4, 10 of 19; the last row has no gold, so its chance does not matter
+    matrix = confusion_matrix(GOLD, LABELS, 3, [1, 1, 1, 0.5, 0.25, 0.1, np.nan])
+    np.testing.assert_array_equal(matrix.counts, confusion_matrix(GOLD, LABELS, 3).counts)
+    expected = np.array([[1, 2, 0], [0, 2, 0], [10, 0, 0]]) / 19
+    np.testing.assert_allclose(matrix.shares, expected)
+    assert [r.value for r in matrix.recall] == pytest.approx([1 / 3, 2 / 6, 0])
+    assert [p.value for p in matrix.precision] == [pytest.approx(1 / 11), pytest.approx(0.5), None]
+    assert matrix.worst() == [(2, 0), (0, 1)]  # the other way round where rows count alike
 
 
 def test_permuting_classes_permutes_the_matrix() -> None:

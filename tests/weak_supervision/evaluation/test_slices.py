@@ -44,6 +44,21 @@ def test_a_bad_slice_is_found_and_chance_is_not() -> None:
     assert [s.value for s in slices if s.verdict == "worse"] == ["3"]
 
 
+def test_slices_count_rows_by_the_inverse_of_their_chance() -> None:
+    # site a: 10 right rows of weight 3, 30 wrong ones of weight 1; site b: 10 right ones
+    gold = np.zeros(50, int)
+    labels = np.repeat([0, 1, 0], [10, 30, 10])
+    site = np.repeat(["a", "b"], [40, 10])
+    chance = np.repeat([0.3, 0.9, 0.9], [10, 30, 10])
+    a, b = slice_accuracy(labels, gold, {"site": site}, chance)
+    assert (a.value, a.accuracy.value, a.accuracy.n) == ("a", pytest.approx(0.5), 40)
+    # p (1 - p) / variance, where the variance is 0.5^2 (10 * 3^2 + 30 * 1^2) / 60^2
+    assert a.accuracy.effective_n == pytest.approx(30)
+    assert (b.accuracy.value, b.verdict) == (1.0, "too few")  # ten rows, whatever they stand for
+    plain = slice_accuracy(labels, gold, {"site": site})
+    assert plain[0].accuracy == Proportion(10, 40)
+
+
 def test_columns_must_fit() -> None:
     with pytest.raises(DataError, match="one value for each of 3 labels"):
         slice_accuracy([0, 0, 0], [0, 0, 0], {"site": ["a"]})

@@ -1,29 +1,75 @@
 import numpy as np
 import pytest
 
-from weak_supervision.evaluation import compare_paired, compare_weighted, weighted_accuracy
+from weak_supervision.evaluation import (
+    accuracy,
+    class_accuracy,
+    compare_paired,
+    compare_weighted,
+    crossover_curve,
+    quality,
+    sensitivity,
+    share,
+)
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion
 
 
 def test_equal_chances_give_wilson() -> None:
-    found = weighted_accuracy([0] * 45 + [1] * 5, [0] * 50, [0.1] * 50)
+    found = accuracy([0] * 45 + [1] * 5, [0] * 50, [0.1] * 50)
     plain = Proportion(45, 50)
     assert found.value == pytest.approx(0.9)
-    assert (found.low, found.high) == pytest.approx(plain.interval)
+    assert found.interval == pytest.approx(plain.interval)
     assert found.effective_n == pytest.approx(50)
 
 
 def test_rare_rows_count_for_little() -> None:
     # by hand: weights 2 and 20; wrong 40 * 2 = 80, right 40 * 20 = 800
-    found = weighted_accuracy([1] * 40 + [0] * 40, [0] * 80, [0.5] * 40 + [0.05] * 40)
+    found = accuracy([1] * 40 + [0] * 40, [0] * 80, [0.5] * 40 + [0.05] * 40)
     assert found.value == pytest.approx(800 / 880)
 
 
 def test_all_right_leaves_kish_to_bound_the_rows() -> None:
-    found = weighted_accuracy([0] * 4, [0] * 4, [1.0, 1.0, 0.1, 0.1])
+    found = accuracy([0] * 4, [0] * 4, [1.0, 1.0, 0.1, 0.1])
     assert found.effective_n == pytest.approx(22**2 / (2 * 1 + 2 * 100))
-    assert found.value == 1.0 and found.low < 0.6
+    assert found.value == 1.0 and found.interval[0] < 0.6
+
+
+def test_all_right_is_certain_to_the_last_digit() -> None:
+    """Weights that do not sum to exactly 1 leave no trace: one is one, and rows are Kish's."""
+    chance = np.random.default_rng(0).uniform(0.001, 1, 999)
+    weight = 1 / chance
+    for is_true, value in ((np.ones(999), 1.0), (np.zeros(999), 0.0)):
+        found = share(is_true, chance)
+        assert found.value == value
+        assert found.effective_n == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
+
+
+def test_rows_of_a_part_alone() -> None:
+    # by hand: of rows 0, 1 and 3 with weights 2, 4 and 10, the last two are true
+    found = share([False, True, True, True], [0.5, 0.25, 0.9, 0.1], np.array([0, 1, 3]))
+    assert found.value == pytest.approx(14 / 16) and found.n == 3
+
+
+def test_every_measure_of_accuracy_counts_alike() -> None:
+    labels, gold, chance = [0, 1, 1, 0], [0, 0, 1, -1], [0.5, 0.25, 0.1, 0.0]  # weights 2, 4, 10
+    assert accuracy(labels, gold, chance).value == pytest.approx(12 / 16)
+    assert [c.value for c in class_accuracy(labels, gold, 2, chance)] == pytest.approx([2 / 6, 1])
+    found = quality(labels, gold, [True, False, True, True], chance)
+    assert (found.coverage.value, found.covered.value) == pytest.approx((12 / 16, 1))
+    changed = {"swapped": np.array([1, 0, 1, 0])}
+    moved = sensitivity(np.array(labels), changed, np.array(gold), chance)
+    assert moved.accuracies == pytest.approx((14 / 16,))
+    (point,) = crossover_curve(
+        lambda rows: labels[:3],
+        gold[:3],
+        n_gold=1,
+        sizes=(),
+        draws=1,
+        probability=chance[:3],
+        seed=0,
+    )
+    assert point.mean == pytest.approx(12 / 16)
 
 
 def test_intervals_cover_the_pool_at_their_rate() -> None:
@@ -36,8 +82,9 @@ def test_intervals_cover_the_pool_at_their_rate() -> None:
     weighted = unweighted = 0
     for _ in range(400):
         drawn = np.flatnonzero(rng.random(len(gold)) < chance)
-        found = weighted_accuracy(labels[drawn], gold[drawn], chance[drawn])
-        weighted += found.low <= truth <= found.high
+        found = accuracy(labels[drawn], gold[drawn], chance[drawn])
+        low, high = found.interval
+        weighted += low <= truth <= high
         low, high = Proportion(int(right[drawn].sum()), len(drawn)).interval
         unweighted += low <= truth <= high
     assert weighted >= 0.92 * 400
@@ -46,10 +93,10 @@ def test_intervals_cover_the_pool_at_their_rate() -> None:
 
 def test_impossible_chances_are_refused() -> None:
     with pytest.raises(DataError, match="must lie above 0"):
-        weighted_accuracy([0, 0], [0, 0], [0.5, 0.0])
+        accuracy([0, 0], [0, 0], [0.5, 0.0])
     with pytest.raises(DataError, match="one probability for each of 2"):
-        weighted_accuracy([0, 0], [0, 0], [0.5])
-    assert weighted_accuracy([0], [-1], [0.5]).value is None
+        accuracy([0, 0], [0, 0], [0.5])
+    assert accuracy([0], [-1], [0.5]).value is None
 
 
 def test_differences_by_hand_and_equal_chances_as_the_plain_comparison() -> None:
