@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from weaklight.errors import WeaklightError
@@ -108,12 +108,18 @@ def _server(command: list[str], home: Path, **variables: str) -> Iterator[str]:
         with _own(url):
             yield url
     finally:
-        process.terminate()
-        try:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a server to end, and kill it if it does not, or if Ctrl-C is pressed meanwhile."""
+    process.terminate()
+    try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    finally:
+        process.kill()  # does nothing to one that has ended
+        process.wait()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from pipelines.flows.server import local_server
+from pipelines.flows.watchdog import guarded
 from tests.pipelines.conftest import LFS, SETTINGS, shapes
 
 LIMIT_S = 600  # for one run on a busy machine; a run takes 10 to 30 s on an idle one
@@ -54,7 +56,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment(home: Path) -> dict[str, str]:
+def guard() -> Iterator[None]:
+    """Have servers and runs killed if the tests themselves are, which then tidy nothing up."""
+    with guarded():
+        yield
+
+
+@pytest.fixture(scope="session")
+def environment(home: Path, guard: None) -> dict[str, str]:
     """The environment of a run, with a mark by which its processes are known."""
     mark = f"WEAKLIGHT_TEST_{uuid4().hex}"
     servers = ("PREFECT_API_URL", "WEAKLIGHT_PREFECT_SERVER")
@@ -62,8 +71,20 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "PREFECT_HOME": str(home), "OMP_NUM_THREADS": "1", "TEST_MARK": mark}
 
 
+@pytest.fixture(autouse=True)
+def _nothing_outlives_its_test(environment: dict[str, str]) -> Iterator[None]:
+    """A test that fails half-way leaves a run, or ``weaklight serve`` with its server, behind."""
+    yield
+    wait_for(lambda: not marked(environment), 5)
+    left = marked(environment)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert not left, "the test has left processes running"
+
+
 @pytest.fixture(scope="session")
-def server(home: Path) -> Iterator[str]:
+def server(home: Path, guard: None) -> Iterator[str]:
     """A whole local server on the same database; yields its URL."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PREFECT_API_URL", raising=False)
@@ -121,7 +142,7 @@ def ask(server: str, what: str, **body: object) -> list[dict]:
     return answer.json()
 
 
-def marked(environment: dict[str, str]) -> list[str]:
+def marked(environment: dict[str, str]) -> list[psutil.Process]:
     """Return the living processes that descend from a run of this test session."""
     found = []
     for process in psutil.process_iter():
@@ -130,7 +151,7 @@ def marked(environment: dict[str, str]) -> list[str]:
                 process.environ().get("TEST_MARK") == environment["TEST_MARK"]
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
-                found.append(" ".join(process.cmdline()))
+                found.append(process)
         except psutil.Error:
             continue
     return found
