@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -18,6 +18,8 @@ from labeling_functions.templates import KINDS, Condition
 from labeling_functions.templates.fields import Field, Shape, fields_of
 
 __all__ = ["Known", "items_key", "label", "template_form"]
+
+T = TypeVar("T")
 
 # Options that most rules leave as they are.
 _SELDOM = frozenset({"switch", "choice", "count"})
@@ -266,7 +268,7 @@ def _conditions(field: Field, key: str, known: Known) -> list[dict[str, Any]]:
     return found
 
 
-def _offered(options: Sequence[Any], key: str) -> list[Any]:
+def _offered(options: Sequence[T], key: str) -> list[T]:
     """Return the options, and what a filled form holds already: trying it says what is wrong."""
     given = st.session_state.get(key)
     answers = given if isinstance(given, list) else [given]

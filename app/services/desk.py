@@ -44,8 +44,10 @@ class Standing:
         current, remarks = store.current(), store.current(("skip", "flag"))
         gold = store.gold()
         decisions = {
-            str(r.item_id): (str(r.action), None if pd.isna(r.new) else str(r.new))
-            for r in current.itertuples()
+            str(item_id): (str(action), None if pd.isna(new) else str(new))
+            for item_id, action, new in current[["item_id", "action", "new"]].itertuples(
+                index=False, name=None
+            )
         }
         mine = remarks.loc[remarks["reviewer"] == reviewer, "item_id"]
         return cls(

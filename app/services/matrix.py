@@ -54,7 +54,9 @@ def pair_table(names: Sequence[str], counts: PairCounts) -> pd.DataFrame:
     )
 
 
-def matrix_chart(table: pd.DataFrame, measure: Measure, *, is_dark: bool = False) -> alt.LayerChart:
+def matrix_chart(
+    table: pd.DataFrame, measure: Measure, *, is_dark: bool = False
+) -> alt.LayerChart | alt.FacetChart:
     """Return the matrix of one measure; a click chooses a cell."""
     colors = _NIGHT if is_dark else _DAY
     scale = [colors[name] for name in _RANGES[measure]]
@@ -67,7 +69,7 @@ def matrix_chart(table: pd.DataFrame, measure: Measure, *, is_dark: bool = False
     legend = None if is_labelled else alt.Legend(orient="bottom", title=None, format=shown)
     neutral = 0.5 if measure == "agreement" else 0.0
     is_deep = f"abs(datum.{measure} - {neutral}) > {0.6 * (most - neutral)}"
-    labels = {"labelOverlap": False, "labelFlush": False, "labelLimit": 170}
+    labels: dict[str, Any] = {"labelOverlap": False, "labelFlush": False, "labelLimit": 170}
     base = alt.Chart(table).encode(
         x=alt.X(
             "other:N", sort=names, title=None, axis=alt.Axis(orient="top", labelAngle=-90, **labels)

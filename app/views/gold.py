@@ -43,8 +43,8 @@ def page() -> None:
 def _answer(found: RunView, desk: GoldDesk) -> None:
     progress = desk.progress()
     if progress.empty:
-        known = int((found.dev_gold != ABSTAIN).sum())
-        told = f" The data came with gold for {known:,} dev items." if known else ""
+        n_known = int((found.dev_gold != ABSTAIN).sum())
+        told = f" The data came with gold for {n_known:,} dev items." if n_known else ""
         st.info(f"Nothing is drawn yet.{told} Draw some items below.", icon=":material/casino:")
         return
     n_drawn, n_answered = int(progress["drawn"].sum()), int(progress["answered"].sum())

@@ -79,7 +79,7 @@ def page() -> None:
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that people read, in their words."""
     rows = table.to_dict("records")
-    shown = {
+    shown: dict[str, pd.Series[Any] | list[str]] = {
         "function": table["name"],
         "what it says": table["description"],
     }
@@ -94,7 +94,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     if (table["redundant_with"] != "").any():
         shown["same as"] = table["redundant_with"]
     if table["n_errors"].any() or table["timed_out_shards"].any():
-        shown["trouble"] = [_trouble(row) for row in rows]
+        shown["trouble"] = [_trouble(row["n_errors"], row["timed_out_shards"]) for row in rows]
     return pd.DataFrame(shown)
 
 
@@ -104,11 +104,11 @@ def _share(label: str, text: str) -> Any:
     )
 
 
-def _trouble(row: dict[str, Any]) -> str:
+def _trouble(n_errors: int, timed_out_shards: int) -> str:
     parts = []
-    if row["n_errors"]:
-        parts.append(f"{row['n_errors']} errors")
-    if row["timed_out_shards"]:
+    if n_errors:
+        parts.append(f"{n_errors} errors")
+    if timed_out_shards:
         parts.append("ran out of time")
     return ", ".join(parts)
 
@@ -118,8 +118,8 @@ def _detail(found: RunView, lf: dict[str, Any]) -> None:
     st.subheader(name)
     if lf["description"]:
         st.text(lf["description"])
-    if _trouble(lf):
-        st.warning(f"{_trouble(lf)}: it abstains on those items.", icon=":material/warning:")
+    if trouble := _trouble(lf["n_errors"], lf["timed_out_shards"]):
+        st.warning(f"{trouble}: it abstains on those items.", icon=":material/warning:")
         if lf["first_traceback"]:
             st.code(lf["first_traceback"], language="python")
     if lf.get("note"):

@@ -90,7 +90,8 @@ def _figure(
 ) -> dict[str, Any]:
     # As a dict: a Figure comes out of the cache with its keys in another order, which Streamlit
     # takes for another chart and drops the first selection.
-    return _draw(color_by, splits, waiting, _found).to_dict()
+    figure: dict[str, Any] = _draw(color_by, splits, waiting, _found).to_dict()
+    return figure
 
 
 def _draw(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -91,7 +92,7 @@ def _number(value: float | None) -> str:
     return "-" if pd.isna(value) else f"{value:.3f}"
 
 
-def _gain(row: dict[str, Any]) -> str:
+def _gain(row: Mapping[Hashable, Any]) -> str:
     if pd.isna(row["gain"]) or row["against"] == row["name"]:
         return "-"
     return f"{row['gain']:+.3f} ({row['gain_low']:+.3f}) over {model_name(row['against'])}"
