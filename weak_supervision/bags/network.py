@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from weak_supervision.bags.base import Bag, check_bags, check_labels, predict_alone
+from weak_supervision.scaling import scale_about
 from weaklight.errors import TrainingError
 from weaklight.seeds import numpy_generator, seeded_torch
 
@@ -107,9 +108,9 @@ class NetworkBagClassifier(ABC):
         if n_logits > 1:
             targets = torch.eye(n_logits)[torch.from_numpy(numbers)]  # (B, K)
         stacked = np.concatenate(bags)
-        self.mean_ = stacked.mean(axis=0).astype(np.float32)
-        spread = stacked.std(axis=0)
-        self.scale_ = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+        mean = stacked.mean(axis=0)
+        self.mean_ = mean.astype(np.float32)
+        self.scale_ = scale_about(mean, stacked).astype(np.float32)
         with seeded_torch(self.seed, type(self).__name__):
             self._network = self._pooling(d, n_logits, len(stacked) / len(bags))
             self._train(bags, targets)

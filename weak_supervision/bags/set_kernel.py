@@ -15,6 +15,7 @@ from sklearn.svm import SVC
 
 from weak_supervision.bags.base import Bag, check_bags, check_labels, predict_alone
 from weak_supervision.bags.svm import ChosenSVM
+from weak_supervision.scaling import scale_about
 
 __all__ = ["SetKernelBagClassifier"]
 
@@ -51,8 +52,8 @@ class SetKernelBagClassifier:
         self._d = check_bags(bags)
         self.classes_, numbers = check_labels(y, len(bags))
         stacked = np.concatenate(bags)
-        self._mean, spread = stacked.mean(axis=0), stacked.std(axis=0)
-        self._scale = np.where(spread > 1e-6, spread, 1.0)
+        self._mean = stacked.mean(axis=0)
+        self._scale = scale_about(self._mean, stacked)
         self._bags = list(bags)
         self._own = np.sqrt([self._similarity([bag], [bag])[0, 0] for bag in bags])
         self._svm = ChosenSVM(SVC(kernel="precomputed"), seed=self.seed)

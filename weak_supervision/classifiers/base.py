@@ -19,6 +19,7 @@ from scipy.special import softmax
 
 from weak_supervision.classifiers.balance import balanced_weights
 from weak_supervision.classifiers.temperature import fit_temperature
+from weak_supervision.scaling import scale_about
 from weaklight.contracts import check_posterior
 from weaklight.errors import ArtifactError, ConfigError, DataError
 
@@ -153,8 +154,7 @@ class Head(ABC):
         if self.balance == "classes":
             w = balanced_weights(y, w)
         self.mean_ = np.average(x, axis=0, weights=w).astype(np.float32)
-        spread = np.sqrt(np.average((x - self.mean_) ** 2, axis=0, weights=w))
-        self.scale_ = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+        self.scale_ = scale_about(self.mean_, x, w).astype(np.float32)
         self.temperature_ = 1.0
         held_out = None if dev is None else (self._standardised(dev[0]), dev[1])
         self._learn(self._standardised(x), y, w, held_out)
