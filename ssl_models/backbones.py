@@ -64,6 +64,10 @@ class Backbone(nn.Module):
     whitening
         What the body's features go through last: nothing while it is trained, `Whitening` in an
         encoder on disk.
+    mirrored
+        Whether, in evaluation mode, an image's features are the mean of its own and its mirror
+        image's: a better estimate of the same thing where the two were taught to be alike, at twice
+        the cost. True in an encoder on disk whose training flipped images.
     """
 
     mean: Tensor
@@ -76,6 +80,7 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.zeros(channels, 1, 1), persistent=False)
         self.register_buffer("std", torch.ones(channels, 1, 1), persistent=False)
         self.whitening: nn.Module = nn.Identity()  # until training is over
+        self.mirrored = False
 
     def set_normalisation(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Set the mean and standard deviation per channel of pixels in 0..1."""
@@ -84,12 +89,16 @@ class Backbone(nn.Module):
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return what the body takes, from (B, C, H, W) float images in 0..1."""
-        x = (images - self.mean) / self.std
+        x = (images - self.mean).div_(self.std)
         return x.contiguous(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, dim) features of (B, C, H, W) float images in 0..1."""
-        features: Tensor = self.whitening(self.body(self.normalised(images)))
+        x = self.normalised(images)
+        features: Tensor = self.body(x)
+        if self.mirrored and not self.training:
+            features = (features + self.body(x.flip(3))) / 2
+        features = self.whitening(features)
         return features
 
 

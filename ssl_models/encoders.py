@@ -25,7 +25,7 @@ def save_encoder(encoder: Backbone, folder: Path, description: dict[str, Any]) -
     ----------
     description
         ``backbone``, ``width``, ``image_size`` (height, width), ``channels``; the normalisation
-        is added.
+        and whether features are `mirrored` are added.
     """
     write_tensors(folder / "encoder.safetensors", encoder.state_dict())
     write_json(
@@ -33,6 +33,7 @@ def save_encoder(encoder: Backbone, folder: Path, description: dict[str, Any]) -
         {
             **description,
             "dim": encoder.dim,
+            "mirrored": encoder.mirrored,
             "mean": encoder.mean.flatten().tolist(),
             "std": encoder.std.flatten().tolist(),
         },
@@ -62,6 +63,7 @@ def load_encoder(folder: Path) -> Backbone:
                 width=description["width"],
             )
         encoder.set_normalisation(description["mean"], description["std"])
+        encoder.mirrored = description.get("mirrored", False)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ArtifactError(
             f"{folder} holds no readable encoder of images ({type(error).__name__}: {error}); run "

@@ -4,8 +4,9 @@ Try it: ``export_backbone(Path("encoder"), Path("encoder.onnx"), "onnx")``, or
 ``weaklight export encoder --format onnx``.
 
 A graph (torch.export, ONNX) is the whole encoder: pixels in 0..1 in, features out, any batch size.
-A file of weights is the body alone; the JSON beside it says what comes before and after and which
-arguments build the model, and a file ``NAME.whitening.safetensors`` holds what features go through.
+A file of weights is the body alone; the JSON beside it says what comes before and after, which
+arguments build the model and whether features are ``mirrored`` (the mean of the image's and its
+mirror image's), and a file ``NAME.whitening.safetensors`` holds what features go through.
 """
 
 from __future__ import annotations
@@ -239,8 +240,8 @@ def _run_timm(path: Path, description: Mapping[str, Any], images: Tensor) -> Ten
 
 
 def _outside(encoder: Backbone, path: Path) -> dict[str, Any]:
-    """Write the whitening beside ``path``; return where it and mean and std are applied."""
-    before = {"before": "(images - mean) / std"}
+    """Write the whitening beside ``path``; return what comes before and after the weights."""
+    before = {"before": "(images - mean) / std", "mirrored": encoder.mirrored}
     if isinstance(encoder.whitening, nn.Identity):
         return {**before, "after": ""}
     beside = path.with_suffix(f".whitening{path.suffix}")
@@ -253,7 +254,10 @@ def _run_weights(
 ) -> Tensor:
     net.load_state_dict(load_file(path), strict=True)
     mean, std = (torch.tensor(description[name]).view(-1, 1, 1) for name in ("mean", "std"))
-    features: Tensor = net.eval()((images - mean) / std)
+    x = (images - mean) / std
+    features: Tensor = net.eval()(x)
+    if description["mirrored"]:
+        features = (features + net(x.flip(3))) / 2
     if "whitening" not in description:
         return features
     white = load_file(path.with_name(description["whitening"]))

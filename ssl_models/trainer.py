@@ -213,8 +213,8 @@ class Trainer(ABC):
                 derive_seed(config.seed, "pretrain", step, number)
             )
             self.method.rows = torch.from_numpy(rows).to(self.device)
-            views = self.method.views(self.batch(rows), generator)
             with autocast(self.device, self.precision):
+                views = self.method.views(self.batch(rows), generator)
                 loss, embeddings = self.parallel(views)
             (loss / len(micro_batches)).backward()
             self.loss_sum += mean_over_processes(loss) / len(micro_batches)
@@ -362,6 +362,7 @@ class ImageTrainer(Trainer):
     def write_encoder(self, out: Path) -> None:
         """Write the encoder, its features whitened over the images it learnt from."""
         encoder, (_, height, width, channels) = self.method.encoder, self.pixels.shape
+        encoder.mirrored = self.config.augment.flip > 0
         whiten(encoder, sample_rows(self.pixels), device=self.config.device)
         description = {
             "backbone": self.config.backbone,

@@ -74,7 +74,7 @@ def random_encoder(backbone: str, width: int, pixels: PixelSource, seed: int = 0
     """Return an untrained encoder whose batch norms and whitening know the images.
 
     Without that its activations would fade or explode from layer to layer, and training would look
-    better than it is.
+    better than it is. Its features are `mirrored`, as those of trained encoders mostly are.
 
     Parameters
     ----------
@@ -94,6 +94,7 @@ def random_encoder(backbone: str, width: int, pixels: PixelSource, seed: int = 0
     sample = sample_rows(pixels)
     encoder.set_normalisation(*channel_statistics(sample))
     estimate_norms(encoder, sample)
+    encoder.mirrored = True
     whiten(encoder, sample)
     return encoder
 

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
@@ -16,10 +15,12 @@ from ssl_models.augment import (
     N_UNIFORMS,
     Augment,
     AugmentConfig,
-    affine_grid,
     colour_map,
     draw_crop,
-    gaussian_blur,
+    filtered,
+    gaussian,
+    interpolation,
+    rotated,
 )
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import preserve_global_rng
@@ -69,10 +70,29 @@ def test_rotation_agrees_with_torchvision() -> None:
     )
 
 
-def test_affine_grid_agrees_with_torch() -> None:
-    theta = torch.randn(5, 2, 3, generator=generator())
-    expected = F.affine_grid(theta, [5, 1, 6, 9], align_corners=False)
-    torch.testing.assert_close(affine_grid(theta, (6, 9)), expected)
+@pytest.mark.parametrize("size", [(12, 20), (7, 9)])
+def test_placing_agrees_with_sampling_a_grid(size: tuple[int, int]) -> None:
+    """What needs no rotation is two products; torch's grid, which could also turn, is the truth."""
+    x = images(5, side=12).float()[..., :10]  # (5, 3, 12, 10)
+    box_h, box_w, middle_y, middle_x = torch.rand(4, 5, generator=generator())
+    mirror = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])
+    ours = filtered(
+        x,
+        interpolation(box_h, middle_y - 0.5, 12, size[0]),
+        interpolation(box_w * mirror, middle_x - 0.5, 10, size[1]),
+    )
+    box, middle = (box_h, box_w), (middle_y - 0.5, middle_x - 0.5)
+    expected = rotated(x, torch.zeros(5), box, mirror, middle, size)
+    torch.testing.assert_close(ours, expected, atol=2e-3, rtol=0)  # of 255
+
+
+def test_rounding_under_autocast_is_that_of_a_pixel() -> None:
+    batch, augment = images(8, side=32), Augment(AugmentConfig(blur=0.5))
+    exact = augment(batch, generator=generator())
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = augment(batch, generator=generator())
+    assert rounded.dtype == torch.float32
+    assert float((rounded - exact).abs().mean()) < 1 / 256 < float(exact.std()) / 20
 
 
 def test_views_of_another_size_show_the_same_crops() -> None:
@@ -188,7 +208,8 @@ def test_blur_agrees_with_torchvision(side: int) -> None:
     x = torch.rand(3, 3, side, side, generator=generator())
     sigma = torch.tensor([0.3, 1.0, 2.0])
     taps = 2 * max(1, side // 20) + 1
-    for row, ours in zip(range(3), gaussian_blur(x, sigma), strict=True):
+    blur = gaussian(sigma, taps // 2, side)
+    for row, ours in zip(range(3), filtered(x, blur, blur), strict=True):
         theirs = TF.gaussian_blur(x[row], [taps, taps], [float(sigma[row])] * 2)
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 

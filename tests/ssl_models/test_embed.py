@@ -36,6 +36,22 @@ def test_features_are_those_of_the_module(folder: Path, pixels: np.ndarray) -> N
     np.testing.assert_allclose(features, expected.numpy(), atol=1e-4, rtol=1e-4)
 
 
+def test_mirrored_features_are_the_mean_over_an_image_and_its_mirror_image(
+    folder: Path, pixels: np.ndarray
+) -> None:
+    encoder = load_encoder(folder)
+    both = [embed(encoder, np.ascontiguousarray(x)) for x in (pixels, pixels[:, :, ::-1])]
+    assert np.abs(both[0] - both[1]).max() > 0.01  # an untrained network tells them apart
+    encoder.mirrored = True
+    description = json.loads((folder / "encoder.json").read_bytes())
+    save_encoder(encoder, folder, description)
+    mirrored = embed(load_encoder(folder), pixels)
+    np.testing.assert_allclose(mirrored, (both[0] + both[1]) / 2, atol=1e-5)
+    x = torch.from_numpy(pixels[:8]).permute(0, 3, 1, 2).float() / 255
+    encoder.train()(x)
+    assert encoder.body(encoder.normalised(x)).equal(encoder(x))  # training sees one view
+
+
 def test_a_row_does_not_depend_on_its_companions(folder: Path, pixels: np.ndarray) -> None:
     encoder = load_encoder(folder)
     whole = embed(encoder, pixels, batch_size=64)

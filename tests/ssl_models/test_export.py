@@ -28,6 +28,7 @@ def encoder(folder: Path, name: str, channels: int, height: int, width: int | No
     backbone.set_normalisation([0.4] * channels, [0.2] * channels)
     images = torch.rand(16, channels, *sides)
     backbone(images)  # running statistics
+    backbone.mirrored = True
     backbone.whitening = Whitening.fitted(backbone.eval()(images).detach())
     save_encoder(
         backbone,
@@ -54,7 +55,10 @@ def test_resnet_weights_load_into_torchvision_and_back(tmp_path: Path) -> None:
     net.fc = torch.nn.Identity()
     says = json.loads(exported.description.read_text())
     images = torch.rand(3, 3, 64, 64)
-    features = net.eval()((images - says["mean"][0]) / says["std"][0])
+    x = (images - says["mean"][0]) / says["std"][0]
+    features = net.eval()(x)
+    assert says["mirrored"]
+    features = (features + net(x.flip(3))) / 2
     white = load_file(tmp_path / says["whitening"])
     features = (features - white["mean"]) @ white["transform"]
     original = load_encoder(folder)

@@ -73,8 +73,18 @@ def test_outputs(pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path
     assert summary["final_loss"] == history["steps"][-1]["loss"]
     assert summary["steps"] == 10 and isinstance(summary["verdict"], str)
     json.dumps(summary, allow_nan=False)
-    features = embed(load_encoder(tmp_path / "out"), pixels)
+    encoder = load_encoder(tmp_path / "out")
+    features = embed(encoder, pixels)
     assert features.shape == (40, summary["dim"]) and np.isfinite(features).all()
+    assert encoder.mirrored
+
+
+def test_features_are_mirrored_only_where_training_flipped(
+    pixels: np.ndarray, tmp_path: Path
+) -> None:
+    augment = replace(CONFIG.augment, flip=0.0)
+    pretrain(pixels, replace(CONFIG, steps=2, augment=augment), tmp_path / "out", tmp_path / "s")
+    assert not load_encoder(tmp_path / "out").mirrored
 
 
 @pytest.mark.parametrize("step", [1, 3, 5, 8, 10])

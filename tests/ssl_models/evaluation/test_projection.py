@@ -47,7 +47,7 @@ def test_z_loses_what_the_head_drops() -> None:
 def test_the_head_is_the_one_that_was_trained(
     method: str, pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Against the method in memory, on features before they are whitened."""
+    """Against the method in memory, on mirrored features before they are whitened."""
     kept: dict[str, torch.Tensor] = {}
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
@@ -55,7 +55,8 @@ def test_the_head_is_the_one_that_was_trained(
         alive = trainer.method.eval()
         head = alive.projector if hasattr(alive, "projector") else alive.head
         with torch.no_grad():
-            kept["z"] = getattr(head, "mlp", head)(alive.encoder(images))
+            h = (alive.encoder(images) + alive.encoder(images.flip(3))) / 2
+            kept["z"] = getattr(head, "mlp", head)(h)
 
     from ssl_models import trainer as trainer_module
 
