@@ -53,12 +53,12 @@ class StageSpec:
 _PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 5, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 6, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
-        1,
+        2,
         "pipelines.stages.reviews:reviews",
-        {"items": "ingest.items"},
+        {"items": "ingest.items", "labeled": "ingest.labeled"},
         fingerprint="human_labels",
     ),
     StageSpec(
@@ -150,6 +150,7 @@ STAGES: tuple[StageSpec, ...] = (
             "weights": "clean.weights",
             "all_weights": "clean.all_weights",
             "judge": "clean.judge",
+            "weak_labels": "aggregate.weak_labels",
             "gold_dev": "ingest.gold_dev",
             "features": "embed.features",
             "present": "embed.present",

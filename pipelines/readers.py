@@ -20,7 +20,7 @@ import pandas as pd
 
 from pipelines.sections import KINDS, ItemsConfig, Kind
 from pipelines.tables import csv_format, rename_columns, require_columns, unreadable
-from weaklight.contracts import SPLITS
+from weaklight.contracts import SOURCE_SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
 
@@ -168,11 +168,11 @@ def _from_folder(source: Source) -> tuple[Kind, pd.DataFrame]:
     for file in source.files:
         relative = file.relative_to(source.base)
         first = relative.parts[0] if len(relative.parts) > 1 else ""
-        split = first if first in SPLITS else "unlabeled"
+        split = first if first in SOURCE_SPLITS else "unlabeled"
         has_gold = split != "unlabeled" and len(relative.parts) > 2
         rows.append(
             {
-                "item_id": neutral_id(relative) if first in SPLITS else relative.as_posix(),
+                "item_id": neutral_id(relative) if first in SOURCE_SPLITS else relative.as_posix(),
                 "payload": file,
                 "path": relative.as_posix(),
                 "split": split,

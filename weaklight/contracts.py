@@ -15,6 +15,7 @@ from weaklight.errors import DataError
 __all__ = [
     "ABSTAIN",
     "ROLES",
+    "SOURCE_SPLITS",
     "SPLITS",
     "TIE",
     "ClassSet",
@@ -27,6 +28,9 @@ __all__ = [
 ABSTAIN = -1
 TIE = 1e-5  # probabilities closer than this are a tie, as in snorkel.utils.probs_to_preds
 SPLITS = ("unlabeled", "dev", "calibration", "test")
+# What a source may say: the gold of "labeled" rows teaches. From ingest on they are unlabeled items
+# that a person has labelled already, as in review.
+SOURCE_SPLITS = ("labeled", *SPLITS)
 ROLES = SPLITS[1:]  # what gold may be used for; an item has one role for good
 
 Votes = NDArray[np.int16]

@@ -18,7 +18,7 @@ from pipelines.exchange.labels import WeakLabels
 from pipelines.exchange.projects import Imported, class_order, draw_splits
 from pipelines.exchange.tables import Columns, as_class_names
 from pipelines.tables import rename_columns, require_columns
-from weaklight.contracts import SPLITS
+from weaklight.contracts import SOURCE_SPLITS
 from weaklight.errors import DataError
 
 __all__ = ["HUGGING_FACE", "read_hugging_face"]
@@ -118,7 +118,7 @@ def _part(part: Any, name: str, roles: dict[str, str]) -> pd.DataFrame:
     if "item_id" not in table:
         table.insert(0, "item_id", [f"{name or 'row'}-{i}" for i in range(len(table))])
     if "split" not in table:
-        table["split"] = _SPLIT_OF.get(name, name if name in SPLITS else "unlabeled")
+        table["split"] = _SPLIT_OF.get(name, name if name in SOURCE_SPLITS else "unlabeled")
     return table
 
 

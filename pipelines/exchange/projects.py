@@ -22,7 +22,7 @@ from labeling_functions.templates.toml import to_toml
 from pipelines.config import CONFIG_NAME
 from pipelines.exchange.folders import new_folder
 from pipelines.readers import first_few
-from weaklight.contracts import SPLITS, check_votes
+from weaklight.contracts import SOURCE_SPLITS, check_votes
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
@@ -115,7 +115,7 @@ def write_project(imported: Imported, folder: Path, *, title: str) -> dict[str, 
             text = _FIRST_LF.format(item=f"item.{media}" if media == "text" else "item.aspect")
             (fresh / "lfs" / "first.py").write_text(text, encoding="utf-8")
     counts = table["split"].value_counts()
-    return {split: int(counts[split]) for split in SPLITS if split in counts}
+    return {split: int(counts[split]) for split in SOURCE_SPLITS if split in counts}
 
 
 def class_order(*columns: Iterable[Any]) -> tuple[str, ...]:
@@ -233,9 +233,11 @@ def _checked(imported: Imported) -> pd.DataFrame:
     if "split" not in table:
         has_gold = table["gold"].notna() if "gold" in table else np.zeros(len(table), dtype=bool)
         table["split"] = np.where(has_gold, "dev", "unlabeled")
-    unknown_splits = sorted(set(table["split"]) - set(SPLITS))
+    unknown_splits = sorted(set(table["split"]) - set(SOURCE_SPLITS))
     if unknown_splits:
-        raise DataError(f"split must be one of {list(SPLITS)}, but {unknown_splits[:5]} came")
+        raise DataError(
+            f"split must be one of {list(SOURCE_SPLITS)}, but {unknown_splits[:5]} came"
+        )
     if "gold" in table:
         # what trains must not know it
         table["gold"] = table["gold"].where(table["split"] != "unlabeled", None)

@@ -22,13 +22,13 @@ from pipelines.reviews import ReviewStore
 from pipelines.sections import ItemsConfig, Kind
 from pipelines.signals import write_signals
 from pipelines.stages.base import StageResult, Work
-from weaklight.contracts import ROLES, SPLITS
+from weaklight.contracts import ROLES, SOURCE_SPLITS, SPLITS
 from weaklight.errors import DataError
 
 __all__ = ["IngestInputs", "ingest"]
 
 _RESERVED = ("item_id", "split", "sha256", "path", "bag_id", "noisy_label")
-_NOT_METADATA = ("payload", "gold", "bag_label")
+_NOT_METADATA = ("payload", "gold", "teaches", "bag_label")
 _EXAMPLES = 5
 
 
@@ -65,6 +65,8 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     drops = _Drops()
     table = _drop_bad_ids(raw, drops)
     table["split"] = _splits(table["split"])
+    table["teaches"] = table["split"] == "labeled"
+    table["split"] = table["split"].mask(table["teaches"], "unlabeled")
     table = _drawn_as_gold(table, work)
     gold = _gold_ids(table, work.classes)
     decoded = DECODERS[kind](table, config, drops.add, work.progress)
@@ -91,12 +93,21 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     for role, file in zip(ROLES, gold_files.values(), strict=True):
         rows = (table["split"] == role) & (gold >= 0)
         _write_table(golds[rows].astype({"gold": "int64"}), work.out / file)
+    teaches = table["teaches"] & (table["split"] == "unlabeled")  # not where it was drawn since
+    labeled = golds[teaches & (gold >= 0)].rename(columns={"gold": "label"})
+    _write_table(labeled.astype({"label": "int64"}), work.out / "labeled.parquet")
     _write_table(bag_labels, work.out / "bag_labels.parquet")
 
     counts = {s: int((table["split"] == s).sum()) for s in SPLITS}
-    ignored = int(((table["split"] == "unlabeled") & (gold >= 0)).sum())
+    ignored = int(((table["split"] == "unlabeled") & ~teaches & (gold >= 0)).sum())
     if ignored:
-        notes.append(f"gold of {ignored} unlabeled rows was not read: only dev and test have gold")
+        notes.append(
+            f"gold of {ignored} unlabeled rows was not read; to learn from it, name their split "
+            '"labeled"'
+        )
+    n_open = int((teaches & (gold < 0)).sum())
+    if n_open:
+        notes.append(f"{n_open} labeled items have no gold, so they are unlabeled ones")
     for role in ROLES:
         n_open = int(((table["split"] == role) & (gold < 0)).sum())
         if n_open:
@@ -123,6 +134,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
             **payload,
             "attributes": "attributes.parquet",
             **gold_files,
+            "labeled": "labeled.parquet",
             "bag_labels": "bag_labels.parquet",
             "report": "ingest.json",
         },
@@ -131,6 +143,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
             "n_read": n_read,
             "n_dropped": n_read - len(table),
             **{f"n_{s}": n for s, n in counts.items()},
+            "n_labeled": len(labeled),
             "n_bags": len(bag_labels),
             "kind": kind,
             **decoded.facts,
@@ -153,9 +166,11 @@ def _drop_bad_ids(raw: pd.DataFrame, drops: _Drops) -> pd.DataFrame:
 
 def _splits(column: pd.Series) -> pd.Series:
     split = column.where(column.notna(), "unlabeled").astype(str).str.strip()
-    unknown = sorted(set(split) - set(SPLITS))
+    unknown = sorted(set(split) - set(SOURCE_SPLITS))
     if unknown:
-        raise DataError(f"split must be one of {list(SPLITS)}, but {unknown[:5]} came; rename them")
+        raise DataError(
+            f"split must be one of {list(SOURCE_SPLITS)}, but {unknown[:5]} came; rename them"
+        )
     return split
 
 

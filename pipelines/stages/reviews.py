@@ -1,4 +1,4 @@
-"""Reviews: take a snapshot of what people decided, without dev and test items."""
+"""Reviews: what people decided, in review and in the source, without dev and test items."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ class ReviewsInputs:
     """Upstream files of the stage."""
 
     items: Path
+    labeled: Path
 
 
 def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
     """Write the current human decision of every item that may be used for training.
+
+    Labels that came with the source ("labeled" rows) are decisions like any other; a review of the
+    same item is newer and counts.
 
     Human labels on dev or test items never reach ``aggregate`` or ``train``: they are dropped here,
     at the one door, and counted.
@@ -36,6 +40,8 @@ def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
             "label": current["new"].map(lambda v: known.get(v, -1)).astype("int64"),
         }
     )
+    labeled = pd.read_parquet(inputs.labeled).assign(action="relabel")
+    human = pd.concat([human, labeled[~labeled["item_id"].isin(human["item_id"])]])
     usable = set(items.loc[items["split"] == "unlabeled", "item_id"])
     trainable = human["item_id"].isin(usable)
     human[trainable].sort_values("item_id").to_parquet(work.out / "human.parquet", index=False)

@@ -6,7 +6,7 @@ Try it: ``weaklight train``.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,10 @@ __all__ = ["TrainInputs", "train"]
 MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
 CHOICES = ("linear", "discriminant", "mlp")  # of `head = "auto"`; the first one wins a tie
 ROBUST = "forward"  # of the network among them
+# How many weak labels one by hand counts for: few and right ones drown among many half-right ones
+# (docs/hybrid.md). The first of a tie, and what is taken without dev gold.
+HAND_WEIGHTS = (1.0, 10.0, 30.0, 100.0)
+HAND_WEIGHT = 10.0
 FEWEST_EPOCHS, MOST_ROWS = 3, 3_000_000  # above 300,000 rows, fewer epochs see as many
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
 
@@ -40,6 +44,7 @@ class TrainInputs:
     weights: Path
     all_weights: Path
     judge: Path
+    weak_labels: Path
     gold_dev: Path
     features: Path
     present: Path
@@ -57,6 +62,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         If ``finetune`` is asked for items that are no images, or patience without dev gold.
     """
     items = pd.read_parquet(inputs.items, columns=["item_id", "split"])
+    source = pd.read_parquet(inputs.weak_labels, columns=["source"])["source"]
     features = np.load(inputs.features, allow_pickle=False)
     present = np.load(inputs.present, allow_pickle=False)
     targets = np.load(inputs.targets, allow_pickle=False)
@@ -76,6 +82,18 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
                 f"{MIN_DEV_ROWS}; label more dev rows or leave patience out"
             )
     work.progress(0, 1, f"training: {config.head}, {config.strategy}")
+    lesson = _Lesson(
+        features,
+        targets,
+        weights,
+        all_weights,
+        (features[rows], labels) if enough else None,
+        (source == "human").to_numpy() & (weights > 0),
+    )
+    hand_weight, note = _hand_weight(lesson)
+    if note:
+        lesson = replace(lesson, hand_weight=hand_weight)
+        notes.append(note)
     if config.head == "finetune":
         payload = load_payload(inputs.items, inputs.pixels, inputs.signals)
         if not isinstance(payload, Pixels):
@@ -88,7 +106,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         labelled = Labelled(
             features,
             targets,
-            np.where(used, all_weights, 0.0).astype(np.float32),
+            np.where(used, lesson.weighed(all_weights), 0.0).astype(np.float32),
             (items["split"] == "unlabeled").to_numpy() & present,
             (rows, labels) if enough else None,
         )
@@ -107,9 +125,6 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         outputs["encoder"] = "encoder"
         notes.append("the encoder was tuned: its features are not those of the map and the graph")
     else:
-        lesson = _Lesson(
-            features, targets, weights, all_weights, (features[rows], labels) if enough else None
-        )
         if config.chooses_head:
             chosen, head, note = _choose(lesson, config, work, inputs.judge)
             strategy = ROBUST if chosen == "mlp" else strategy
@@ -128,6 +143,8 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
             "temperature": float(head.temperature_),
             "head": chosen,
             "strategy": strategy,
+            "n_by_hand": int(lesson.by_hand.sum()),
+            "hand_weight": lesson.hand_weight,
         },
         notes=tuple(notes),
     )
@@ -135,13 +152,19 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
 
 @dataclass(frozen=True)
 class _Lesson:
-    """What a head on frozen features learns from, row-aligned; 0 leaves a row out."""
+    """What a head on frozen features learns from, row-aligned; weight 0 leaves a row out."""
 
     features: NDArray[np.float32]
     targets: NDArray[np.float32]
     weights: NDArray[np.floating]
     all_weights: NDArray[np.floating]
     dev: tuple[NDArray[np.floating], NDArray[np.integer]] | None
+    by_hand: NDArray[np.bool_]
+    hand_weight: float = 1.0
+
+    def weighed(self, weights: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return the weights with those of labels by hand raised."""
+        return np.where(self.by_hand, self.hand_weight * weights, weights)
 
     def weights_for(self, head: str, config: TrainConfig) -> NDArray[np.floating]:
         """Return the weights for a head of this name.
@@ -150,7 +173,34 @@ class _Lesson:
         gets them: it loses a point or two without (docs/noise.md).
         """
         is_robust = config.strategy != "plain" or (config.chooses_head and head == "mlp")
-        return self.all_weights if is_robust else self.weights
+        return self.weighed(self.all_weights if is_robust else self.weights)
+
+
+def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
+    """Return what a label by hand counts for, and why; no reason where it makes no difference.
+
+    Chosen on dev by the discriminant, which is solved in a moment. Items that people label are
+    seldom drawn at random, so these labels themselves cannot tell.
+    """
+    n = int(lesson.by_hand.sum())
+    if n == 0 or n == np.count_nonzero(lesson.weights):
+        return 1.0, ""
+    counts = f"each of {n:,} labels by hand counts for"
+    if lesson.dev is None or len(lesson.dev[1]) < MIN_ROWS_TO_CHOOSE:
+        why = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold"
+        return HAND_WEIGHT, f"{counts} {HAND_WEIGHT:g} weak ones: {why}"
+    features, labels = lesson.dev
+
+    def hits(hand_weight: float) -> int:
+        weights = replace(lesson, hand_weight=hand_weight).weighed(lesson.weights)
+        used = weights > 0
+        head = Discriminant().fit(lesson.features[used], lesson.targets[used], weights[used])
+        return int((head.predict_proba(features).argmax(axis=1) == labels).sum())
+
+    found = {weight: hits(weight) for weight in HAND_WEIGHTS}
+    best = max(found, key=lambda weight: found[weight])
+    told = ", ".join(f"{count} ({weight:g})" for weight, count in found.items())
+    return best, f"{counts} {best:g} weak ones: right on {told} of {len(labels)} dev rows"
 
 
 def _choose(lesson: _Lesson, config: TrainConfig, work: Work, judge: Path) -> tuple[str, Head, str]:

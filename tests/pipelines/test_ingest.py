@@ -11,9 +11,11 @@ from pipelines.config import load_config
 from pipelines.exchange import Columns, read_items
 from pipelines.pixels import load_pixels
 from pipelines.readers import find_source, read_source
+from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
 from pipelines.sections import ItemsConfig
 from pipelines.stages.base import Work
 from pipelines.stages.ingest import IngestInputs, ingest
+from pipelines.stages.reviews import ReviewsInputs, reviews
 from pipelines.stages.vote import lf_view
 from tests.pipelines.conftest import CLASSES, draw, png, shapes
 from weaklight.errors import ConfigError, DataError
@@ -51,6 +53,34 @@ def test_gold_is_kept_apart_by_split(make_project: Callable[..., Path]) -> None:
         assert [CLASSES[g] for g in gold["gold"]] == expected["gold"].tolist()
     assert load_pixels(out / "pixels.json").shape == (195, 16, 16, 1)
     assert pd.read_parquet(out / "attributes.parquet")["aspect"].notna().all()
+
+
+def test_gold_of_labeled_rows_teaches_unless_it_was_reviewed_or_drawn_since(
+    make_project: Callable[..., Path],
+) -> None:
+    table = shapes(12, 10, 5)
+    dev = table.index[table["split"] == "dev"]
+    taught, other = dev[:6], dev[6]
+    table.loc[[*taught, other], "split"] = "labeled"
+    table.loc[other, "gold"] = None
+    root = make_project(table)
+    ids = table.loc[taught, "item_id"].tolist()
+    store = ReviewStore(root / ".weaklight" / "reviews.sqlite")
+    store.record(ReviewEvent(ids[0], "ada", "relabel", new=CLASSES[1]))
+    store.record(ReviewEvent(ids[1], "ada", "exclude"))
+    store.record(ReviewEvent(ids[2], "ada", "set_role", new="test", queue=GOLD_QUEUE))
+    out, report = run(root)
+    assert report["splits"] == {"unlabeled": 18, "dev": 3, "calibration": 0, "test": 6}
+    assert any("1 labeled items have no gold" in note for note in report["notes"])
+    assert "teaches" not in pd.read_parquet(out / "items.parquet")
+    work = Work(root / "reviewed", root / "scratch", root / "cache", root, 0, CLASSES)
+    work.out.mkdir()
+    reviews(ReviewsInputs(out / "items.parquet", out / "labeled.parquet"), None, work)
+    human = pd.read_parquet(work.out / "human.parquet").set_index("item_id")
+    assert sorted(human.index) == sorted([*ids[:2], *ids[3:]])
+    assert human.loc[ids[0], "label"] == 1 and human.loc[ids[1], "action"] == "exclude"
+    gold = table.set_index("item_id")["gold"]
+    assert all(CLASSES[human.loc[i, "label"]] == gold[i] for i in ids[3:])
 
 
 def test_bad_rows_are_dropped_counted_and_named(make_project: Callable[..., Path]) -> None:

@@ -20,19 +20,34 @@ CLASSES = ("a", "b", "c")
 
 
 def run(
-    root: Path, config: TrainConfig, *, n_dev: int, wrong: float = 0.3, judge: str = "discriminant"
+    root: Path,
+    config: TrainConfig,
+    *,
+    n_dev: int,
+    wrong: float = 0.3,
+    judge: str = "discriminant",
+    n_by_hand: int = 0,
+    lie: bool = False,
 ) -> StageResult:
-    """Train on 600 planted items, some of whose labels are wrong, and ``n_dev`` right ones."""
+    """Train on 600 planted items, some of whose labels are wrong, and ``n_dev`` right ones.
+
+    The last of the 600 are labelled by hand and right. Where weak labels ``lie``, all others of the
+    first class pass for the second.
+    """
     rng = np.random.default_rng(0)
     n = 600 + n_dev
     truth = rng.integers(0, 3, n)
     features = (2 * np.eye(12)[truth] + rng.normal(size=(n, 12))).astype(np.float32)
     labels = np.where(rng.random(n) < wrong, rng.integers(0, 3, n), truth)
+    if lie:
+        labels = np.where(truth == 0, 1, truth)
+    by_hand = (np.arange(n) >= 600 - n_by_hand) & (np.arange(n) < 600)
+    labels = np.where(by_hand, truth, labels)
     ids = np.array([f"i{i}" for i in range(n)])
     split = np.repeat(["unlabeled", "dev"], [600, n_dev])
     judge = {"head": judge, "reason": "planted"}
     (root / "judge.json").write_text(json.dumps(judge))
-    doubted = np.arange(n) % 10 == 0
+    doubted = (np.arange(n) % 10 == 0) & ~by_hand
     for name, array in {
         "targets": np.eye(3, dtype=np.float32)[labels],
         "weights": ((split == "unlabeled") & ~doubted).astype(np.float32),
@@ -42,6 +57,8 @@ def run(
     }.items():
         np.save(root / f"{name}.npy", array)
     pd.DataFrame({"item_id": ids, "split": split}).to_parquet(root / "items.parquet")
+    source = np.where(by_hand, "human", "votes")
+    pd.DataFrame({"source": source}).to_parquet(root / "weak_labels.parquet")
     dev = split == "dev"
     pd.DataFrame({"item_id": ids[dev], "gold": truth[dev]}).to_parquet(root / "gold_dev.parquet")
     arrays = ("targets", "weights", "all_weights", "features", "present")
@@ -54,6 +71,7 @@ def run(
             items=root / "items.parquet",
             gold_dev=root / "gold_dev.parquet",
             encoder=root,
+            weak_labels=root / "weak_labels.parquet",
             judge=root / "judge.json",
             **files,
         ),
@@ -99,6 +117,31 @@ def test_without_gold_the_head_is_the_one_that_suits_the_votes(
     assert "takes 100 rows of gold; planted" in result.notes[-1]
     # calibrated by how often it agrees with the weak labels, for want of gold
     assert load_head(tmp_path / "out" / "head").temperature_ != 1.0
+
+
+def test_few_labels_by_hand_are_not_drowned_by_weak_ones_that_err_alike(tmp_path: Path) -> None:
+    """No weak label ever says the first class; thirty by hand, one in three of it, do."""
+    shares = {}
+    for n_by_hand in (0, 30):
+        root = tmp_path / str(n_by_hand)
+        root.mkdir()
+        result = run(root, TrainConfig(), n_dev=150, n_by_hand=n_by_hand, lie=True)
+        said = np.load(root / "out" / "probabilities.npy")[600:].argmax(axis=1)
+        shares[n_by_hand] = (said == pd.read_parquet(root / "gold_dev.parquet")["gold"]).mean()
+    assert shares[0] < 0.7 and shares[30] > shares[0] + 0.1
+    assert result.metrics["n_by_hand"] == 30 and result.metrics["hand_weight"] > 1
+    weight = f"{result.metrics['hand_weight']:g}"
+    assert f"each of 30 labels by hand counts for {weight} weak ones" in " ".join(result.notes)
+
+
+def test_without_dev_gold_a_label_by_hand_counts_for_ten(tmp_path: Path) -> None:
+    result = run(tmp_path, TrainConfig(), n_dev=15, n_by_hand=30)
+    assert result.metrics["hand_weight"] == 10
+    weighed = np.load(tmp_path / "weights.npy").astype(float)
+    weighed[570:600] *= 10
+    features, targets = (np.load(tmp_path / f"{name}.npy") for name in ("features", "targets"))
+    expected = Discriminant().fit(features, targets, weighed).predict_proba(features).argmax(axis=1)
+    assert (np.load(tmp_path / "out" / "probabilities.npy").argmax(axis=1) == expected).all()
 
 
 @pytest.mark.parametrize("head", ["linear", "discriminant", "mlp"])

@@ -28,7 +28,8 @@ ItemId = Annotated[
 Split = Annotated[
     str | None,
     typer.Option(
-        help="Column that says unlabeled, dev, calibration or test.", show_default="split"
+        help="Column that says unlabeled, labeled (its gold teaches), dev, calibration or test.",
+        show_default="split",
     ),
 ]
 Gold = Annotated[
