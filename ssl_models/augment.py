@@ -196,10 +196,9 @@ class Augment:
         sigma = torch.where(chosen, uniforms.between(*config.blur_sigma), SHARP)
         if config.blur:
             radius = max(1, min(size) // 20)
-            filters = [
-                gaussian(sigma, radius, n) @ each for n, each in zip(size, filters, strict=True)
-            ]
-        return filtered(x, filters[0] / 255, filters[1])
+            blurs = {n: gaussian(sigma, radius, n) for n in set(size)}
+            filters = [blurs[n] @ each for n, each in zip(size, filters, strict=True)]
+        return filtered(x, filters[0].div_(255), filters[1])
 
     def _recolour(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
         config = self.config
