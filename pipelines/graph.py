@@ -161,7 +161,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        13,
+        14,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -174,6 +174,7 @@ STAGES: tuple[StageSpec, ...] = (
             "bag_votes": "bags.votes",
             "posteriors": "aggregate.posteriors",
             "choice": "aggregate.choice",
+            "weak_labels": "aggregate.weak_labels",
             "weights": "clean.weights",
             "probabilities": "train.probabilities",
             "out_of_fold": "clean.out_of_fold",
@@ -183,7 +184,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        15,
+        16,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

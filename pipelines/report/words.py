@@ -148,7 +148,7 @@ def what_was_done(facts: Numbers) -> list[str]:
     doubted = f"{some} marked as doubtful."
     lines.append(doubted if cleaning["n_issues"] else "No label contradicts the features.")
     people = labels["by_source"].get("human", 0)
-    beside = f" and {people:,} labels that people gave in review" if people else ""
+    beside = f" and {people:,} labels that people gave" if people else ""
     lines.append(f"A classifier learnt from the weak labels{beside}; {_use_of_gold(rows)}.")
     return lines
 
@@ -158,4 +158,4 @@ def _use_of_gold(rows: Numbers) -> str:
         return "there was no gold to tune or to measure it by"
     tuned = "gold of dev tuned it" if rows["dev_gold"] else "there was no gold to tune it by"
     measured = "gold of test measured it" if rows["test_gold"] else "none of test measured it"
-    return f"{tuned}, {measured}, and gold trained nothing"
+    return f"{tuned}, {measured}, and neither taught it"

@@ -48,6 +48,7 @@ class EvaluateInputs:
     bag_votes: Path
     posteriors: Path
     choice: Path
+    weak_labels: Path
     weights: Path
     probabilities: Path
     out_of_fold: Path
@@ -240,6 +241,12 @@ class Judged:
     def weights(self) -> NDArray[np.float32]:
         """(n,) of the weak labels in training, after cleaning."""
         return np.load(self.files.weights)
+
+    @cached_property
+    def n_by_hand(self) -> int:
+        """How many labels that people gave took part in training."""
+        source = pd.read_parquet(self.files.weak_labels, columns=["source"])["source"]
+        return int(((source == "human").to_numpy() & (self.weights > 0)).sum())
 
     @cached_property
     def models(self) -> list[str]:

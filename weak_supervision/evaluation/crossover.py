@@ -123,8 +123,19 @@ def crossover_curve(
     return tuple(points)
 
 
-def hand_labels_worth(points: Sequence[CrossoverPoint], weak: Share) -> Worth:
+def hand_labels_worth(
+    points: Sequence[CrossoverPoint], weak: Share, *, n_by_hand: int = 0
+) -> Worth:
     """Read off where the gold-only curve reaches the accuracy of the weak labels.
+
+    Parameters
+    ----------
+    points
+        From `crossover_curve`.
+    weak
+        Accuracy of the classifier that the weak labels taught.
+    n_by_hand
+        How many labels by hand taught it, too; the sentence says so.
 
     Notes
     -----
@@ -143,14 +154,13 @@ def hand_labels_worth(points: Sequence[CrossoverPoint], weak: Share) -> Worth:
     worth = _size_at(sizes, means, weak.value)
     low, high = (_size_at(sizes, means, bound) for bound in weak.interval)
     if weak.value > means[-1]:
-        sentence = f"Your weak labels are worth more than all {sizes[-1]:,} hand labels."
+        much = f"more than all {sizes[-1]:,} hand labels"
     elif worth is None:
-        sentence = f"Your weak labels are worth fewer than {sizes[0]:,} hand labels."
+        much = f"fewer than {sizes[0]:,} hand labels"
     else:
-        sentence = (
-            f"Your weak labels are worth about {worth:,} hand labels ({_range(sizes, low, high)})."
-        )
-    return Worth(worth, low, high, sentence)
+        much = f"about {worth:,} hand labels ({_range(sizes, low, high)})"
+    ours = f" and {n_by_hand:,} by hand together" if n_by_hand else ""
+    return Worth(worth, low, high, f"Your weak labels{ours} are worth {much}.")
 
 
 def _size_at(sizes: Sequence[int], means: NDArray[np.float64], target: float) -> int | None:

@@ -54,6 +54,13 @@ def test_worth_is_read_off_in_the_logarithm() -> None:
     )
 
 
+def test_labels_by_hand_that_taught_as_well_are_named() -> None:
+    alone = hand_labels_worth(CURVE, Proportion(750, 1000))
+    helped = hand_labels_worth(CURVE, Proportion(750, 1000), n_by_hand=30)
+    assert helped.labels == alone.labels
+    assert helped.sentence.startswith("Your weak labels and 30 by hand together are worth about")
+
+
 def test_outside_the_curve() -> None:
     above = hand_labels_worth(CURVE, Proportion(850, 1000))
     assert above.sentence == "Your weak labels are worth more than all 400 hand labels."
