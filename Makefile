@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo app test check bench clean
+.PHONY: help install demo app test check label-studio bench clean
 
 help:            ## Show the commands
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,10 @@ check: install   ## Everything CI runs: format, lint, types, layers, spelling, t
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+label-studio: install   ## Give Label Studio's reader, which wants an older NumPy, a place for its test
+	$(PYTHON) -m venv $(VENV)/label-studio
+	$(VENV)/label-studio/bin/python -m pip install --quiet 'label-studio-sdk>=2,<3'
 
 bench: install   ## Measure the demo: one JSON object as the last line
 	$(BIN)/python -m benchmarks.demo
