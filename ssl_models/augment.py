@@ -125,7 +125,7 @@ class Augment:
     (torchvision shuffles them) and clamps once at the end; hue turns the YIQ chroma plane, where
     torchvision turns HSV's circle.
     A crop is not antialiased: shrink much larger images once, before they are cached.
-    Time and memory: O(V B C h w).
+    Time O(V B C H w (W + h)), memory O(V B (C H w + h H + w W)).
     """
 
     def __init__(self, config: AugmentConfig) -> None:

@@ -28,9 +28,9 @@ MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
 CHOICES = ("linear", "discriminant", "mlp")  # of `head = "auto"`; the first one wins a tie
 ROBUST = "forward"  # of the network among them
 # How many weak labels one by hand counts for: few and right ones drown among many half-right ones
-# (docs/hybrid.md). The first of a tie, and what is taken without dev gold.
-HAND_WEIGHTS = (1.0, 10.0, 30.0, 100.0)
-HAND_WEIGHT = 10.0
+# (docs/hybrid.md).
+HAND_WEIGHTS = (1.0, 10.0, 30.0, 100.0)  # tried on dev; the first of a tie
+HAND_WEIGHT = 10.0  # without dev gold to try them on
 FEWEST_EPOCHS, MOST_ROWS = 3, 3_000_000  # above 300,000 rows, fewer epochs see as many
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
 
@@ -91,9 +91,8 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         (source == "human").to_numpy() & (weights > 0),
     )
     hand_weight, note = _hand_weight(lesson)
-    if note:
-        lesson = replace(lesson, hand_weight=hand_weight)
-        notes.append(note)
+    lesson = replace(lesson, hand_weight=hand_weight)
+    notes += [note] if note else []
     if config.head == "finetune":
         payload = load_payload(inputs.items, inputs.pixels, inputs.signals)
         if not isinstance(payload, Pixels):
