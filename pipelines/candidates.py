@@ -5,7 +5,7 @@ Try it: ``candidate_table(RunView.latest(Project.open("my_project")))``.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -83,7 +83,7 @@ def candidate_table(view: RunView) -> pd.DataFrame:
     choice = view.choice()
     evidence = {row["name"]: row for row in choice.get("candidates", [])}
     right = view.right_on_dev()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in candidate_names(view):
         labels = candidate_labels(view, name)
         rows.append(

@@ -144,14 +144,16 @@ def baseline_features(
         Rows whose words or scales are learnt; images need none.
     """
     if isinstance(items, Pixels):
-        return [items[rows].reshape(len(rows), -1).astype(np.float32) / 255 for rows in wanted]
-    encoder: TfidfSVD | StatisticsEncoder
+        return [
+            items[rows].reshape(len(rows), -1).astype(np.float32) / np.float32(255)
+            for rows in wanted
+        ]
     if isinstance(items, Texts):
-        encoder = TfidfSVD(seed=seed)
-    else:
-        encoder = StatisticsEncoder(BASELINES[items.kind][0], sample_rate=items.sample_rate)
-    encoder.fit(items.take(learn))
-    return [encoder.encode(items.take(rows)) for rows in wanted]
+        encoder = TfidfSVD(seed=seed).fit(items.take(learn))
+        return [encoder.encode(items.take(rows)) for rows in wanted]
+    statistics = StatisticsEncoder(BASELINES[items.kind][0], sample_rate=items.sample_rate)
+    statistics.fit(items.take(learn))
+    return [statistics.encode(items.take(rows)) for rows in wanted]
 
 
 def _new(method: str, items: Texts | Signals, work: Work) -> Any:

@@ -66,7 +66,8 @@ def heat_of(payload: Payload, row: int, places: pd.DataFrame, picture: str = "")
         return Heat(low, high, pieces=_pieces(payload[row], spans))
     if isinstance(payload, Pixels):
         boxes = places[["top", "left", "height", "width"]].to_numpy(np.int64)
-        drawn = shaded_picture(picture, payload.shape[1:3], boxes, scores)
+        _, height, width, _ = payload.shape
+        drawn = shaded_picture(picture, (height, width), boxes, scores)
     else:
         drawn = shaded_curve(payload[row], places[["start", "stop"]].to_numpy(), scores)
     return Heat(low, high, data_uri(drawn, "image/svg+xml"))

@@ -36,7 +36,7 @@ class Pixels:
     def __init__(self, shards: list[NDArray[np.uint8]]) -> None:
         self._shards = shards
         self._starts = np.cumsum([0, *(len(s) for s in shards)])
-        self.shape = (int(self._starts[-1]), *shards[0].shape[1:])
+        self.shape: tuple[int, ...] = (int(self._starts[-1]), *shards[0].shape[1:])
 
     def __len__(self) -> int:
         return self.shape[0]

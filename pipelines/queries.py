@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,8 @@ class RunView:
     @cached_property
     def votes(self) -> Votes:
         """(n, m) int16 votes of the LFs."""
-        return self._array("vote", "votes", np.empty((len(self.items), 0), np.int16))
+        votes = self._array("vote", "votes")
+        return np.empty((len(self.items), 0), np.int16) if votes is None else votes
 
     @cached_property
     def lfs(self) -> list[dict[str, Any]]:
@@ -131,7 +132,7 @@ class RunView:
     @cached_property
     def probabilities(self) -> NDArray[np.float32] | None:
         """(n, K) probabilities of the classifier, None when the run trained none."""
-        return self._array("train", "probabilities", None)
+        return self._array("train", "probabilities")
 
     @cached_property
     def sources(self) -> NDArray[np.object_]:
@@ -155,12 +156,12 @@ class RunView:
     @cached_property
     def bag_votes(self) -> Votes | None:
         """(n,) what the bags say of their items, None when the run did no bags."""
-        return self._array("bags", "votes", None)
+        return self._array("bags", "votes")
 
     @cached_property
     def bag_scores(self) -> NDArray[np.float32] | None:
         """(n,) cross-fitted instance probabilities, NaN outside bags."""
-        return self._array("bags", "scores", None)
+        return self._array("bags", "scores")
 
     @cached_property
     def bag_probability(self) -> dict[str, float]:
@@ -172,7 +173,7 @@ class RunView:
         """Return where the parts of an item that is a bag lie and their ``score``, best first."""
         if item_id not in self._parts:
             return pd.DataFrame()
-        table = self._instances.iloc[self._parts[item_id]]
+        table: pd.DataFrame = self._instances.iloc[self._parts[item_id]]
         return table.sort_values("score", ascending=False, kind="stable")
 
     @cached_property
@@ -196,7 +197,7 @@ class RunView:
         return self._json("bags", "summary") or {}
 
     @cached_property
-    def issues_by_id(self) -> dict[str, dict[str, Any]]:
+    def issues_by_id(self) -> dict[str, dict[Hashable, Any]]:
         """The doubt that cleaning has about an item's label, by item id, worst item first."""
         table = self._table("clean", "issues")
         table = table[table["kind"] == "label"]
@@ -269,7 +270,7 @@ class RunView:
 
     def map_points(self) -> pd.DataFrame | None:
         """Return ``x``, ``y``, ``label``, ``confidence``, ``source``, ``split`` by row, or None."""
-        layout = self._array("embed", "map", None)
+        layout = self._array("embed", "map")
         if layout is None:
             return None
         names = np.array([*self.classes, None], dtype=object)
@@ -349,9 +350,9 @@ class RunView:
         path = self.path(stage, output)
         return None if path is None else json.loads(path.read_text(encoding="utf-8"))
 
-    def _array(self, stage: str, output: str, missing: Any) -> Any:
+    def _array(self, stage: str, output: str) -> NDArray[Any] | None:
         path = self.path(stage, output)
-        return missing if path is None else np.load(path, mmap_mode="r", allow_pickle=False)
+        return None if path is None else np.load(path, mmap_mode="r", allow_pickle=False)
 
     @cached_property
     def _instances(self) -> pd.DataFrame:

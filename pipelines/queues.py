@@ -41,7 +41,8 @@ def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
     """
     if order not in QUEUES:
         raise DataError(f"expected one of the orders {list(QUEUES)}, but came {order!r}")
-    rows = np.flatnonzero(view.splits == "unlabeled")
+    is_unlabeled: NDArray[np.bool_] = view.splits == "unlabeled"
+    rows: Rows = np.flatnonzero(is_unlabeled)
     if order == "random":
         return numpy_generator(seed, "review queue").permutation(rows)
     if order == "most useful":
@@ -51,7 +52,7 @@ def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
         return view.rows_of(pd.read_parquet(path)["item_id"])
     if order == "cleaning issues":
         doubted = view.rows_of(list(view.issues_by_id))
-        return doubted[view.splits[doubted] == "unlabeled"]
+        return doubted[is_unlabeled[doubted]]
     if order == "settles conflicts":
         return settling_first(view, rows)
     confidence = view.weak["confidence"].to_numpy(np.float64)
@@ -78,4 +79,4 @@ def _contradicted(view: RunView) -> NDArray[np.float64]:
     for column in view.votes.T:
         excludes += (column != ABSTAIN) & (weight[column, top] == 0)
     voters = (view.votes != ABSTAIN).sum(axis=1)
-    return excludes / np.maximum(voters, 1)
+    return np.asarray(excludes / np.maximum(voters, 1))

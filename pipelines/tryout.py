@@ -112,13 +112,15 @@ def try_table(
     votes = checked.votes[checked.is_random]
     mine, n = votes[:, -1] != ABSTAIN, len(votes)
     alone = mine & (votes[:, :-1] == ABSTAIN).all(axis=1)
-    right = checked.right.loc[lf.name]
+    right = checked.right
     says = [*checked.classes, *(class_set.name for class_set in checked.class_sets)]
     (note,) = (report.note for report in checked.reports if report.name == lf.name)
     return {
         "sentence": lf.description,
         "toml": toml.to_toml(table),
-        "right": Proportion(int(right["correct"]), int(right["gold_n"])).as_dict(),
+        "right": Proportion(
+            int(right["correct"][lf.name]), int(right["gold_n"][lf.name])
+        ).as_dict(),
         "coverage": Proportion(int(mine.sum()), n).as_dict(),
         "conflicts": Proportion(round(checked.spread["conflicts"][lf.name] * n), n).as_dict(),
         "new": Proportion(int(alone.sum()), n).as_dict(),

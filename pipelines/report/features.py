@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.payload import Payload
+from pipelines.pixels import Pixels
 from pipelines.report.images import data_uri, enlarged, thumbnail
 from pipelines.report.shown import shown
 from ssl_models import Backbone, load_encoder
@@ -80,6 +81,11 @@ class Unlabelled:
         rows = numpy_generator(seed, "report", "features").permutation(np.flatnonzero(may_show))
         return cls(payload, names, labels, rows)
 
+    def images(self, rows: list[int]) -> NDArray[np.uint8]:
+        """Return (g, H, W, C) pixels of g rows, for an encoder of images."""
+        assert isinstance(self.payload, Pixels)
+        return self.payload[rows]
+
     def by_label(self) -> dict[str, list[int]]:
         """Return each label's rows, labels by their first row."""
         grouped: dict[str, list[int]] = {}
@@ -124,7 +130,7 @@ def patch_pictures(items: Unlabelled, folder: Path) -> tuple[list[Shown], list[S
 
 
 def _attention(items: Unlabelled, encoder: Backbone, rows: list[int]) -> list[Shown]:
-    images, patch = items.payload[rows], transformer_of(encoder, "an attention map").patch
+    images, patch = items.images(rows), transformer_of(encoder, "an attention map").patch
     size = images.shape[1:3]
     maps = attention_maps(encoder, images, device="cpu")  # a GPU would give other bytes
     heats, masks = to_pixels(maps, patch, *size), to_pixels(keep_mass(maps), patch, *size)
@@ -139,7 +145,7 @@ def _attention(items: Unlabelled, encoder: Backbone, rows: list[int]) -> list[Sh
 
 
 def _group(items: Unlabelled, encoder: Backbone, rows: list[int]) -> Shown:
-    images, patch = items.payload[rows], transformer_of(encoder, "a picture of patches").patch
+    images, patch = items.images(rows), transformer_of(encoder, "a picture of patches").patch
     size = images.shape[1:3]
     tokens = patch_tokens(encoder, images, device="cpu")
     parts = patch_pca(tokens)

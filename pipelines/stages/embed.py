@@ -64,7 +64,7 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
         compute,
         progress=lambda done, total: work.progress(done, total, "embedding"),
     )
-    present = np.isfinite(features).all(axis=1)
+    present = np.asarray(np.isfinite(features).all(axis=1))
     if not present.any():
         raise DataError(
             f"none of the {len(features)} items has finite features; the encoder has diverged: "

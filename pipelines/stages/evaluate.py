@@ -274,7 +274,7 @@ def _comparisons(
     test = run.rows("test")
     labels: dict[str, NDArray[np.int64] | None] = {s.key: s.labels[test] for s in steps}
     labels |= {other.key: other.labels for other in others}
-    titles = {x.key: x.title for x in (*steps, *others)}
+    titles = {s.key: s.title for s in steps} | {other.key: other.title for other in others}
     reasons = {other.key: other.reason for other in others}
     pairs = [("classifier", "majority_vote"), ("classifier", "chosen")]
     pairs += [("classifier", o.key) for o in others if not o.key.startswith("knn")]

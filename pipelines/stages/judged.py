@@ -192,7 +192,7 @@ class Judged:
     @cached_property
     def votes(self) -> NDArray[np.int16]:
         """(n, m) votes of the LFs."""
-        return np.load(self.files.votes)
+        return _array(self.files.votes)
 
     @cached_property
     def lfs(self) -> list[dict[str, Any]]:
@@ -203,33 +203,32 @@ class Judged:
     @cached_property
     def features(self) -> NDArray[np.float32]:
         """(n, d) features, NaN where not present."""
-        return np.load(self.files.features)
+        return _array(self.files.features)
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
         """(n,) whether the item has features."""
-        return np.load(self.files.present)
+        return _array(self.files.present)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """(n, K) of the classifier."""
-        return np.load(self.files.probabilities)
+        return _array(self.files.probabilities)
 
     @cached_property
     def out_of_fold(self) -> NDArray[np.float32]:
         """(n, K) of the classifier that the clean stage doubts labels by."""
-        return np.load(self.files.out_of_fold)
+        return _array(self.files.out_of_fold)
 
     @cached_property
     def bag_votes(self) -> NDArray[np.int16]:
         """(n,) votes of the bags."""
-        votes: NDArray[np.int16] = np.load(self.files.bag_votes)
-        return votes
+        return _array(self.files.bag_votes)
 
     @cached_property
     def by_bags(self) -> NDArray[np.bool_]:
         """(n,) on which items bags vote."""
-        return self.bag_votes != ABSTAIN
+        return np.asarray(self.bag_votes != ABSTAIN)
 
     @cached_property
     def choice(self) -> dict[str, Any]:
@@ -240,7 +239,7 @@ class Judged:
     @cached_property
     def weights(self) -> NDArray[np.float32]:
         """(n,) of the weak labels in training, after cleaning."""
-        return np.load(self.files.weights)
+        return _array(self.files.weights)
 
     @cached_property
     def n_by_hand(self) -> int:
@@ -257,11 +256,16 @@ class Judged:
 
     def posterior(self, name: str) -> NDArray[np.float32]:
         """(n, K) of a label model."""
-        return np.load(self.files.posteriors / f"{name}.npy")
+        return _array(self.files.posteriors / f"{name}.npy")
 
     def knows(self, name: str) -> NDArray[np.bool_]:
         """(n,) which items a label model had any evidence about."""
-        return np.load(self.files.posteriors / f"{name}.covered.npy")
+        return _array(self.files.posteriors / f"{name}.covered.npy")
+
+
+def _array(file: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(file, allow_pickle=False)
+    return array
 
 
 def missing(reason: str) -> dict[str, Any]:
