@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.payload import Payload, load_payload
 from pipelines.report.words import model_name
+from pipelines.stages.by_hand import given_by_hand
 from weak_supervision.evaluation import (
     Comparison,
     compare_paired,
@@ -244,8 +245,7 @@ class Judged:
     @cached_property
     def n_by_hand(self) -> int:
         """How many labels that people gave took part in training."""
-        source = pd.read_parquet(self.files.weak_labels, columns=["source"])["source"]
-        return int(((source == "human").to_numpy() & (self.weights > 0)).sum())
+        return int(given_by_hand(self.files.weak_labels, self.weights).sum())
 
     @cached_property
     def models(self) -> list[str]:

@@ -17,6 +17,7 @@ from pipelines.payload import load_payload
 from pipelines.pixels import Pixels
 from pipelines.sections import TrainConfig
 from pipelines.stages.base import StageResult, Work
+from pipelines.stages.by_hand import given_by_hand
 from weak_supervision.classifiers import Head, LinearHead, balanced_weights
 from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.classifiers.temperature import MIN_DEV_ROWS, is_at_bound
@@ -62,7 +63,6 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         If ``finetune`` is asked for items that are no images, or patience without dev gold.
     """
     items = pd.read_parquet(inputs.items, columns=["item_id", "split"])
-    source = pd.read_parquet(inputs.weak_labels, columns=["source"])["source"]
     features = np.load(inputs.features, allow_pickle=False)
     present = np.load(inputs.present, allow_pickle=False)
     targets = np.load(inputs.targets, allow_pickle=False)
@@ -88,7 +88,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         weights,
         all_weights,
         (features[rows], labels) if enough else None,
-        (source == "human").to_numpy() & (weights > 0),
+        given_by_hand(inputs.weak_labels, weights),
     )
     hand_weight, note = _hand_weight(lesson)
     lesson = replace(lesson, hand_weight=hand_weight)
