@@ -58,6 +58,7 @@ class WeightedProportion:
 
 
 Share = Proportion | WeightedProportion
+PRIOR_ROWS = 4.0  # rows, half of them true, that a spread is guessed by; Agresti and Coull 1998
 Rows = NDArray[np.bool_] | NDArray[np.intp] | slice  # a mask, row numbers or a range
 
 
@@ -83,13 +84,17 @@ def share(
 
     Notes
     -----
-    The ratio estimator of Hajek with its linearised variance. Where all rows are true, or false,
-    that variance is zero and says nothing; Kish's ``(sum w)^2 / sum w^2`` bounds the effective n.
+    The ratio estimator of Hajek with its linearised variance, and Wilson's interval at the
+    effective n: the variance of one evenly drawn row over that of the estimate. Rows that count
+    for much and err seldom have shown no error yet, which the variance takes for certainty; a
+    guessed spread of 2 / (Kish's n + 4), which is what four more rows would add, enters both with
+    Kish's ``(sum w)^2 / sum w^2`` rows. It vanishes as rows become many, and where all are true
+    Kish's n is left.
 
     References
     ----------
     Hajek 1971, in "Foundations of statistical inference"; Kish 1965, "Survey sampling", sec. 11.7;
-    Korn and Graubard 1998 for intervals at an effective sample size.
+    Korn and Graubard 1998 for intervals at an effective sample size; Agresti and Coull 1998.
 
     Examples
     --------
@@ -105,11 +110,12 @@ def share(
     if n == 0:
         return WeightedProportion(None, 0, 0.0)
     weight = row_weights(chance, n) / n
-    if n_true in (0, n):
-        return WeightedProportion(n_true / n, n, 1.0 / float(weight @ weight))
-    value = float(weight[hit].sum())
+    kish = 1.0 / float(weight @ weight)
+    value = n_true / n if n_true in (0, n) else float(weight[hit].sum())
     variance = float((weight**2) @ (hit - value) ** 2)
-    return WeightedProportion(value, n, min(value * (1 - value) / variance, float(n)))
+    guessed = PRIOR_ROWS / 2 / (kish + PRIOR_ROWS)
+    effective = (value * (1 - value) + guessed) / (variance + guessed / kish)
+    return WeightedProportion(value, n, min(effective, float(n)))
 
 
 def compare_weighted(

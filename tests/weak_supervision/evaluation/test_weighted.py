@@ -45,6 +45,30 @@ def test_all_right_is_certain_to_the_last_digit() -> None:
         assert found.effective_n == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
 
 
+def test_an_error_among_rows_that_count_little_makes_nothing_surer() -> None:
+    chance = np.repeat([0.5, 0.05], 40)
+    right = np.ones(80, dtype=bool)
+    flawless = share(right, chance)
+    right[0] = False
+    flawed = share(right, chance)
+    assert flawed.value < flawless.value
+    assert flawed.interval[0] < flawless.interval[0]
+
+
+def test_intervals_cover_where_rows_that_count_much_err_seldom() -> None:
+    """Forty common rows that err once in twenty often show no error, forty rare ones show many."""
+    rng = np.random.default_rng(3)
+    is_rare = np.arange(20_000) < 200
+    right = rng.random(20_000) < np.where(is_rare, 0.6, 0.95)
+    chance = np.where(is_rare, 40 / 200, 40 / 19_800)
+    covered = 0
+    for _ in range(600):
+        drawn = np.flatnonzero(rng.random(20_000) < chance)
+        low, high = share(right[drawn], chance[drawn]).interval
+        covered += low <= right.mean() <= high
+    assert covered >= 0.95 * 600
+
+
 def test_rows_of_a_part_alone() -> None:
     # by hand: of rows 0, 1 and 3 with weights 2, 4 and 10, the last two are true
     found = share([False, True, True, True], [0.5, 0.25, 0.9, 0.1], np.array([0, 1, 3]))
