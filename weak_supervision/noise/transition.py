@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.optimize import nnls
 
 from weak_supervision.neighbors import build_graph
+from weak_supervision.scaling import scale_about
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
@@ -96,7 +97,8 @@ def _neighbors_say(
     features: NDArray[np.floating], labels: NDArray[np.integer], n_classes: int
 ) -> NDArray[np.float64]:
     """Return (n, K) shares of the classes among each row's neighbors, near ones counting more."""
-    x = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
+    mean = features.mean(axis=0)
+    x = (features - mean) / scale_about(mean, features)
     k = min(MOST_NEIGHBORS, max(LEAST_NEIGHBORS, len(x) // (2 * n_classes)))
     graph = build_graph(x, k=k)
     weights = np.exp((graph.data - 1.0) / TEMPERATURE)
