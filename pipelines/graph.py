@@ -110,7 +110,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        7,
+        8,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
@@ -142,7 +142,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        8,
+        9,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
@@ -155,13 +155,15 @@ STAGES: tuple[StageSpec, ...] = (
             "features": "embed.features",
             "present": "embed.present",
             "encoder": "pretrain.encoder",
+            "votes": "vote.votes",
+            "graph": "embed.graph",
         },
         "train",
         optional=_PAYLOAD,
     ),
     StageSpec(
         "evaluate",
-        14,
+        15,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -180,7 +182,7 @@ STAGES: tuple[StageSpec, ...] = (
             "out_of_fold": "clean.out_of_fold",
         },
         "evaluate",
-        optional=_PAYLOAD,
+        optional={**_PAYLOAD, "without_hand": "train.without_hand"},
     ),
     StageSpec(
         "report",

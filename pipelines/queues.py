@@ -46,7 +46,7 @@ def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
     if order == "random":
         return numpy_generator(seed, "review queue").permutation(rows)
     if order == "most useful":
-        path = view.path("aggregate", "label_next")
+        path = view.path("train", "label_next")
         if path is None:  # a run from before there was such an order
             return rows[:0]
         return view.rows_of(pd.read_parquet(path)["item_id"])

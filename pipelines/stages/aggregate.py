@@ -18,15 +18,12 @@ from pipelines.sections import AggregateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.rounds import HYBRID, Taught, teach
 from weak_supervision.choice import choose
-from weak_supervision.hybrid import labelling_order
 from weak_supervision.label_models import ConfidenceLevels, hard_labels
 from weak_supervision.neighbors import NeighborGraph
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
 
 __all__ = ["AggregateInputs", "aggregate", "read_votes"]
-
-N_NEXT = 300  # more than anybody reviews before the next run orders them anew
 
 
 @dataclass(frozen=True)
@@ -120,15 +117,8 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         "hybrid": None if taught is None else taught.summary,
     }
     (work.out / "choice.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    work.progress(0, 1, "which items to label next")
-    open_items = (items["split"] == "unlabeled").to_numpy() & (human == ABSTAIN)
-    order = labelling_order(
-        posterior, votes, graph, n=min(N_NEXT, int(open_items.sum())), settled=~open_items
-    )
-    items.iloc[order][["item_id"]].to_parquet(work.out / "label_next.parquet", index=False)
     return StageResult(
         outputs={
-            "label_next": "label_next.parquet",
             "weak_labels": "weak_labels.parquet",
             "posteriors": "posteriors",
             "choice": "choice.json",

@@ -82,6 +82,12 @@ def rivals(
         learn = np.flatnonzero(run.in_split("unlabeled"))
         return nearest(*baseline_features(run.payload, learn, dev, query, seed=seed))
 
+    n_by_hand = len(run.by_hand)
+    hand_only: tuple[Rival, ...] = ()
+    if n_by_hand:
+        title = f"Classifier on the {n_by_hand:,} labels by hand that taught it, nothing else"
+        hand_only = (rival("hand_only_accuracy", title, lambda: _hand_only(run, query, seed), ""),)
+
     return [
         rival(
             "majority_vote_head_accuracy",
@@ -101,6 +107,7 @@ def rivals(
             lambda: curve[-1].labels[0],
             no_dev,
         ),
+        *hand_only,
         rival(
             "knn_ssl",
             f"{config.knn} nearest of {n_dev} hand labels, by features",
@@ -139,6 +146,12 @@ def gold_only_curve(run: Judged, config: EvaluateConfig, seed: int) -> tuple[Cro
     )
 
 
+def _hand_only(run: Judged, query: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    given = run.posterior("chosen")  # a label by hand is sure of itself
+    l2 = _best_l2(run, given, run.by_hand, seed)
+    return _head_labels(run, given, run.by_hand, query, l2)
+
+
 def _with_features(run: Judged, split: str) -> NDArray[np.int64]:
     rows = run.rows(split)
     return rows[run.present[rows]]
@@ -149,12 +162,13 @@ def _best_l2(
 ) -> float:
     """Return the shrinkage with the most hits in cross-validation; a tie goes to the larger."""
     order = numpy_generator(seed, "gold_only", "folds").permutation(gold_rows)
+    said = one_hot.argmax(axis=1)
     folds = [fold for fold in np.array_split(order, _FOLDS) if len(fold)]
     if len(folds) < _FOLDS:
         return _L2[0]
     hits = [
         sum(
-            int((_head_labels(run, one_hot, np.setdiff1d(order, f), f, l2) == run.gold[f]).sum())
+            int((_head_labels(run, one_hot, np.setdiff1d(order, f), f, l2) == said[f]).sum())
             for f in folds
         )
         for l2 in _L2

@@ -321,7 +321,7 @@ def _crossover(
             for point in curve
         ],
         "weak": weak.as_dict(),
-        **asdict(hand_labels_worth(curve, weak, n_by_hand=run.n_by_hand)),
+        **asdict(hand_labels_worth(curve, weak, n_by_hand=len(run.by_hand))),
     }
 
 

@@ -58,6 +58,9 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
     is_weighed = model != "majority_vote"
     alone, with_bags = _votes_alone(run, labels["majority_vote"])
     commonest = int(np.bincount(alone[run.in_split("unlabeled")]).argmax())
+    without = labels["classifier"]
+    if run.without_hand is not None:
+        without = hard_labels(run.without_hand, keys=run.keys)
     everything, kept = _cleaning(run, labels["chosen"])
     no_bags = (
         "cannot be told: they vote on no test item with gold"
@@ -110,7 +113,15 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             "The classifier",
             "the weak labels that taught it",
             labels["chosen"],
-            labels["classifier"],
+            without,
+        ),
+        step(
+            "hand",
+            f"Labels by hand teach it, too: {len(run.by_hand):,}",
+            "the same classifier without them",
+            without,
+            None if run.without_hand is None else labels["classifier"],
+            "not taken: nobody labelled items by hand",
         ),
     ]
 

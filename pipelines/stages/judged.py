@@ -55,6 +55,7 @@ class EvaluateInputs:
     out_of_fold: Path
     pixels: Path | None = None
     signals: Path | None = None
+    without_hand: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -243,9 +244,14 @@ class Judged:
         return _array(self.files.weights)
 
     @cached_property
-    def n_by_hand(self) -> int:
-        """How many labels that people gave took part in training."""
-        return int(given_by_hand(self.files.weak_labels, self.weights).sum())
+    def by_hand(self) -> NDArray[np.int64]:
+        """Rows whose label a person gave and that took part in training."""
+        return np.flatnonzero(given_by_hand(self.files.weak_labels, self.weights))
+
+    @cached_property
+    def without_hand(self) -> NDArray[np.float32] | None:
+        """(n, K) of the classifier taught without labels by hand; None where none taught it."""
+        return None if self.files.without_hand is None else _array(self.files.without_hand)
 
     @cached_property
     def models(self) -> list[str]:

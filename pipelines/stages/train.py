@@ -21,6 +21,8 @@ from pipelines.stages.by_hand import given_by_hand
 from weak_supervision.classifiers import Head, LinearHead, balanced_weights
 from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.classifiers.temperature import MIN_DEV_ROWS, is_at_bound
+from weak_supervision.hybrid import labelling_order
+from weak_supervision.neighbors import NeighborGraph
 from weaklight.errors import ConfigError
 
 __all__ = ["TrainInputs", "train"]
@@ -32,6 +34,7 @@ ROBUST = "forward"  # of the network among them
 # (docs/hybrid.md).
 HAND_WEIGHTS = (1.0, 10.0, 30.0, 100.0)  # tried on dev; the first of a tie
 HAND_WEIGHT = 10.0  # without dev gold to try them on
+N_NEXT = 300  # more than anybody reviews before the next run orders them anew
 FEWEST_EPOCHS, MOST_ROWS = 3, 3_000_000  # above 300,000 rows, fewer epochs see as many
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
 
@@ -50,6 +53,8 @@ class TrainInputs:
     features: Path
     present: Path
     encoder: Path
+    votes: Path
+    graph: Path
     pixels: Path | None = None
     signals: Path | None = None
 
@@ -63,6 +68,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         If ``finetune`` is asked for items that are no images, or patience without dev gold.
     """
     items = pd.read_parquet(inputs.items, columns=["item_id", "split"])
+    is_unlabeled = (items["split"] == "unlabeled").to_numpy(bool)
     features = np.load(inputs.features, allow_pickle=False)
     present = np.load(inputs.present, allow_pickle=False)
     targets = np.load(inputs.targets, allow_pickle=False)
@@ -71,7 +77,11 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
     used = (weights if config.strategy == "plain" else all_weights) > 0
     rows, labels = _dev(items["item_id"], pd.read_parquet(inputs.gold_dev), present)
     notes: list[str] = []
-    outputs = {"head": "head", "probabilities": "probabilities.npy"}
+    outputs = {
+        "head": "head",
+        "probabilities": "probabilities.npy",
+        "label_next": "label_next.parquet",
+    }
     enough = len(rows) >= MIN_DEV_ROWS
     chosen, strategy = str(config.head), str(config.strategy)
     if not enough:
@@ -106,7 +116,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
             features,
             targets,
             np.where(used, lesson.weighed(all_weights), 0.0).astype(np.float32),
-            (items["split"] == "unlabeled").to_numpy() & present,
+            is_unlabeled & present,
             (rows, labels) if enough else None,
         )
         head: Head
@@ -131,10 +141,25 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         else:
             head = _trained(config.head, lesson, config, work)
         used = lesson.weights_for(chosen, config) > 0
+        if lesson.has_both:
+            without = _trained(chosen, lesson.without_hand, config, work).predict_proba(features)
+            np.save(work.out / "without_hand.npy", without)
+            outputs["without_hand"] = "without_hand.npy"
     if is_at_bound(head.temperature_):
         notes.append("its scores do not say how sure it may be: the temperature is at its bound")
     head.save(work.out / "head")
-    np.save(work.out / "probabilities.npy", head.predict_proba(features))
+    probabilities = head.predict_proba(features)
+    np.save(work.out / "probabilities.npy", probabilities)
+    work.progress(0, 1, "which items to label next")
+    open_items = is_unlabeled & present & ~lesson.by_hand  # without features nothing is taught
+    order = labelling_order(
+        probabilities,
+        np.load(inputs.votes, allow_pickle=False),
+        NeighborGraph.load(inputs.graph),
+        n=min(N_NEXT, int(open_items.sum())),
+        settled=~open_items,
+    )
+    items.iloc[order][["item_id"]].to_parquet(work.out / "label_next.parquet", index=False)
     return StageResult(
         outputs=outputs,
         metrics={
@@ -161,6 +186,21 @@ class _Lesson:
     by_hand: NDArray[np.bool_]
     hand_weight: float = 1.0
 
+    @property
+    def has_both(self) -> bool:
+        """Whether labels by hand teach, and weak ones beside them."""
+        return 0 < int(self.by_hand.sum()) < int(np.count_nonzero(self.weights))
+
+    @property
+    def without_hand(self) -> _Lesson:
+        """The same without the labels by hand."""
+        return replace(
+            self,
+            weights=np.where(self.by_hand, 0.0, self.weights),
+            all_weights=np.where(self.by_hand, 0.0, self.all_weights),
+            by_hand=np.zeros_like(self.by_hand),
+        )
+
     def weighed(self, weights: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the weights with those of labels by hand raised."""
         return np.where(self.by_hand, self.hand_weight * weights, weights)
@@ -181,10 +221,9 @@ def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
     Chosen on dev by the discriminant, which is solved in a moment. Items that people label are
     seldom drawn at random, so these labels themselves cannot tell.
     """
-    n = int(lesson.by_hand.sum())
-    if n == 0 or n == np.count_nonzero(lesson.weights):
+    if not lesson.has_both:
         return 1.0, ""
-    counts = f"each of {n:,} labels by hand counts for"
+    counts = f"each of {int(lesson.by_hand.sum()):,} labels by hand counts for"
     if lesson.dev is None or len(lesson.dev[1]) < MIN_ROWS_TO_CHOOSE:
         why = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold"
         return HAND_WEIGHT, f"{counts} {HAND_WEIGHT:g} weak ones: {why}"

@@ -178,7 +178,6 @@ def build(root: Path, seed: int = 0, kind: Kind = "image", parts: bool = False) 
     write(
         "aggregate",
         weak_labels=weak,
-        label_next=pd.DataFrame({"item_id": ids[split == "unlabeled"][[5, 2, 9]]}),
         posteriors={"majority_vote": (posterior, covered), "other": other, "chosen": other},
         choice={
             "chosen": "majority_vote",
@@ -201,7 +200,11 @@ def build(root: Path, seed: int = 0, kind: Kind = "image", parts: bool = False) 
             }
         ),
     )
-    write("train", probabilities=posterior)
+    write(
+        "train",
+        probabilities=posterior,
+        label_next=pd.DataFrame({"item_id": ids[split == "unlabeled"][[5, 2, 9]]}),
+    )
     judged = {s: np.where(split == s, truth, ABSTAIN) for s in ("dev", "test")}
     names = [r["name"] for r in reports]
     on_test = analyse(votes, names, classes=CLASSES, class_sets=SETS, gold=judged["test"])

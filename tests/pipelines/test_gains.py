@@ -20,7 +20,9 @@ from weak_supervision.label_models import MajorityVote, hard_labels
 
 
 def gained(planted: Planted) -> dict[str, dict[str, Any]]:
-    files = {f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name != "signals"}
+    files = {
+        f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name in planted.files
+    }
     run = Judged(EvaluateInputs(**files), CLASSES)
     return {step["key"]: step for step in gains(run, label_steps(run), seed=0)}
 
@@ -32,9 +34,18 @@ def rewrite(file: Path, array: np.ndarray) -> None:
 def test_steps_add_up_from_a_guess_to_the_classifier(tmp_path: Path) -> None:
     planted = write_run(tmp_path)
     found = gained(planted)
-    assert list(found) == ["vote", "bags", "label_model", "features", "hybrid", "clean", "train"]
+    assert list(found) == [
+        "vote",
+        "bags",
+        "label_model",
+        "features",
+        "hybrid",
+        "clean",
+        "train",
+        "hand",
+    ]
     untaken = {key for key, step in found.items() if "reason" in step}
-    assert untaken == {"bags", "hybrid", "clean"}
+    assert untaken == {"bags", "hybrid", "clean", "hand"}
     test = planted.split == "test"
     said = np.load(planted.files["probabilities"]).argmax(axis=1)
     right = (said == planted.gold)[test].mean()
@@ -45,6 +56,28 @@ def test_steps_add_up_from_a_guess_to_the_classifier(tmp_path: Path) -> None:
     assert guessed + sum(steps) == pytest.approx(right)
     assert found["vote"]["verdict"] == "better"  # functions that are right at 0.7 beat a guess
     assert all(found[key]["n"] == 200 for key in set(found) - untaken)
+
+
+def test_labels_by_hand_are_set_against_the_same_classifier_without_them(tmp_path: Path) -> None:
+    planted = write_run(tmp_path)
+    test = planted.split == "test"
+    perfect = np.eye(3, dtype=np.float32)[planted.gold]
+    without = np.load(planted.files["probabilities"])
+    rewrite(planted.files["probabilities"], perfect)
+    np.save(tmp_path / "without_hand.npy", without)
+    before = (without.argmax(axis=1) == planted.gold)[test].mean()
+    found = gained(
+        Planted(
+            {**planted.files, "without_hand": tmp_path / "without_hand.npy"},
+            planted.gold,
+            planted.split,
+            planted.votes,
+        )
+    )
+    assert found["train"]["value"] == pytest.approx(before)
+    assert found["hand"]["value"] == 1.0
+    assert found["hand"]["difference"] == pytest.approx(1 - before)
+    assert found["hand"]["before"] == "the same classifier without them"
 
 
 def test_bags_are_set_against_the_functions_alone(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from pipelines.stages.base import StageResult, Work
 from pipelines.stages.train import TrainInputs, train
 from weak_supervision.classifiers import LinearHead, load_head
 from weak_supervision.classifiers.discriminant import Discriminant
+from weak_supervision.hybrid import labelling_order
+from weak_supervision.neighbors import NeighborGraph, build_graph
 from weak_supervision.noise import RobustHead
 
 CLASSES = ("a", "b", "c")
@@ -54,6 +56,7 @@ def run(
         "all_weights": (split == "unlabeled").astype(np.float32),
         "features": features,
         "present": np.ones(n, dtype=bool),
+        "votes": np.full((n, 1), -1, dtype=np.int16),
     }.items():
         np.save(root / f"{name}.npy", array)
     pd.DataFrame({"item_id": ids, "split": split}).to_parquet(root / "items.parquet")
@@ -61,7 +64,8 @@ def run(
     pd.DataFrame({"source": source}).to_parquet(root / "weak_labels.parquet")
     dev = split == "dev"
     pd.DataFrame({"item_id": ids[dev], "gold": truth[dev]}).to_parquet(root / "gold_dev.parquet")
-    arrays = ("targets", "weights", "all_weights", "features", "present")
+    build_graph(features).save(root / "graph.npz")
+    arrays = ("targets", "weights", "all_weights", "features", "present", "votes")
     files = {f: root / f"{f}.npy" for f in arrays}
     out = root / "out"
     out.mkdir()
@@ -73,6 +77,7 @@ def run(
             encoder=root,
             weak_labels=root / "weak_labels.parquet",
             judge=root / "judge.json",
+            graph=root / "graph.npz",
             **files,
         ),
         config,
@@ -132,6 +137,36 @@ def test_few_labels_by_hand_are_not_drowned_by_weak_ones_that_err_alike(tmp_path
     assert result.metrics["n_by_hand"] == 30 and result.metrics["hand_weight"] > 1
     weight = f"{result.metrics['hand_weight']:g}"
     assert f"each of 30 labels by hand counts for {weight} weak ones" in " ".join(result.notes)
+
+
+def test_without_the_labels_by_hand_is_the_same_head_taught_by_the_others(tmp_path: Path) -> None:
+    result = run(tmp_path, TrainConfig(head="discriminant"), n_dev=150, n_by_hand=30, lie=True)
+    features, targets, weights = (
+        np.load(tmp_path / f"{name}.npy") for name in ("features", "targets", "weights")
+    )
+    weights[570:] = 0
+    kept = weights > 0
+    expected = Discriminant().fit(features[kept], targets[kept], weights[kept])
+    without = np.load(tmp_path / "out" / result.outputs["without_hand"])
+    assert (without.argmax(axis=1) == expected.predict_proba(features).argmax(axis=1)).all()
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    assert "without_hand" not in run(alone, TrainConfig(), n_dev=150).outputs
+
+
+def test_what_the_classifier_does_not_know_is_labelled_next(tmp_path: Path) -> None:
+    run(tmp_path, TrainConfig(head="discriminant"), n_dev=150, n_by_hand=30)
+    offered = pd.read_parquet(tmp_path / "out" / "label_next.parquet")["item_id"].tolist()
+    settled = np.arange(750) >= 570  # by hand, and dev
+    expected = labelling_order(
+        np.load(tmp_path / "out" / "probabilities.npy"),
+        np.load(tmp_path / "votes.npy"),
+        NeighborGraph.load(tmp_path / "graph.npz"),
+        n=300,
+        settled=settled,
+    )
+    assert offered == [f"i{row}" for row in expected]
+    assert len(set(offered)) == 300 and not settled[expected].any()
 
 
 def test_without_dev_gold_a_label_by_hand_counts_for_ten(tmp_path: Path) -> None:

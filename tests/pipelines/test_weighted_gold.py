@@ -30,7 +30,9 @@ def stratified(root: Path) -> tuple[Planted, np.ndarray]:
 
 
 def evaluated(root: Path, planted: Planted, config: EvaluateConfig) -> dict[str, Any]:
-    files = {f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name != "signals"}
+    files = {
+        f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name in planted.files
+    }
     root.mkdir()
     evaluate(EvaluateInputs(**files), config, Work(root, root, root, root, 0, CLASSES))
     result: dict[str, Any] = json.loads((root / "evaluation.json").read_text())
@@ -112,7 +114,9 @@ def test_weighted_figures_are_those_of_the_whole_pool(tmp_path: Path) -> None:
 
 def test_a_chance_must_be_known_for_every_test_row(tmp_path: Path) -> None:
     planted, _ = stratified(tmp_path)
-    files = {f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name != "signals"}
+    files = {
+        f.name: planted.files[f.name] for f in fields(EvaluateInputs) if f.name in planted.files
+    }
     run = Judged(EvaluateInputs(**files), CLASSES, probability="nowhere")
     with pytest.raises(ConfigError, match="names 'nowhere', but the items have"):
         _ = run.chance
