@@ -10,7 +10,8 @@ from html import escape
 from typing import Any
 
 from app.services.colors import NO_LABEL, SOURCE_COLORS
-from app.services.words import SOURCES, interval, is_too_few, percent
+from app.services.words import interval, is_too_few, percent
+from pipelines.report.words import SOURCES
 
 __all__ = ["badge", "bars", "muted", "notes", "number_cards", "ranges", "section", "stack"]
 

@@ -7,10 +7,11 @@ from html import escape
 
 from app.components.markup import badge, bars, muted, section
 from app.services.colors import NO_LABEL
-from app.services.words import SOURCES, left_out
+from app.services.words import left_out
 from pipelines.cards import BagCard, ItemCard, PartsCard, VoteCard
 from pipelines.heat import Heat
 from pipelines.queries import RunView
+from pipelines.report.words import SOURCES
 
 __all__ = ["item", "label_line", "legend", "why"]
 

@@ -21,6 +21,7 @@ SOURCE_COLORS = {
     "votes": "#4e79a7",
     "features": "#59a14f",
     "bag": "#b07aa1",
+    "student": "#f28e2b",
     "none": NO_LABEL,
 }
 _GOLDEN_ANGLE = 0.381966  # successive hues never bunch up, however many classes there are

@@ -9,7 +9,6 @@ from typing import Any
 from pipelines.report.words import MIN_ROWS
 
 __all__ = [
-    "SOURCES",
     "ago",
     "duration",
     "interval",
@@ -18,14 +17,6 @@ __all__ = [
     "measured",
     "percent",
 ]
-
-SOURCES = {
-    "human": "a person decided",
-    "votes": "the functions' votes",
-    "features": "similar items (features)",
-    "bag": "the bag it lies in",
-    "none": "no evidence yet",
-}
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -47,20 +38,17 @@ def is_too_few(entry: Mapping[str, Any]) -> bool:
 def interval(entry: Mapping[str, Any]) -> str:
     """Return the sentence under a number: its 95 % interval and how many items it rests on.
 
-    Few items are counted instead.
-
     Examples
     --------
     >>> interval({"value": 0.9, "low": 0.826, "high": 0.945, "n": 100})
     'between 82.6 % and 94.5 %, from 100 items'
     >>> interval({"value": 0.75, "low": 0.301, "high": 0.954, "n": 4})
-    '3 of 4 items; a percentage takes 20'
+    'only 4 items; a percentage takes 20'
     """
     if _is_missing(entry.get("value")):
         return str(entry.get("reason") or "not measured: no gold")
     if is_too_few(entry):
-        right = round(entry["value"] * entry["n"])
-        return f"{right} of {entry['n']} items; a percentage takes {MIN_ROWS}"
+        return f"only {entry['n']} items; a percentage takes {MIN_ROWS}"
     span = f"between {percent(entry['low'])} and {percent(entry['high'])}"
     return f"{span}, from {int(entry['n']):,} items"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.queries import RunView
+from pipelines.report.words import SOURCES
 from pipelines.store import Manifest, hash_path
 from ssl_models.graphs import Names
 from weak_supervision.classifiers import Head
@@ -100,7 +101,7 @@ def _labels(view: RunView, stages: Mapping[str, Manifest]) -> dict[str, Any]:
         "label_model": choice.get("chosen"),
         "why_this_model": choice.get("reason"),
         "per_source": {str(name): int(n) for name, n in view.source_counts().items()},
-        "human_labels": stages["reviews"].metrics["n_human"],
+        "human_labels": stages["aggregate"].metrics["n_human"],
         "cleaning": {
             "action": cleaning.config["action"],
             "doubted": cleaning.metrics["n_issues"],
@@ -134,7 +135,9 @@ def _markdown(card: Mapping[str, Any]) -> str:
         f"* `{lf['name']}`: {lf['description'] or 'no description'} ({lf['n_votes']} votes)"
         for lf in labels["labelling_functions"]
     )
-    sources = ", ".join(f"{n} by {name}" for name, n in labels["per_source"].items())
+    sources = ", ".join(
+        f"{n} by {SOURCES[name]}" for name, n in labels["per_source"].items() if name != "none"
+    )
     given = card["input"]
     what = (
         "images as floats in 0..1, channels first, resized as in the project"
@@ -166,7 +169,7 @@ Tells {card["items"]} items apart: {", ".join(card["classes"])}.
 
 The label model `{labels["label_model"]}` combined them. {labels["why_this_model"] or ""}
 
-Weak labels: {sources}. People labelled {labels["human_labels"]} items in review and excluded \
+Labels: {sources}. People labelled {labels["human_labels"]} items and excluded \
 {cleaning["excluded_by_people"]}. Features contradicted {cleaning["doubted"]} of \
 {cleaning["labelled"]} labels; cleaning was set to `{cleaning["action"]}`.
 

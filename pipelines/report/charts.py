@@ -78,7 +78,11 @@ def step_chart(steps: Sequence[StepPoint]) -> Markup:
     for i, (step, (left, right)) in enumerate(zip(steps, edges, strict=True)):
         top, middle = frame.y(step.high), frame.x(i + 0.5)
         parts.append(rectangle(left, top, right, frame.y(step.low), "band"))
-        parts.append(text(middle, top - 7, f"{100 * step.test:.1f}", "value"))
+        above = frame.y(step.dev) if step.dev else top
+        above = (
+            above if top - 26 < above < top else top
+        )  # a line of dev that would cross the number
+        parts.append(text(middle, above - 7, f"{100 * step.test:.1f}", "value"))
         parts += [
             text(middle, 238 + 15 * row, words, "mid")
             for row, words in enumerate(_wrap(step.label))
@@ -183,7 +187,7 @@ def confusion_chart(
     """
     names = [_short(name) for name in classes]
     longest = max(map(len, names))
-    cell = max(24.0, min(44.0, 400 / len(names)))
+    cell = max(24.0, min(72.0, 400 / len(names)))
     left, top = 16 + 7.2 * longest, 16 + 5.4 * longest
     parts = []
     for g, row in enumerate(shares or counts):
@@ -207,7 +211,7 @@ def confusion_chart(
     size = len(names) * cell
     return svg(
         parts,
-        left + size + 4.6 * longest,
+        max(WIDTH, left + size + 4.6 * longest),  # few classes are not blown up
         top + size + 4,
         title="Confusion matrix",
         about="rows are the true class, columns what the classifier says",

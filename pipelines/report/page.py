@@ -69,7 +69,11 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         "score_meaning": score_meaning,
         "share": words.share,
     }
-    environment.globals |= {"bar": charts.interval_bar, "min_rows": words.MIN_ROWS}
+    environment.globals |= {
+        "bar": charts.interval_bar,
+        "min_rows": words.MIN_ROWS,
+        "sources": words.SOURCES,
+    }
     template = environment.from_string(folder.joinpath("report.html").read_text(encoding="utf-8"))
     evaluation = facts["evaluation"]
     by_key = {entry["key"]: entry for entry in evaluation["headline"]}

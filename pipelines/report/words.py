@@ -8,6 +8,7 @@ from typing import Any
 from weak_supervision.names import model_name
 
 __all__ = [
+    "SOURCES",
     "comparison_words",
     "gain_words",
     "headline_sentence",
@@ -20,6 +21,14 @@ __all__ = [
 ]
 
 MIN_ROWS = 20  # as weak_supervision.evaluation.MIN_ROWS: below this a number would mislead
+SOURCES = {  # of a weak label
+    "human": "a person",
+    "votes": "the functions' votes",
+    "features": "similar items (features)",
+    "bag": "the bag it lies in",
+    "student": "a student of the other labels",
+    "none": "no evidence yet",
+}
 _RIVALS = {
     "majority_vote": "majority vote",
     "gold_only_accuracy_all": "training on the hand labels alone",
@@ -42,11 +51,11 @@ def interval(measured: Numbers) -> str:
 
 
 def share(measured: Numbers, of: str, claim: str) -> str:
-    """Return ``66.7 % of the 30 wrong labels are doubted (48.8 to 80.8 %)``, or "too few"."""
+    """Return ``66.7 % of the wrong labels are doubted (48.8 to 80.8 %, n=30)``, or "too few"."""
     if measured["n"] < MIN_ROWS:
         return f"too few {of} ({measured['n']}) to say how many {claim}"
     value, n = percent(measured["value"]), measured["n"]
-    return f"{value} of the {n:,} {of} {claim} ({interval(measured)})"
+    return f"{value} of the {of} {claim} ({interval(measured)}, n={n:,})"
 
 
 def points(difference: float) -> str:
@@ -97,9 +106,12 @@ def headline_sentence(evaluation: Numbers) -> str:
             return f"{few}."
         n_right = round(classifier["value"] * classifier["n"])
         return f"{few}: the classifier is right on {n_right} of them."
+    items = f"{classifier['n']:,} test items"
+    if evaluation["weighted_by"]:
+        items = f"the items that {items} stand for"
     sentence = (
-        f"The classifier is right on {percent(classifier['value'])} of {classifier['n']:,} test "
-        f"items ({interval(classifier)})"
+        f"The classifier is right on {percent(classifier['value'])} of {items} "
+        f"({interval(classifier)})"
     )
     clear, unclear = [], []
     for compared in evaluation["comparisons"]:

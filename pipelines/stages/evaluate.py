@@ -134,7 +134,7 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
     reached = test[majority.is_covered[test]]
     in_test = run.in_split("test")
     counted = np.flatnonzero(in_test if in_test.any() else np.ones_like(in_test))
-    if run.chance is not None:
+    if run.chance is not None and len(test):
         counted = test  # the others have no chance stated
     voted = (run.votes != ABSTAIN).any(axis=1)
 
@@ -345,7 +345,7 @@ def _agreement(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
         return Proportion(int((one.labels[rows] == two.labels[rows]).sum()), int(rows.sum()))
 
     found = [
-        ("lf_pairs", "Two LFs that vote on one item agree", Proportion(agreeing, pairs)),
+        ("lf_pairs", "Two functions that vote on one item agree", Proportion(agreeing, pairs)),
         ("weak_majority", "Weak labels agree with the majority vote", same(weak, majority)),
         ("classifier_weak", "Classifier agrees with the weak labels", same(classifier, weak)),
     ]

@@ -59,7 +59,7 @@ def sensitivities(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[st
         found.append(_described(step.title, "a class 20 % more or less common", changed))
     redrawn = _redrawn(run, by_key["chosen"], test, seed)
     if redrawn is not None:
-        what = f"taught by {KEPT:.0%} of the weak labels, {SEEDS} draws"
+        what = f"taught by {100 * KEPT:.0f} % of the weak labels, {SEEDS} draws"
         found.append(_described("Linear classifier", what, redrawn))
     return found
 

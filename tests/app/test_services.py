@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.services.colors import class_colors
+from app.components.markup import stack
+from app.services.colors import SOURCE_COLORS, class_colors
 from app.services.desk import Desk
 from app.services.gold_desk import GoldDesk
 from app.services.keys import ACTION_KEYS, class_keys
@@ -17,6 +18,7 @@ from app.services.tryout import RefusedError, Tryout
 from app.services.workbench import PAGE_SIZE, Workbench
 from pipelines.gold import draw_gold
 from pipelines.queries import RunView
+from pipelines.report.words import SOURCES
 from pipelines.reviews import ReviewStore
 from tests.app.shapes import build
 from tests.pipelines import letters
@@ -210,3 +212,9 @@ def test_a_selection_on_the_map_leads_back_to_the_rows():
 @pytest.mark.parametrize("module", ["words", "keys", "colors", "answers"])
 def test_examples_in_docstrings_hold(module):
     assert doctest.testmod(importlib.import_module(f"app.services.{module}")).failed == 0
+
+
+def test_every_source_of_a_label_has_words_and_a_colour() -> None:
+    assert list(SOURCES) == list(SOURCE_COLORS)
+    shown = stack({"votes": 3, "student": 1})  # of pseudo-labels, round by round
+    assert "a student of the other labels" in shown and "75%" in shown and "25%" in shown

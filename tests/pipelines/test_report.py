@@ -385,7 +385,7 @@ def test_the_page_shows_the_numbers(made: Made) -> None:
         ends = {"low": min(s["low"] for s in found), "high": max(s["high"] for s in found)}
         assert interval(ends) in first
     assert "too few" in words  # the shy LF
-    assert "2 of the 400 weak labels of unlabelled items are doubted" in words
+    assert "2 of the 400 labels of unlabelled items are doubted" in words
     assert "non-iid check, p < 0.001" in words
     assert "Dropped: image cannot be decoded" in words
     assert made.numbers["provenance"]["inputs"]["weak_labels"] in words
@@ -511,7 +511,7 @@ def test_numbers_as_words() -> None:
         "too few doubted labels (3) to say how many are wrong"
     )
     assert share(enough, "wrong labels", "are doubted") == (
-        f"66.7 % of the 30 wrong labels are doubted ({interval(enough)})"
+        f"66.7 % of the wrong labels are doubted ({interval(enough)}, n=30)"
     )
 
 
@@ -568,6 +568,9 @@ def test_the_page_says_once_that_its_figures_are_weighted(made: Made, tmp_path: 
         "headline": [{**weighted.headline["classifier_accuracy"], "n": 9}],
     }
     assert headline_sentence(few) == "Only 9 test items have gold, too few for a number."
+    assert "of the items that 200 test items stand for" in weighted.page
+    for name in ("McNemar", "bootstrap"):  # weights rule both out
+        assert name in made.page and name not in weighted.page
 
 
 def test_charts_escape_and_describe() -> None:
@@ -586,6 +589,21 @@ def test_charts_escape_and_describe() -> None:
         assert 'role="img"' in chart
     assert charts.interval_bar(None, None, None).count("circle") == 0
     assert 'cx="50.00%"' in charts.interval_bar(0.5, 0.4, 0.6)
+
+
+def test_a_number_of_the_step_chart_is_not_crossed_by_the_line_of_dev() -> None:
+    chart = charts.step_chart([charts.StepPoint("votes", 0.76, 0.74, 0.78, 0.80)])
+    ((number,),) = [re.findall(r'<text class="value" x="[\d.]+" y="([\d.]+)">76.0', chart)]
+    dev = re.search(r'class="line dev" d="M[\d.]+,([\d.]+)L', chart)
+    assert dev is not None and float(number) < float(dev[1])
+
+
+def test_few_classes_are_drawn_as_large_as_many() -> None:
+    for n in (2, 10):
+        names = [f"class {c}" for c in range(n)]
+        chart = charts.confusion_chart(names, np.eye(n, dtype=int).tolist())
+        width = re.search(r'viewBox="0 0 (\d+) ', chart)
+        assert width is not None and 460 <= int(width[1]) <= 620  # of the page's 520
 
 
 def test_crossover_axis_is_logarithmic() -> None:

@@ -56,7 +56,7 @@ def test_leaving_out_a_function_is_done_for_majority_vote_and_the_chosen_model(
     assert found[1]["title"] == "Dawid-Skene"  # the planted run chose it, with features
     titles = [(f["title"], f["changed"]) for f in found[2:]]
     assert titles[0][0] == "Weak labels" and titles[1][0] == "Classifier"
-    assert titles[2] == ("Linear classifier", "taught by 80% of the weak labels, 5 draws")
+    assert titles[2] == ("Linear classifier", "taught by 80 % of the weak labels, 5 draws")
     assert all(f["low"] <= f["high"] for f in found)
 
 

@@ -126,3 +126,13 @@ def test_a_chance_must_be_known_for_every_test_row(tmp_path: Path) -> None:
     run = Judged(EvaluateInputs(**files), CLASSES, probability="chance")
     with pytest.raises(ConfigError, match="200 of 200 rows hold none"):
         _ = run.chance
+
+
+def test_without_gold_on_test_coverage_is_that_of_all_test_items(tmp_path: Path) -> None:
+    planted = write_run(tmp_path, gold_splits=("dev",))
+    items = pd.read_parquet(planted.files["items"])
+    items.assign(chance=np.nan).to_parquet(planted.files["items"], index=False)
+    found = evaluated(tmp_path / "out", planted, EvaluateConfig(probability="chance"))
+    coverage = next(entry for entry in found["headline"] if entry["key"] == "coverage")
+    voted = (planted.votes != -1).any(axis=1)[planted.split == "test"]
+    assert coverage["value"] == pytest.approx(voted.mean()) and coverage["n"] == 200

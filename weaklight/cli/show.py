@@ -99,15 +99,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def results(project: Project, record: RunRecord) -> str:
     """Return the short results table of a run: each headline number with its interval and n."""
     path = project.store.path("evaluate", record.artifacts["evaluate"], "evaluation")
-    headline = json.loads(path.read_text(encoding="utf-8"))["headline"]
+    evaluation = json.loads(path.read_text(encoding="utf-8"))
     rows = []
-    for entry in headline:
+    for entry in evaluation["headline"]:
         if entry["value"] is None:
             rows.append([entry["title"], "-", "", str(entry.get("reason", "no gold"))])
         else:
             interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
             rows.append([entry["title"], f"{entry['value']:.3f}", interval, str(entry["n"])])
-    return table(["", "value", "95 % interval", "n"], rows)
+    shown = table(["", "value", "95 % interval", "n"], rows)
+    if column := evaluation["weighted_by"]:
+        shown += f"\nEach test item counts by the inverse of its chance to be drawn ({column})."
+    return shown
 
 
 def report_path(project: Project, record: RunRecord) -> Path:
