@@ -1,8 +1,8 @@
 """The review store: what people decided, as events that are only ever added.
 
 The current human decision on an item is a view over the events, never a row that somebody edits. An
-undo is one more event, which names the event that it takes back. SQLite in WAL mode by default; any
-SQLAlchemy URL, such as PostgreSQL, for a team.
+undo is one more event, which names the event that it takes back. SQLite in WAL mode by default;
+PostgreSQL for a team.
 
 Try it: ``ReviewStore("my_project/.weaklight/reviews.sqlite").current()``.
 """
@@ -25,10 +25,9 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateTable
 
 from pipelines.store import explain_disk_errors, write_atomically
-from weaklight.errors import DataError
+from weaklight.errors import ConfigError, DataError, StorageError
 
 __all__ = ["ACTIONS", "DECISIONS", "GOLD_QUEUE", "ReviewEvent", "ReviewStore"]
 
@@ -40,20 +39,24 @@ GOLD_QUEUE = "gold"
 _UNDOABLE = (*DECISIONS, "flag", "skip", "comment")
 # A writer holds the lock for about a millisecond; half a minute outlasts any queue of people.
 BUSY_TIMEOUT_MS = 30_000
+# PostgreSQL's advisory lock of this number is for us what SQLite's lock on the file is.
+WRITER_LOCK = 0x7765616B
 
+# SQLite compares text byte by byte, a server by its language's rules unless told otherwise.
+_ITEM_ID = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 _EVENTS = sa.Table(
     "events",
     sa.MetaData(),
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("time", sa.String(32), nullable=False),
-    sa.Column("item_id", sa.String, nullable=False, index=True),
+    sa.Column("time", sa.String, nullable=False),
+    sa.Column("item_id", _ITEM_ID, nullable=False, index=True),
     sa.Column("reviewer", sa.String, nullable=False),
-    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("action", sa.String, nullable=False),
     sa.Column("old", sa.String),
     sa.Column("new", sa.String),
-    sa.Column("run_id", sa.String(64)),
-    sa.Column("queue", sa.String(32)),
-    sa.Column("batch", sa.String(32)),
+    sa.Column("run_id", sa.String),
+    sa.Column("queue", sa.String),
+    sa.Column("batch", sa.String),
     sa.Column("undoes", sa.Integer, unique=True),  # an event is taken back once
     sqlite_autoincrement=True,  # an id is never given twice
 )
@@ -73,7 +76,7 @@ _POSTGRESQL_GUARDS = (
     """CREATE OR REPLACE FUNCTION weaklight_events_stay() RETURNS trigger AS $$
        BEGIN RAISE EXCEPTION 'review events are never changed or deleted; add an undo event'; END
        $$ LANGUAGE plpgsql""",
-    """CREATE OR REPLACE TRIGGER events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+    """CREATE TRIGGER events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON events
        FOR EACH STATEMENT EXECUTE FUNCTION weaklight_events_stay()""",
 )
 
@@ -117,12 +120,20 @@ class ReviewEvent:
 class ReviewStore:
     """Append-only review events of one project.
 
-    A missing or empty SQLite file reads as no reviews and is only created by the first event.
+    A missing or empty SQLite file reads as no reviews and is only created by the first event; so
+    is the table in PostgreSQL. Events are written by one writer at a time, in the order of their
+    ids.
 
     Parameters
     ----------
     url_or_path
-        A file for SQLite, or any SQLAlchemy URL.
+        A file for SQLite, or ``postgresql+psycopg://USER@HOST/DATABASE``, which needs
+        ``pip install "weaklight[postgresql]"``. A password is better kept in ``~/.pgpass``.
+
+    Raises
+    ------
+    ConfigError
+        If the URL is of another database, or its driver is not installed.
 
     Examples
     --------
@@ -140,6 +151,11 @@ class ReviewStore:
     def __init__(self, url_or_path: Path | str) -> None:
         text = str(url_or_path)
         self.url = sa.make_url(text if "://" in text else f"sqlite:///{Path(text).absolute()}")
+        if self.url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ConfigError(
+                "reviews are kept in a file or in postgresql+psycopg://USER@HOST/DATABASE, "
+                f"but came {self.url}"
+            )
         self._file = Path(self.url.database or "") if self._is_sqlite else None
         self._engine = _engine(self.url)
 
@@ -149,7 +165,7 @@ class ReviewStore:
         Raises
         ------
         StorageError
-            If the disk is full or the file cannot be written.
+            If the disk is full, the file cannot be written or the server cannot be reached.
         """
         return self.record_many([event])[0]
 
@@ -270,30 +286,36 @@ class ReviewStore:
 
     def _frame(self, query: sa.Select[Any]) -> pd.DataFrame:
         rows: Sequence[Any] = []
-        if self._exists():
-            with self._engine.connect() as connection:
-                rows = connection.execute(query).all()
+        with self._explained():
+            if self._exists():
+                with self._engine.connect() as connection:
+                    rows = connection.execute(query).all()
         frame = pd.DataFrame([tuple(row) for row in rows], columns=list(_COLUMNS), dtype=object)
         return frame.astype({"id": "int64"})
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with explain_disk_errors(self._file or Path(".")):
-            if not self._exists():
-                self._create()
+        with self._explained():
+            if self._file is not None and not self._exists():
+                _create_sqlite(self._file)
             writer = self._engine.execution_options(weaklight_writes=True)
             with writer.begin() as connection:
+                if self._file is None and not sa.inspect(connection).has_table(_EVENTS.name):
+                    _create(connection, _POSTGRESQL_GUARDS)
                 yield connection
 
-    def _create(self) -> None:
-        if self._file is None:
-            _EVENTS.metadata.create_all(self._engine, checkfirst=True)
-            if self.url.get_backend_name() == "postgresql":
-                with self._engine.begin() as connection:
-                    for statement in _POSTGRESQL_GUARDS:
-                        connection.exec_driver_sql(statement)
-        else:
-            _create_sqlite(self._file)
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the disk, the file or the server refuses into a StorageError."""
+        try:
+            with explain_disk_errors(self._file or Path(".")):
+                yield
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+            reason = str(error.orig).partition("\n")[0]
+            raise StorageError(
+                f"the reviews in {self.url} cannot be read or written now: {reason}; "
+                "nothing half-written was kept. Set this right and do the same again"
+            ) from error
 
 
 def _create_sqlite(file: Path) -> None:
@@ -310,11 +332,7 @@ def _create_sqlite(file: Path) -> None:
                 connection.exec_driver_sql("COMMIT")  # the mode cannot change in a transaction
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 connection.exec_driver_sql("BEGIN")
-                connection.execute(CreateTable(_EVENTS))
-                for index in _EVENTS.indexes:
-                    index.create(connection)
-                for statement in _SQLITE_GUARDS:
-                    connection.exec_driver_sql(statement)
+                _create(connection, _SQLITE_GUARDS)
                 connection.commit()
             os.replace(fresh, file)
             os.fsync(door)
@@ -322,22 +340,38 @@ def _create_sqlite(file: Path) -> None:
         os.close(door)
 
 
+def _create(connection: sa.Connection, guards: Sequence[str]) -> None:
+    _EVENTS.create(connection, checkfirst=False)
+    for statement in guards:
+        connection.exec_driver_sql(statement)
+
+
 def _engine(url: sa.URL) -> sa.Engine:
-    # A connection per transaction: opening one costs less than a millisecond, and none is shared
-    # by threads or inherited by a fork.
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    if url.get_backend_name() == "sqlite":
+    # A connection per transaction: opening one costs less than a millisecond, a few on a server,
+    # and none is shared by threads or inherited by a fork.
+    try:
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{url} needs an optional library, {error.name}; run "
+            '`pip install "weaklight[postgresql]"` and let the URL begin with postgresql+psycopg://'
+        ) from error
+    is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite:
 
         @sa.event.listens_for(engine, "connect")
         def _connect(connection: Any, record: Any) -> None:
             connection.isolation_level = None  # we say BEGIN ourselves
             connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
-        @sa.event.listens_for(engine, "begin")
-        def _begin(connection: sa.Connection) -> None:
-            # IMMEDIATE waits for the lock at the start, so no writer fails half-way.
-            writes = connection.get_execution_options().get("weaklight_writes", False)
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # Whoever writes waits for the lock at the start, so no writer fails half-way.
+        writes = connection.get_execution_options().get("weaklight_writes", False)
+        if is_sqlite:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        elif writes:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
 
     return engine
 

@@ -3,22 +3,46 @@
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.reviews import ReviewEvent, ReviewStore
-from weaklight.errors import DataError, WeaklightError
+from tests.pipelines.postgresql import fresh_database, server
+from weaklight.errors import ConfigError, DataError, StorageError, WeaklightError
 
 REPOSITORY = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module")
+def postgresql():
+    with server() as url:
+        yield url
+
+
 @pytest.fixture
-def store(tmp_path):
-    return ReviewStore(tmp_path / "reviews.sqlite")
+def database(postgresql):
+    with fresh_database(postgresql) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path):
+    """Where reviews can be kept, with nothing there yet."""
+    if request.param == "sqlite":
+        return tmp_path / "fresh" / "reviews.sqlite"
+    return request.getfixturevalue("database")
+
+
+@pytest.fixture
+def store(place):
+    return ReviewStore(place)
 
 
 def relabel(item, new, reviewer="ada", old=None):
@@ -43,6 +67,12 @@ def test_a_missing_or_empty_file_reads_as_no_reviews_and_stays_as_it_is(tmp_path
     assert touched.stat().st_size == 0
     ReviewStore(touched).record(relabel("1", "coat"))
     assert len(ReviewStore(touched).current()) == 1
+
+
+def test_a_database_without_reviews_reads_as_none_and_stays_as_it_is(database):
+    store = ReviewStore(database)
+    assert store.current().empty and store.events().empty and store.undo("ada") == []
+    assert sa.inspect(sa.create_engine(database, poolclass=sa.NullPool)).get_table_names() == []
 
 
 def test_the_last_decision_counts_and_remarks_do_not_hide_it(store):
@@ -86,7 +116,7 @@ def test_a_bulk_action_is_written_whole_or_not_at_all(store):
     store.record(relabel("0", "bag"))
     broken = relabel("2", "coat")
     object.__setattr__(broken, "reviewer", None)
-    with pytest.raises(Exception, match="NOT NULL"):
+    with pytest.raises(sa.exc.IntegrityError):
         store.record_many([relabel("1", "coat"), broken])
     assert len(store.events()) == 1
 
@@ -118,7 +148,8 @@ def test_digest_follows_the_decisions_and_not_their_history(store, tmp_path):
         "VALUES ('t', '1', 'eve', 'undo', 1)",
     ],
 )
-def test_nobody_changes_or_removes_an_event(store, tmp_path, statement):
+def test_nobody_changes_or_removes_an_event_in_sqlite(tmp_path, statement):
+    store = ReviewStore(tmp_path / "reviews.sqlite")
     store.record(relabel("1", "coat"))
     store.undo("ada")
     before = store.events()
@@ -126,6 +157,56 @@ def test_nobody_changes_or_removes_an_event(store, tmp_path, statement):
         with pytest.raises(sqlite3.IntegrityError, match="review event"):
             raw.execute(statement)
     pd.testing.assert_frame_equal(store.events(), before)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET new = 'bag'",
+        "DELETE FROM events",
+        "TRUNCATE events",
+        "INSERT INTO events (id, time, item_id, reviewer, action) "
+        "VALUES (1, 't', '1', 'eve', 'skip') ON CONFLICT (id) DO UPDATE SET new = 'bag'",
+    ],
+)
+def test_nobody_changes_or_removes_an_event_in_postgresql(database, statement):
+    store = ReviewStore(database)
+    store.record(relabel("1", "coat"))
+    before = store.events()
+    with sa.create_engine(database, poolclass=sa.NullPool).connect() as raw:
+        with pytest.raises(sa.exc.DBAPIError, match="review events are never changed or deleted"):
+            raw.exec_driver_sql(statement)
+    pd.testing.assert_frame_equal(store.events(), before)
+
+
+def test_both_databases_put_items_in_the_same_order(database, tmp_path):
+    stores = ReviewStore(database), ReviewStore(tmp_path / "reviews.sqlite")
+    for store in stores:
+        store.record_many([relabel(item, "coat") for item in ("b", "a", "B", "é", "A-1", "A 1")])
+    ours, theirs = (list(store.current()["item_id"]) for store in stores)
+    assert ours == theirs == ["A 1", "A-1", "B", "a", "b", "é"]
+    assert stores[0].digest() == stores[1].digest()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://ada@localhost/reviews", "but came mysql"),
+        ("postgresql+pg8000://ada@localhost/reviews", r"pip install .weaklight\[postgresql\]"),
+    ],
+)
+def test_a_database_that_cannot_keep_reviews_is_refused(url, says):
+    with pytest.raises(ConfigError, match=says):
+        ReviewStore(url)
+
+
+def test_a_server_that_cannot_be_reached_says_so_and_keeps_the_password():
+    pytest.importorskip("psycopg")
+    store = ReviewStore("postgresql+psycopg://ada:secret@127.0.0.1:1/reviews")
+    for ask in (store.current, lambda: store.record(relabel("1", "coat"))):
+        with pytest.raises(StorageError, match="cannot be read or written now") as caught:
+            ask()
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +244,7 @@ from pipelines.reviews import ReviewEvent, ReviewStore
 
 def write(who):
     store = ReviewStore(sys.argv[1])
-    for i in range(25):
+    for i in range(10):
         store.record(ReviewEvent(f"{who}-{i}", who, "relabel", new="coat"))
     store.undo(who)
 
@@ -182,17 +263,30 @@ sys.exit(any(os.waitpid(pid, 0)[1] for pid in children))
 """
 
 
-def test_twenty_processes_writing_at_once_lose_nothing(tmp_path):
-    path = tmp_path / "fresh" / "reviews.sqlite"
-    command = [sys.executable, "-c", _WRITERS, str(path)]
+def test_twenty_processes_writing_at_once_lose_nothing(place):
+    command = [sys.executable, "-c", _WRITERS, str(place)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr  # a child that raises exits with 1
-    store = ReviewStore(path)
+    store = ReviewStore(place)
     events = store.events()
-    assert len(events) == 20 * 25 + 20
-    assert set(events["id"]) == set(range(1, 521))
-    expected = {f"w{w:02d}-{i}" for w in range(20) for i in range(24)}
+    assert len(events) == 20 * 10 + 20
+    assert set(events["id"]) == set(range(1, 221))
+    expected = {f"w{w:02d}-{i}" for w in range(20) for i in range(9)}
     assert set(store.current()["item_id"]) == expected
+
+
+def test_two_undos_at_once_take_back_two_actions(store):
+    store.record_many([relabel("1", "coat"), relabel("2", "coat")])
+    store.record(relabel("1", "bag"))
+    together = Barrier(2)
+
+    def undo(_):
+        together.wait()
+        return len(store.undo("ada"))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(undo, range(2))) == [1, 2]
+    assert now(store) == {}
 
 
 _acts = st.lists(
