@@ -220,16 +220,20 @@ class RunView:
 
     # -- the run --------------------------------------------------------------------------------
 
+    def evaluation(self) -> dict[str, Any]:
+        """Return what ``evaluation.json`` holds, see docs/report.md; empty where nothing does."""
+        return self._json("evaluate", "evaluation") or {}
+
     def headline(self) -> list[dict[str, Any]]:
         """Return the run's numbers: key, title, split, value, low, high, n."""
-        return list((self._json("evaluate", "evaluation") or {}).get("headline", []))
+        return list(self.evaluation().get("headline", []))
 
     def right_on_dev(self) -> dict[str, dict[str, Any]]:
         """Return how often each step's labels are right on dev: value, low, high, n by its key.
 
         Steps are the label models, ``chosen`` and ``classifier``, as the report counts them.
         """
-        steps = (self._json("evaluate", "evaluation") or {}).get("steps", [])
+        steps = self.evaluation().get("steps", [])
         return {step["key"]: step["dev"]["overall"] for step in steps}
 
     def choice(self) -> dict[str, Any]:

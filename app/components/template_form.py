@@ -17,7 +17,7 @@ import streamlit as st
 from labeling_functions.templates import KINDS, Condition
 from labeling_functions.templates.fields import Field, Shape, fields_of
 
-__all__ = ["Known", "items_key", "label", "template_form"]
+__all__ = ["Known", "first_kind", "items_key", "label", "template_form"]
 
 T = TypeVar("T")
 
@@ -49,6 +49,15 @@ class Known:
         fit = [n for n, column in self.columns.items() if reads in ("any", column["holds"])]
         # The longest texts come first: rules about words are about them.
         return sorted(fit, key=lambda n: -self.columns[n]["length"]) if reads == "text" else fit
+
+
+def first_kind(known: Known) -> str:
+    """Return the first kind that the items have columns for."""
+    for kind, template in KINDS.items():
+        columns = [field for field in fields_of(template) if field.shape == "column"]
+        if all(known.readable(field.reads) for field in columns):
+            return kind
+    return next(iter(KINDS))
 
 
 def template_form(kind: str, known: Known) -> tuple[dict[str, Any], list[str]]:

@@ -38,17 +38,23 @@ def is_too_few(entry: Mapping[str, Any]) -> bool:
 def interval(entry: Mapping[str, Any]) -> str:
     """Return the sentence under a number: its 95 % interval and how many items it rests on.
 
+    Few items are counted instead, unless they were weighted and their share is no count.
+
     Examples
     --------
     >>> interval({"value": 0.9, "low": 0.826, "high": 0.945, "n": 100})
     'between 82.6 % and 94.5 %, from 100 items'
     >>> interval({"value": 0.75, "low": 0.301, "high": 0.954, "n": 4})
+    '3 of 4 items; a percentage takes 20'
+    >>> interval({"value": 0.81, "low": 0.301, "high": 0.954, "n": 4})
     'only 4 items; a percentage takes 20'
     """
     if _is_missing(entry.get("value")):
         return str(entry.get("reason") or "not measured: no gold")
     if is_too_few(entry):
-        return f"only {entry['n']} items; a percentage takes {MIN_ROWS}"
+        count = entry["value"] * entry["n"]
+        few = f"{count:.0f} of" if abs(count - round(count)) < 1e-6 else "only"
+        return f"{few} {entry['n']} items; a percentage takes {MIN_ROWS}"
     span = f"between {percent(entry['low'])} and {percent(entry['high'])}"
     return f"{span}, from {int(entry['n']):,} items"
 

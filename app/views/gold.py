@@ -43,8 +43,12 @@ def page() -> None:
 def _answer(found: RunView, desk: GoldDesk) -> None:
     progress = desk.progress()
     if progress.empty:
-        n_known = int((found.dev_gold != ABSTAIN).sum())
-        told = f" The data came with gold for {n_known:,} dev items." if n_known else ""
+        came = {
+            "dev": int((found.dev_gold != ABSTAIN).sum()),
+            "test": found.evaluation().get("rows", {}).get("test_gold", 0),
+        }
+        words = " and ".join(f"{n:,} {role}" for role, n in came.items() if n)
+        told = f" The data came with gold for {words} items." if words else ""
         st.info(f"Nothing is drawn yet.{told} Draw some items below.", icon=":material/casino:")
         return
     n_drawn, n_answered = int(progress["drawn"].sum()), int(progress["answered"].sum())

@@ -29,7 +29,7 @@ def page() -> None:
         f"{len(found.lfs)} labelling functions · run {record.run_id}, "
         f"{ago(record.finished or record.started)}, took {duration(spent)}"
     )
-    _numbers(found.headline())
+    _numbers(found)
     left, right = st.container(key="stack").columns(2, gap="large")
     with left:
         _sources(found)
@@ -57,16 +57,19 @@ def _unfinished() -> None:
         st.code(newest.error, language=None, wrap_lines=True)
 
 
-def _numbers(headline: list[dict[str, Any]]) -> None:
+def _numbers(found: RunView) -> None:
+    headline, column = found.headline(), found.evaluation().get("weighted_by")
     by_key = {entry["key"]: entry for entry in headline}
     first = [by_key[key] for key in _FIRST if key in by_key]
     if not first:
         st.info("No accuracies: this run has no `evaluate` stage. Run `weaklight run`.")
         return
     st.html(markup.number_cards(first))
+    weights = f"each counts by the inverse of its chance to be drawn ({column})"
     st.caption(
-        "Measured on test items that nobody tuned on. The interval holds the true value in 95 of "
-        "100 such samples; two numbers whose intervals overlap widely may be equal."
+        f"Measured on test items that nobody tuned on{f'; {weights}' if column else ''}. The "
+        "interval holds the true value in 95 of 100 such samples; two numbers whose intervals "
+        "overlap widely may be equal."
     )
     with st.expander("All numbers, with the baselines"):
         st.html(markup.ranges(headline))
@@ -83,6 +86,7 @@ def _reviews(found: RunView) -> None:
     store = state.reviews()
     standing = state.standing()
     decided = len(standing.decisions)
+    ingested = found.project.store.manifest("ingest", found.record.artifacts["ingest"])
     manifest = found.project.store.manifest("reviews", found.record.artifacts["reviews"])
     st.subheader("Reviews")
     if decided == 0:
@@ -94,6 +98,8 @@ def _reviews(found: RunView) -> None:
             f"{decided:,} items are decided by people, some since this run. "
             "`weaklight run` takes them in and runs only what depends on them."
         )
+    if came := ingested.metrics.get("n_labeled"):
+        st.markdown(f"{came:,} items came with a label by hand that teaches (split `labeled`).")
     if waiting := len(standing.waiting):
         st.markdown(f"Drawn at random and waiting for an answer on **Gold**: {waiting:,}.")
 

@@ -13,7 +13,7 @@ from app import state
 from app.components import markup
 from app.components.dialog import item_dialog
 from app.components.gallery import gallery
-from app.components.template_form import Known, items_key, label, template_form
+from app.components.template_form import Known, first_kind, items_key, label, template_form
 from app.services.answers import fits_form, form_answers
 from app.services.tiles import tiles
 from app.services.tryout import RefusedError
@@ -44,6 +44,8 @@ def page() -> None:
     left, right = st.container(key="stack").columns([2, 3], gap="large")
     with left:
         _start()
+        if "kind" not in st.session_state:
+            st.session_state["kind"] = first_kind(known)
         kind = str(
             st.selectbox(
                 "Kind", list(KINDS), key="kind", format_func=_said, persist_state="session"

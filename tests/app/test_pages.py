@@ -75,7 +75,7 @@ def test_a_folder_without_settings_says_what_to_do(open_page, tmp_path, monkeypa
 def test_overview_shows_numbers_stages_choice_and_notes(open_page):
     page = open_page("overview")
     shown = text_of(page)
-    assert "only 12 items; a percentage takes 20" in shown and "too few dev items" in shown
+    assert "of 12 items; a percentage takes 20" in shown and "too few dev items" in shown
     assert '<div class="value">too few</div>' in shown
     assert "majority vote" in shown and "No challenger" in shown
     assert "<div>ingest</div><div>1 image was dropped: it is empty</div>" in shown

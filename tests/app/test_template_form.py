@@ -5,6 +5,7 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.components.template_form import Known, first_kind
 from app.services.answers import fits_form, form_answers
 from labeling_functions.templates import KINDS, toml
 
@@ -145,3 +146,10 @@ def test_what_no_form_can_hold_is_not_offered():
     rule = {"name": "x", "kind": "rule", "vote": "ham", "conditions": [both]}
     assert fits_form(rule) and not fits_form({**rule, "join": "any"})
     assert not fits_form({**rule, "future": 1}) and not fits_form({"name": "x", "kind": "later"})
+
+
+def test_the_form_opens_with_the_first_kind_that_the_items_have_columns_for():
+    number, text = {"holds": "number", "length": 0}, {"holds": "text", "length": 40}
+    assert first_kind(Known({"width": number, "body": text}, (), (), ())) == "keywords"
+    assert first_kind(Known({"width": number}, (), (), ())) == "lookup"
+    assert first_kind(Known({}, (), (), ())) in KINDS
