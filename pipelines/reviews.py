@@ -382,7 +382,8 @@ def _as_row(event: ReviewEvent) -> dict[str, str | None]:
 
 def _insert(connection: sa.Connection, row: dict[str, Any]) -> int:
     inserted = connection.execute(_EVENTS.insert().values(**row)).inserted_primary_key
-    return int(inserted[0])  # type: ignore[index]
+    assert inserted is not None  # it is for an insert of one row
+    return int(inserted[0])
 
 
 def _stands() -> sa.ColumnElement[bool]:
