@@ -163,7 +163,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        16,
+        17,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -186,7 +186,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        17,
+        18,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

@@ -50,12 +50,12 @@ def rivals(
         From :func:`gold_only_curve`; its point at 100 gold rows is shown by the draw of median
         accuracy.
     """
-    test, dev = run.rows("test"), _with_features(run, "dev")
+    test, (hand, said) = run.rows("test"), _hand_labels(run)
     query = test[run.present[test]]
     voted = np.flatnonzero(run.in_split("unlabeled") & run.present & run.knows("majority_vote"))
     few = next((point for point in curve if point.size == FEW_GOLD), None)
-    n_dev = f"{len(dev):,}"
-    no_dev = "" if len(dev) else "no gold on the dev split"
+    n_hand = f"{len(hand):,}"
+    no_hand = "" if len(hand) else "no gold on the dev split"
 
     def rival(
         key: str, title: str, label_query: Callable[[], NDArray[np.int64]], missing: str
@@ -71,16 +71,14 @@ def rivals(
     def nearest(
         values: NDArray[np.floating], query_values: NDArray[np.floating]
     ) -> NDArray[np.int64]:
-        proba = knn_predict_proba(
-            values, run.gold[dev], query_values, len(run.classes), k=config.knn
-        )
+        proba = knn_predict_proba(values, said[hand], query_values, len(run.classes), k=config.knn)
         return np.asarray(proba.argmax(axis=1), dtype=np.int64)
 
     plain, plain_words = BASELINES[run.payload.kind]
 
     def nearest_plain() -> NDArray[np.int64]:
         learn = np.flatnonzero(run.in_split("unlabeled"))
-        return nearest(*baseline_features(run.payload, learn, dev, query, seed=seed))
+        return nearest(*baseline_features(run.payload, learn, hand, query, seed=seed))
 
     n_by_hand = len(run.by_hand)
     hand_only: tuple[Rival, ...] = ()
@@ -91,7 +89,7 @@ def rivals(
     return [
         rival(
             "majority_vote_head_accuracy",
-            "Majority vote, then the same classifier",
+            "Majority vote, then a linear classifier",
             lambda: _head_labels(run, run.posterior("majority_vote"), voted, query),
             "" if len(voted) else "no unlabeled item has a vote",
         ),
@@ -99,46 +97,48 @@ def rivals(
             "gold_only_accuracy_100",
             f"Classifier on {FEW_GOLD} hand labels, nothing else",
             lambda: few.labels[few.median_draw] if few else np.empty(0, np.int64),
-            no_dev or ("" if few else f"dev has only {n_dev} gold rows with features"),
+            no_hand or ("" if few else f"only {n_hand} hand labels with features"),
         ),
         rival(
             "gold_only_accuracy_all",
-            f"Classifier on all {n_dev} hand labels, nothing else",
+            f"Classifier on all {n_hand} hand labels, nothing else",
             lambda: curve[-1].labels[0],
-            no_dev,
+            no_hand,
         ),
         *hand_only,
         rival(
             "knn_ssl",
-            f"{config.knn} nearest of {n_dev} hand labels, by features",
-            lambda: nearest(run.features[dev], run.features[query]),
-            no_dev,
+            f"{config.knn} nearest of {n_hand} hand labels, by features",
+            lambda: nearest(run.features[hand], run.features[query]),
+            no_hand,
         ),
         rival(
             f"knn_{plain}",
-            f"{config.knn} nearest of {n_dev} hand labels, by {plain_words}",
+            f"{config.knn} nearest of {n_hand} hand labels, by {plain_words}",
             nearest_plain,
-            no_dev,
+            no_hand,
         ),
     ]
 
 
 def gold_only_curve(run: Judged, config: EvaluateConfig, seed: int) -> tuple[CrossoverPoint, ...]:
-    """Train the head on dev gold alone, ever more of it; empty where dev or test has no gold.
+    """Train the head on labels by hand alone, ever more of them; empty without them or test gold.
 
-    Measured on the test rows that have features, which nearly always is all of them. Gold is
+    They are those of dev and those that people gave to teach: who has them could do without weak
+    ones. Measured on the test rows that have features, which nearly always is all of them. Gold is
     cleaner than weak labels and may want less shrinkage, so the baseline gets the ``l2`` that does
-    best in cross-validation on all of dev: it must not lose for a setting made for others.
+    best in cross-validation on all of them: it must not lose for a setting made for others.
     """
-    dev, query = _with_features(run, "dev"), _with_features(run, "test")
-    if len(dev) == 0 or len(query) == 0:
+    test, (hand, said) = run.rows("test"), _hand_labels(run)
+    query = test[run.present[test]]
+    if len(hand) == 0 or len(query) == 0:
         return ()
-    one_hot = np.eye(len(run.classes), dtype=np.float32)[np.maximum(run.gold, 0)]
-    l2 = _best_l2(run, one_hot, dev, seed)
+    one_hot = np.eye(len(run.classes), dtype=np.float32)[np.maximum(said, 0)]
+    l2 = _best_l2(run, one_hot, hand, seed)
     return crossover_curve(
-        lambda drawn: _head_labels(run, one_hot, dev[drawn], query, l2),
+        lambda drawn: _head_labels(run, one_hot, hand[drawn], query, l2),
         run.gold[query],
-        n_gold=len(dev),
+        n_gold=len(hand),
         sizes=(*config.crossover_sizes, FEW_GOLD),
         draws=config.crossover_draws,
         probability=run.chance_of(query),
@@ -152,9 +152,11 @@ def _hand_only(run: Judged, query: NDArray[np.int64], seed: int) -> NDArray[np.i
     return _head_labels(run, given, run.by_hand, query, l2)
 
 
-def _with_features(run: Judged, split: str) -> NDArray[np.int64]:
-    rows = run.rows(split)
-    return rows[run.present[rows]]
+def _hand_labels(run: Judged) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows with features that people labelled, test apart, and (n,) what they said."""
+    said = np.where(run.in_split("dev"), run.gold, ABSTAIN)
+    said[run.by_hand] = run.posterior("chosen")[run.by_hand].argmax(axis=1)
+    return np.flatnonzero((said >= 0) & run.present), said
 
 
 def _best_l2(

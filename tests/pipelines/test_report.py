@@ -289,10 +289,30 @@ def test_without_gold_nothing_is_called_accuracy(without_gold: Made) -> None:
     assert without_gold.lf_table["dev_n"].sum() == 0
 
 
+def test_hand_labels_that_teach_are_among_those_of_the_baselines(tmp_path: Path) -> None:
+    """Twelve dev rows and 200 labelled to teach: who has all 212 could do without weak labels."""
+    planted = write_run(tmp_path, sizes=(400, 12, 200))
+    path = planted.files["weak_labels"]
+    weak = pd.read_parquet(path)
+    weak.loc[:199, "source"] = "human"
+    weak.to_parquet(path)
+    names = (tmp_path / "artifacts" / "all" / "planted" / "posteriors").glob("chosen.npy")
+    (chosen,) = names
+    posterior = np.load(chosen)
+    posterior[:200] = np.eye(3)[planted.gold[:200]]
+    np.save(chosen, posterior)
+    made = Made(tmp_path, planted)
+    everything = made.headline["gold_only_accuracy_all"]
+    assert everything["title"] == "Classifier on all 212 hand labels, nothing else"
+    assert made.headline["gold_only_accuracy_100"]["value"] is not None
+    assert "of 212 hand labels" in made.headline["knn_ssl"]["title"]
+    assert [p["size"] for p in made.evaluation["crossover"]["points"]][-1] == 212
+
+
 @pytest.mark.parametrize(
     ("sizes", "gold_splits", "key", "reason"),
     [
-        ((60, 12, 30), ("dev", "test"), "gold_only_accuracy_100", "dev has only 12 gold rows"),
+        ((60, 12, 30), ("dev", "test"), "gold_only_accuracy_100", "only 12 hand labels"),
         ((60, 30, 30), ("test",), "gold_only_accuracy_all", "no gold on the dev split"),
         ((60, 30, 30), ("dev",), "classifier_accuracy", "no gold on the test split"),
         ((60, 30, 0), ("dev",), "knn_ssl", "no gold on the test split"),
