@@ -28,7 +28,7 @@ from weaklight.errors import DataError
 __all__ = ["IngestInputs", "ingest"]
 
 _RESERVED = ("item_id", "split", "sha256", "path", "bag_id", "noisy_label")
-_NOT_METADATA = ("payload", "gold", "teaches", "bag_label")
+_NOT_METADATA = ("payload", "gold", "bag_label")
 _EXAMPLES = 5
 
 
@@ -65,8 +65,8 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     drops = _Drops()
     table = _drop_bad_ids(raw, drops)
     table["split"] = _splits(table["split"])
-    table["teaches"] = table["split"] == "labeled"
-    table["split"] = table["split"].mask(table["teaches"], "unlabeled")
+    came_labeled = table["split"] == "labeled"
+    table["split"] = table["split"].mask(came_labeled, "unlabeled")
     table = _drawn_as_gold(table, work)
     gold = _gold_ids(table, work.classes)
     decoded = DECODERS[kind](table, config, drops.add, work.progress)
@@ -93,7 +93,8 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     for role, file in zip(ROLES, gold_files.values(), strict=True):
         rows = (table["split"] == role) & (gold >= 0)
         _write_table(golds[rows].astype({"gold": "int64"}), work.out / file)
-    teaches = table["teaches"] & (table["split"] == "unlabeled")  # not where it was drawn since
+    # not where it was drawn since
+    teaches = came_labeled.loc[table.index] & (table["split"] == "unlabeled")
     labeled = golds[teaches & (gold >= 0)].rename(columns={"gold": "label"})
     _write_table(labeled.astype({"label": "int64"}), work.out / "labeled.parquet")
     _write_table(bag_labels, work.out / "bag_labels.parquet")

@@ -25,7 +25,7 @@ def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
     """Write the current human decision of every item that may be used for training.
 
     Labels that came with the source ("labeled" rows) are decisions like any other; a review of the
-    same item is newer and counts.
+    same item is newer and counts, unless it names a class that is no longer one.
 
     Human labels on dev or test items never reach ``aggregate`` or ``train``: they are dropped here,
     at the one door, and counted.
@@ -40,15 +40,17 @@ def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
             "label": current["new"].map(lambda v: known.get(v, -1)).astype("int64"),
         }
     )
+    is_outdated = (human["action"] != "exclude") & (human["label"] < 0)
+    n_outdated, human = int(is_outdated.sum()), human[~is_outdated]
     labeled = pd.read_parquet(inputs.labeled).assign(action="relabel")
     human = pd.concat([human, labeled[~labeled["item_id"].isin(human["item_id"])]])
     usable = set(items.loc[items["split"] == "unlabeled", "item_id"])
     trainable = human["item_id"].isin(usable)
     human[trainable].sort_values("item_id").to_parquet(work.out / "human.parquet", index=False)
     held_back = int((~trainable).sum())
-    notes = (
-        (f"{held_back} reviews of dev, test or removed items are kept out of training",)
-        if held_back
-        else ()
-    )
-    return StageResult({"human": "human.parquet"}, {"n_human": int(trainable.sum())}, notes)
+    notes = []
+    if n_outdated:
+        notes.append(f"{n_outdated} reviews name classes that weaklight.toml no longer has")
+    if held_back:
+        notes.append(f"{held_back} reviews of dev, test or removed items are kept out of training")
+    return StageResult({"human": "human.parquet"}, {"n_human": int(trainable.sum())}, tuple(notes))

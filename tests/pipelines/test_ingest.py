@@ -72,7 +72,6 @@ def test_gold_of_labeled_rows_teaches_unless_it_was_reviewed_or_drawn_since(
     out, report = run(root)
     assert report["splits"] == {"unlabeled": 18, "dev": 3, "calibration": 0, "test": 6}
     assert any("1 labeled items have no gold" in note for note in report["notes"])
-    assert "teaches" not in pd.read_parquet(out / "items.parquet")
     work = Work(root / "reviewed", root / "scratch", root / "cache", root, 0, CLASSES)
     work.out.mkdir()
     reviews(ReviewsInputs(out / "items.parquet", out / "labeled.parquet"), None, work)
@@ -81,6 +80,27 @@ def test_gold_of_labeled_rows_teaches_unless_it_was_reviewed_or_drawn_since(
     assert human.loc[ids[0], "label"] == 1 and human.loc[ids[1], "action"] == "exclude"
     gold = table.set_index("item_id")["gold"]
     assert all(CLASSES[human.loc[i, "label"]] == gold[i] for i in ids[3:])
+
+
+def test_a_review_that_names_no_class_any_more_leaves_the_label_of_the_source(
+    make_project: Callable[..., Path],
+) -> None:
+    table = shapes(6, 4, 4)
+    first = table.index[table["split"] == "dev"][0]
+    table.loc[first, "split"] = "labeled"
+    table["teaches"] = "maths"  # a column of the source, whatever its name, is metadata
+    root = make_project(table)
+    item = table.loc[first, "item_id"]
+    store = ReviewStore(root / ".weaklight" / "reviews.sqlite")
+    store.record(ReviewEvent(item, "ada", "relabel", new="a class of last year"))
+    out, _ = run(root)
+    assert set(pd.read_parquet(out / "items.parquet")["teaches"]) == {"maths"}
+    work = Work(root / "reviewed", root / "scratch", root / "cache", root, 0, CLASSES)
+    work.out.mkdir()
+    result = reviews(ReviewsInputs(out / "items.parquet", out / "labeled.parquet"), None, work)
+    (human,) = pd.read_parquet(work.out / "human.parquet").to_dict("records")
+    assert human["item_id"] == item and CLASSES[human["label"]] == table.loc[first, "gold"]
+    assert result.notes == ("1 reviews name classes that weaklight.toml no longer has",)
 
 
 def test_bad_rows_are_dropped_counted_and_named(make_project: Callable[..., Path]) -> None:
