@@ -21,6 +21,7 @@ from pipelines.stages.by_hand import given_by_hand
 from weak_supervision.classifiers import Head, LinearHead, balanced_weights
 from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.classifiers.temperature import MIN_DEV_ROWS, is_at_bound
+from weak_supervision.evaluation import compare_paired
 from weak_supervision.hybrid import labelling_order
 from weak_supervision.neighbors import NeighborGraph
 from weaklight.errors import ConfigError
@@ -31,9 +32,8 @@ MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
 CHOICES = ("linear", "discriminant", "mlp")  # of `head = "auto"`; the first one wins a tie
 ROBUST = "forward"  # of the network among them
 # How many weak labels one by hand counts for: few and right ones drown among many half-right ones
-# (docs/hybrid.md).
-HAND_WEIGHTS = (1.0, 10.0, 30.0, 100.0)  # tried on dev; the first of a tie
-HAND_WEIGHT = 10.0  # without dev gold to try them on
+# (docs/hybrid.md). The others are tried on dev.
+HAND_WEIGHT, OTHER_WEIGHTS = 30.0, (1.0, 10.0, 100.0)
 N_NEXT = 300  # more than anybody reviews before the next run orders them anew
 FEWEST_EPOCHS, MOST_ROWS = 3, 3_000_000  # above 300,000 rows, fewer epochs see as many
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
@@ -218,8 +218,9 @@ class _Lesson:
 def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
     """Return what a label by hand counts for, and why; no reason where it makes no difference.
 
-    Chosen on dev by the discriminant, which is solved in a moment. Items that people label are
-    seldom drawn at random, so these labels themselves cannot tell.
+    Another weight than the usual one has to be surely right more often on dev. The discriminant
+    tries them, as it is solved in a moment. Items that people label are seldom drawn at random, so
+    these labels themselves cannot tell.
     """
     if not lesson.has_both:
         return 1.0, ""
@@ -229,16 +230,18 @@ def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
         return HAND_WEIGHT, f"{counts} {HAND_WEIGHT:g} weak ones: {why}"
     features, labels = lesson.dev
 
-    def hits(hand_weight: float) -> int:
+    def right(hand_weight: float) -> NDArray[np.bool_]:
         weights = replace(lesson, hand_weight=hand_weight).weighed(lesson.weights)
         used = weights > 0
         head = Discriminant().fit(lesson.features[used], lesson.targets[used], weights[used])
-        return int((head.predict_proba(features).argmax(axis=1) == labels).sum())
+        return np.asarray(head.predict_proba(features).argmax(axis=1) == labels)
 
-    found = {weight: hits(weight) for weight in HAND_WEIGHTS}
-    best = max(found, key=lambda weight: found[weight])
-    told = ", ".join(f"{count} ({weight:g})" for weight, count in found.items())
-    return best, f"{counts} {best:g} weak ones: right on {told} of {len(labels)} dev rows"
+    found = {weight: right(weight) for weight in (HAND_WEIGHT, *OTHER_WEIGHTS)}
+    rival = max(OTHER_WEIGHTS, key=lambda weight: found[weight].sum())
+    is_better = compare_paired(found[rival], found[HAND_WEIGHT]).verdict == "better"
+    taken = rival if is_better else HAND_WEIGHT
+    told = ", ".join(f"{hits.sum()} ({weight:g})" for weight, hits in found.items())
+    return taken, f"{counts} {taken:g} weak ones: right on {told} of {len(labels)} dev rows"
 
 
 def _choose(lesson: _Lesson, config: TrainConfig, work: Work, judge: Path) -> tuple[str, Head, str]:

@@ -169,11 +169,27 @@ def test_what_the_classifier_does_not_know_is_labelled_next(tmp_path: Path) -> N
     assert len(set(offered)) == 300 and not settled[expected].any()
 
 
-def test_without_dev_gold_a_label_by_hand_counts_for_ten(tmp_path: Path) -> None:
+def test_dev_must_be_sure_to_choose_another_weight(tmp_path: Path) -> None:
+    result = run(tmp_path, TrainConfig(), n_dev=150, n_by_hand=30)  # weak labels err at random
+    assert result.metrics["hand_weight"] == 30
+    (note,) = (note for note in result.notes if "labels by hand" in note)
+    told = [int(part.rsplit(" ", 1)[-1]) for part in note.split(" (")[:-1]]
+    assert max(told) > told[0]  # another weight is right more often, but not surely
+
+
+def test_dev_that_is_sure_chooses_another_weight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.stages.train.HAND_WEIGHT", 0.1)
+    result = run(tmp_path, TrainConfig(), n_dev=150, n_by_hand=30, lie=True)
+    assert result.metrics["hand_weight"] >= 10
+
+
+def test_without_dev_gold_a_label_by_hand_counts_for_thirty(tmp_path: Path) -> None:
     result = run(tmp_path, TrainConfig(), n_dev=15, n_by_hand=30)
-    assert result.metrics["hand_weight"] == 10
+    assert result.metrics["hand_weight"] == 30
     weighed = np.load(tmp_path / "weights.npy").astype(float)
-    weighed[570:600] *= 10
+    weighed[570:600] *= 30
     features, targets = (np.load(tmp_path / f"{name}.npy") for name in ("features", "targets"))
     expected = Discriminant().fit(features, targets, weighed).predict_proba(features).argmax(axis=1)
     assert (np.load(tmp_path / "out" / "probabilities.npy").argmax(axis=1) == expected).all()
