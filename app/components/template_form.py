@@ -54,7 +54,7 @@ class Known:
 def first_kind(known: Known) -> str:
     """Return the first kind that the items have columns for."""
     for kind, template in KINDS.items():
-        columns = [field for field in fields_of(template) if field.shape == "column"]
+        columns = [field for field in fields_of(template) if field.shape.startswith("column")]
         if all(known.readable(field.reads) for field in columns):
             return kind
     return next(iter(KINDS))

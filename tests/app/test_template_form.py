@@ -151,5 +151,5 @@ def test_what_no_form_can_hold_is_not_offered():
 def test_the_form_opens_with_the_first_kind_that_the_items_have_columns_for():
     number, text = {"holds": "number", "length": 0}, {"holds": "text", "length": 40}
     assert first_kind(Known({"width": number, "body": text}, (), (), ())) == "keywords"
-    assert first_kind(Known({"width": number}, (), (), ())) == "lookup"
+    assert first_kind(Known({"width": number}, (), (), ())) == "threshold"
     assert first_kind(Known({}, (), (), ())) in KINDS
