@@ -110,7 +110,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        8,
+        9,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",

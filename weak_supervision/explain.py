@@ -51,7 +51,7 @@ def model_words(rival: Row | None, model: str, *, n_groups: int, is_taught: bool
         else ("The labels of majority vote predict", "those of")
     )
     return (
-        "No hand label was used: some functions were set aside, and the labels made from the "
+        "No hand label had a say: some functions were set aside, and the labels made from the "
         "others had to predict what those say. Functions that mostly say the same were set aside "
         f"together, in {n_groups} groups. {by} {_of_100(rival['compared_before'])} more of 100 "
         f"items than guessing would; {than_by} {model_name(str(rival['name']))}, the best rival, "

@@ -63,6 +63,7 @@ def write_model_card(
         "labels": _labels(view, stages),
         "training": {
             "head": stages["train"].metrics["head"],
+            "strategy": stages["train"].metrics["strategy"],
             "settings": {
                 key: value
                 for key, value in stages["train"].config.items()
@@ -175,10 +176,10 @@ Labels: {sources}. People labelled {labels["human_labels"]} items and excluded \
 
 ## How it was trained
 
-Head `{training["head"]}`, strategy `{settings["strategy"]}`, class balance \
+Head `{training["head"]}`, strategy `{training["strategy"]}`, class balance \
 `{settings["balance"]}`, on {training["n_trained_on"]} items; temperature \
 {training["temperature"]:.3f}. \
-{" ".join(note + "." for note in training["notes"])}
+{" ".join(f"{note[:1].upper()}{note[1:]}." for note in training["notes"])}
 
 ## Run it
 

@@ -1,0 +1,40 @@
+"""What the model card says is what the run did."""
+
+from pipelines.exchange.model_card import _markdown
+
+CARD = {
+    "run_id": "r",
+    "items": "text",
+    "classes": ["ham", "spam"],
+    "intended_use": "Labels e-mails.",
+    "input": {"name": "features", "shape": ["batch", 8]},
+    "output": {"name": "probabilities"},
+    "checks": {},
+    "measured": {"reason": "not measured"},
+    "labels": {
+        "labelling_functions": [],
+        "label_model": "joint",
+        "why_this_model": "",
+        "per_source": {"votes": 90, "human": 7, "student": 3, "none": 4},
+        "human_labels": 7,
+        "cleaning": {"action": "drop", "doubted": 5, "labelled": 97, "excluded_by_people": 2},
+    },
+    "training": {
+        "head": "mlp",
+        "strategy": "forward",  # a head that was chosen brings its own
+        "settings": {"strategy": "plain", "balance": "none"},
+        "n_trained_on": 97,
+        "temperature": 1.5,
+        "notes": ["each of 7 labels by hand counts for 10 weak ones", "the head is mlp"],
+    },
+}
+
+
+def test_the_card_names_the_strategy_that_trained_and_who_labelled() -> None:
+    page = _markdown(CARD)
+    assert "Head `mlp`, strategy `forward`" in page and "plain" not in page
+    assert (
+        "90 by the functions' votes, 7 by a person, 3 by a student of the other labels. People "
+        "labelled 7 items and excluded 2." in page
+    )
+    assert "Each of 7 labels by hand counts for 10 weak ones. The head is mlp." in page
