@@ -277,7 +277,7 @@ def gaussian(sigma: Tensor, radius: int, n: int) -> Tensor:
     kernel = kernel / kernel.sum(1, keepdim=True)
     source = (torch.arange(n, device=sigma.device) + offsets[:, None]).abs()
     source = n - 1 - (n - 1 - source).abs()  # (taps, n): which pixel, in a mirror at either end
-    return (kernel @ F.one_hot(source, n).flatten(1).to(kernel.dtype)).view(-1, n, n)
+    return (kernel @ F.one_hot(source, n).flatten(1).to(kernel.dtype)).view(len(sigma), n, n)
 
 
 def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:

@@ -203,6 +203,13 @@ def test_blur_touches_as_many_rows_as_asked() -> None:
     assert abs(float(changed) - 0.1) < 0.03  # a peer blurs 90 % where 10 % was asked
 
 
+@pytest.mark.parametrize("rotate", [0.0, 10.0])
+def test_a_batch_of_which_nothing_is_blurred(rotate: float) -> None:
+    batch = images(2, side=8)
+    draws = (only(blur=blur, rotate=rotate)(batch, generator=generator()) for blur in (1e-9, 0.0))
+    torch.testing.assert_close(*draws, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("side", [28, 64])
 def test_blur_agrees_with_torchvision(side: int) -> None:
     x = torch.rand(3, 3, side, side, generator=generator())
