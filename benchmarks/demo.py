@@ -24,6 +24,7 @@ KEYS = (
     "classifier_accuracy",
     "gold_only_accuracy_100",
     "gold_only_accuracy_all",
+    "hand_only_accuracy",
     "knn_ssl",
     "knn_pixels",
 )

@@ -191,11 +191,11 @@ class Augment:
             filters = [torch.eye(n, device=x.device).repeat(len(x), 1, 1) for n in size]
         chosen = (uniforms.take() < config.blur).nonzero().squeeze(1)
         sigma = uniforms.between(*config.blur_sigma)
-        if config.blur:
+        if config.blur and len(chosen):
             radius = max(1, min(size) // 20)
-            for n, each in zip(size, filters, strict=True):
-                blurred = gaussian(sigma[chosen], radius, n) @ each.index_select(0, chosen)
-                each.index_copy_(0, chosen, blurred.to(each.dtype))  # bfloat16 under autocast
+            for each in filters:
+                blurred = blurred_rows(each.index_select(0, chosen), sigma[chosen], radius)
+                each.index_copy_(0, chosen, blurred)
         elif config.rotate:
             return x.div_(255)
         return filtered(x, filters[0].div_(255), filters[1])
@@ -258,11 +258,11 @@ def interpolation(scale: Tensor, middle: Tensor, n_in: int, n_out: int) -> Tenso
     at = ((scale[:, None] * out + middle[:, None] + 1) * n_in - 1) / 2  # (N, n_out) pixels
     at = at.clamp_(0, n_in - 1)
     distance = at[:, :, None] - torch.arange(n_in, device=scale.device)
-    return distance.abs_().neg_().add_(1).clamp_(min=0)
+    return torch.sub(1, distance.abs_(), out=distance).clamp_(min=0)
 
 
-def gaussian(sigma: Tensor, radius: int, n: int) -> Tensor:
-    """Return the filters (N, n, n) that blur n pixels, reflected at the border.
+def blurred_rows(filters: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    """Return filters (N, n_out, n_in) whose output is blurred, reflected at the border.
 
     Equal to one axis of torchvision's ``gaussian_blur`` with ``2 * radius + 1`` taps; SimCLR's
     spans a tenth of the side (Chen et al. 2020, appendix A).
@@ -271,13 +271,20 @@ def gaussian(sigma: Tensor, radius: int, n: int) -> Tensor:
     ----------
     sigma
         (N,) in pixels.
+
+    Notes
+    -----
+    A sum of shifted rows rather than a convolution: N differs from batch to batch, and oneDNN
+    would compile one anew.
     """
     offsets = torch.arange(-radius, radius + 1, device=sigma.device)
     kernel = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)  # (N, taps)
-    kernel = kernel / kernel.sum(1, keepdim=True)
-    source = (torch.arange(n, device=sigma.device) + offsets[:, None]).abs()
-    source = n - 1 - (n - 1 - source).abs()  # (taps, n): which pixel, in a mirror at either end
-    return (kernel @ F.one_hot(source, n).flatten(1).to(kernel.dtype)).view(len(sigma), n, n)
+    kernel = (kernel / kernel.sum(1, keepdim=True))[:, :, None, None]
+    padded = F.pad(filters[None], (0, 0, radius, radius), mode="reflect")[0]
+    blurred = torch.zeros_like(filters)
+    for tap in range(len(offsets)):
+        blurred.addcmul_(kernel[:, tap], padded[:, tap : tap + filters.shape[1]])
+    return blurred
 
 
 def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
@@ -299,11 +306,14 @@ def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
     x = x.to(torch.get_autocast_dtype(device) if in_autocast else torch.float32)
     n, _, height, width = x.shape
     columns = x.permute(0, 2, 3, 1).reshape(n, height, -1).transpose(1, 2)  # (N, W * C, H)
-    views = []
-    for down, across in zip(vertical.split(n), horizontal.split(n), strict=True):
+    shape = (len(vertical), x.shape[1], vertical.shape[1], horizontal.shape[1])
+    views = torch.empty(shape, device=x.device)
+    for view, down, across in zip(
+        views.split(n), vertical.split(n), horizontal.split(n), strict=True
+    ):
         y = torch.bmm(columns, down.transpose(1, 2)).view(n, width, -1)  # (N, W, C * h)
-        views.append(torch.bmm(y.transpose(1, 2), across.transpose(1, 2)).float())
-    return torch.cat(views).view(len(vertical), x.shape[1], vertical.shape[1], -1)
+        view.copy_(torch.bmm(y.transpose(1, 2), across.transpose(1, 2)).view_as(view))
+    return views
 
 
 def rotated(
