@@ -142,7 +142,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        9,
+        10,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
