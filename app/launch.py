@@ -25,6 +25,7 @@ def command(port: int, open_browser: bool) -> list[str]:
         "server.headless": "false" if open_browser else "true",
         "server.showEmailPrompt": "false",
         "server.fileWatcherType": "none",
+        "logger.hideWelcomeMessage": "true",  # and with it, Streamlit's offers on the page
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "theme.base": str(_HERE / "theme.toml"),

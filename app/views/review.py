@@ -22,12 +22,19 @@ def page() -> None:
     """Draw the page."""
     st.title("Review")
     found = state.require_view()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = st.selectbox("Order", list(QUEUES), key="queue", persist_state="session", width=260)
-        seed = 0
-        if order == "random":
-            seed = int(st.number_input("Seed", 0, 2**31 - 1, key="queue_seed", width=140))
-        st.caption(QUEUES[order])
+    # Not a box to type into: it would keep the keyboard, and swallow the keys that decide.
+    order = st.pills(
+        "Order",
+        list(QUEUES),
+        default=next(iter(QUEUES)),
+        required=True,
+        key="queue",
+        persist_state="session",
+    )
+    seed = 0
+    if order == "random":
+        seed = int(st.number_input("Seed", 0, 2**31 - 1, key="queue_seed", width=140))
+    st.caption(QUEUES[order])
     _workspace(found, order, seed)
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from pathlib import Path
 
 import pandas as pd
 
-from pipelines.exchange.projects import Imported, draw_splits
-from pipelines.readers import SUFFIXES, files_below, neutral_id
+from pipelines.exchange.projects import Imported, class_order, draw_splits
+from pipelines.readers import SUFFIXES, files_below, first_few, neutral_id
+from weaklight.contracts import SOURCE_SPLITS
 from weaklight.errors import DataError
 
 __all__ = ["read_image_folder"]
 
-_SPLIT_OF = {
+_SPLIT_OF = {name: name for name in SOURCE_SPLITS} | {
     "train": "unlabeled",
     "val": "dev",
     "valid": "dev",
     "validation": "dev",
-    "dev": "dev",
-    "test": "test",
 }
 # A tenth each for dev and test, as long as they are not more than anybody needs.
 _DRAWN_SHARE, _DRAWN_AT_MOST = 10, 500
@@ -32,7 +32,9 @@ def read_image_folder(
     keep_labels: bool = False,
     seed: int = 0,
 ) -> Imported:
-    """Read ``<class>/<image>``, or ``train|val|test/<class>/<image>``.
+    """Read ``<class>/<image>``, or ``train|labeled|val|test/<class>/<image>``.
+
+    Images of ``train`` or ``unlabeled`` may lie there without a folder of a class.
 
     Parameters
     ----------
@@ -52,23 +54,28 @@ def read_image_folder(
     """
     files = [p for p in files_below(folder) if p.suffix.lower() in SUFFIXES["image"]]
     parts = [file.relative_to(folder).parts for file in files]
-    has_splits = bool(parts) and all(p[0] in _SPLIT_OF and len(p) > 2 for p in parts)
-    depth = 1 if has_splits else 0
-    if not parts or any(len(p) < depth + 2 for p in parts):
+    has_splits = bool(parts) and all(len(p) > 1 and p[0] in _SPLIT_OF for p in parts)
+    split = [_SPLIT_OF[p[0]] if has_splits else "unlabeled" for p in parts]
+    folders = [p[1 if has_splits else 0 : -1] for p in parts]
+    is_odd = [
+        not f and not (has_splits and s == "unlabeled") for f, s in zip(folders, split, strict=True)
+    ]
+    if not parts or any(is_odd):
+        odd = ["/".join(p) for p in compress(parts, is_odd)]
         raise DataError(
-            f"expected images in {folder}/<class>/ or {folder}/train/<class>/, but found "
-            f"{len(parts)} images, such as {['/'.join(p) for p in parts[:3]]}; "
+            f"expected images in {folder}/<class>/ or {folder}/train/<class>/, but of "
+            f"{len(parts)} images these lie elsewhere: {first_few(odd) or 'none'}; "
             "for images without classes set [items] source to the folder instead"
         )
     table = pd.DataFrame(
         {"item_id": [neutral_id(Path(*p)) for p in parts], "image": ["/".join(p) for p in parts]}
     )
-    label = pd.Series([p[depth] for p in parts], dtype=object)
-    table["split"] = [_SPLIT_OF[p[0]] for p in parts] if has_splits else "unlabeled"
+    label = pd.Series([f[0] if f else None for f in folders], dtype=object)
+    table["split"] = split
     table["gold"] = label
     imported = Imported(
         table,
-        tuple(sorted(set(label))),
+        class_order(label),
         notes=(f"the images stay in {folder}",),
         base=folder,
     )

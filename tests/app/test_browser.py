@@ -15,6 +15,7 @@ from labeling_functions import load_folder
 from labeling_functions.templates import toml
 from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.queries import RunView
+from pipelines.queues import QUEUES
 from pipelines.reviews import ReviewStore
 from tests.app.shapes import build
 from tests.pipelines import letters
@@ -130,6 +131,11 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
     page.locator(".tile.current").wait_for()
     page.get_by_role("button", name="Accept").wait_for()
     page.locator(IDLE).wait_for()
+    for order in ("random", "least confident"):  # choosing an order leaves the keys to the page
+        page.get_by_text(order, exact=True).click()
+        page.get_by_text(QUEUES[order]).wait_for()
+        page.locator(IDLE).wait_for()
+    page.locator(".tile.current").wait_for()
     page.keyboard.press("h")
     under_heat = page.get_by_role("img", name="under the scores of its parts")
     under_heat.wait_for()

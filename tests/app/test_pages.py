@@ -250,7 +250,7 @@ def test_gold_is_drawn_and_answered_without_a_suggestion(open_page, shapes, stor
     assert "Every drawn item has its answer" in page.success[0].value
 
     page = open_page("review")  # what was drawn is no longer offered there
-    page.selectbox(key="queue").set_value("random").run()
+    page.button_group(key="queue").set_value("random").run()
     assert f" of {N_UNLABELED - 5} in this queue" in page.get("progress")[0].proto.text
 
 
@@ -266,14 +266,14 @@ def test_a_second_key_before_the_next_picture_is_not_taken_for_this_one(open_pag
 
 def test_an_item_without_label_offers_classes_but_no_accept(open_page):
     page = open_page("review")
-    page.selectbox(key="queue").set_value("uncovered").run()
+    page.button_group(key="queue").set_value("uncovered").run()
     assert page.button(key="act accept").disabled
     assert not page.button(key="label cross").disabled
 
 
 def test_a_whole_queue_can_be_worked_through_and_taken_back(open_page, store):
     page = open_page("review")
-    page.selectbox(key="queue").set_value("functions disagree").run()
+    page.button_group(key="queue").set_value("functions disagree").run()
     while not page.success:
         page.button(key="label circle").click().run()
     n = len(store.current())
@@ -461,4 +461,5 @@ def test_the_command_line_keeps_to_this_machine():
     line = command(8123, open_browser=False)
     assert "--server.address=127.0.0.1" in line and "--server.port=8123" in line
     assert "--browser.gatherUsageStats=false" in line and "--server.headless=true" in line
+    assert "--logger.hideWelcomeMessage=true" in line  # nor offers what has nothing to do with it
     assert "--server.headless=false" in command(8123, open_browser=True)

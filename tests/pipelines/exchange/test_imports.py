@@ -245,6 +245,24 @@ def test_an_image_folder_stays_where_it_is(tmp_path: Path) -> None:
         read_image_folder(tmp_path / "pictures" / "train" / "cat")
 
 
+def test_an_image_folder_may_be_laid_out_like_a_source_of_items(tmp_path: Path) -> None:
+    paths = ("unlabeled/1", "labeled/cat/2", "dev/dog/3", "calibration/cat/4", "test/dog/5")
+    for i, path in enumerate(paths):
+        file = tmp_path / "pictures" / f"{path}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(png(40 * i))
+    imported = read_image_folder(tmp_path / "pictures")
+    assert imported.classes == ("cat", "dog")
+    assert imported.table.set_index("image")["split"].to_dict() == {
+        f"{path}.png": path.split("/")[0] for path in paths
+    }
+    items, _, _ = read_back(imported, tmp_path)
+    assert sorted(items["gold"]) == [-1, -1, -1, 1, 1]  # labeled and calibration are kept apart
+    (tmp_path / "pictures" / "dev" / "6.png").write_bytes(png(250))
+    with pytest.raises(DataError, match=r"of 6 images these lie elsewhere: dev/6\.png;"):
+        read_image_folder(tmp_path / "pictures")
+
+
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_a_hugging_face_data_set_brings_its_splits_and_classes(kind: str, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
