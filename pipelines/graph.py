@@ -142,7 +142,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        10,
+        11,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",

@@ -202,7 +202,7 @@ class TrainConfig(Section):
     """``[train]``: the classifier, and how it learns from labels of which some are wrong.
 
     0 means chosen: 10 epochs, and learning rates that suit heads and ``finetune``.
-    ``auto`` is the best on dev of ``linear``, ``discriminant`` and an ``mlp`` by ``forward``;
+    ``auto`` is ``discriminant``, or ``linear`` or an ``mlp`` by ``forward`` if dev is sure of it;
     without dev gold, the one of the last two that suits the votes; with a strategy, ``mlp``.
     ``l2`` is read for the plain linear head alone, ``hidden`` for ``mlp``, ``consistency`` and
     ``device`` for ``finetune``, which trains encoder and head on the pixels of images.

@@ -6,6 +6,7 @@ Try it: ``weaklight train``.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from weaklight.errors import ConfigError
 __all__ = ["TrainInputs", "train"]
 
 MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
-CHOICES = ("linear", "discriminant", "mlp")  # of `head = "auto"`; the first one wins a tie
+USUAL, OTHERS = "discriminant", ("linear", "mlp")  # of `head = "auto"`
 ROBUST = "forward"  # of the network among them
 # How many weak labels one by hand counts for: few and right ones drown among many half-right ones
 # (docs/hybrid.md). The others are tried on dev.
@@ -236,19 +237,17 @@ def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
         head = Discriminant().fit(lesson.features[used], lesson.targets[used], weights[used])
         return np.asarray(head.predict_proba(features).argmax(axis=1) == labels)
 
-    found = {weight: right(weight) for weight in (HAND_WEIGHT, *OTHER_WEIGHTS)}
-    rival = max(OTHER_WEIGHTS, key=lambda weight: found[weight].sum())
-    is_better = compare_paired(found[rival], found[HAND_WEIGHT]).verdict == "better"
-    taken = rival if is_better else HAND_WEIGHT
-    told = ", ".join(f"{hits.sum()} ({weight:g})" for weight, hits in found.items())
-    return taken, f"{counts} {taken:g} weak ones: right on {told} of {len(labels)} dev rows"
+    taken, told = _best({f"{weight:g}": right(weight) for weight in (HAND_WEIGHT, *OTHER_WEIGHTS)})
+    return float(taken), f"{counts} {taken} weak ones: right on {told} of {len(labels)} dev rows"
 
 
 def _choose(lesson: _Lesson, config: TrainConfig, work: Work, judge: Path) -> tuple[str, Head, str]:
-    """Return name, head and reason: the one that is right most often on dev.
+    """Return name, head and reason: the discriminant, or what dev is sure does better.
 
-    Without enough dev gold it is what suits the votes (see `weak_supervision.noise.choose_head`):
-    the discriminant, or the robust network where that surely agrees more often with held-out votes.
+    Functions are tuned on dev, so heads that repeat what these say look a little better there than
+    they are. Without enough dev gold it is what suits the votes (see
+    `weak_supervision.noise.choose_head`): the discriminant, or the robust network where that surely
+    agrees more often with held-out votes.
     """
     if lesson.dev is None or len(lesson.dev[1]) < MIN_ROWS_TO_CHOOSE:
         decided = json.loads(judge.read_text(encoding="utf-8"))
@@ -256,11 +255,25 @@ def _choose(lesson: _Lesson, config: TrainConfig, work: Work, judge: Path) -> tu
         reason = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold; {decided['reason']}"
         return name, _trained(name, lesson, config, work), f"the head is {name}: {reason}"
     features, labels = lesson.dev
-    heads = {name: _trained(name, lesson, config, work) for name in CHOICES}
-    hits = {name: int((head.predict(features) == labels).sum()) for name, head in heads.items()}
-    name = max(hits, key=lambda name: hits[name])  # the first one of a tie
-    found = ", ".join(f"{count} ({name})" for name, count in hits.items())
-    return name, heads[name], f"the head is {name}: right on {found} of {len(labels)} dev rows"
+    heads = {name: _trained(name, lesson, config, work) for name in (USUAL, *OTHERS)}
+    right = {name: head.predict(features) == labels for name, head in heads.items()}
+    name, told = _best(right)
+    return name, heads[name], f"the head is {name}: right on {told} of {len(labels)} dev rows"
+
+
+def _best(right: Mapping[str, NDArray[np.bool_]]) -> tuple[str, str]:
+    """Return the first, or the best of the others if it is surely right more often; and hits.
+
+    Parameters
+    ----------
+    right
+        Which of the same dev rows (n_dev,) each has right.
+    """
+    first, *others = right
+    best = max(others, key=lambda other: right[other].sum())
+    is_better = compare_paired(right[best], right[first]).verdict == "better"
+    shown = ", ".join(f"{hits.sum()} ({name})" for name, hits in right.items())
+    return best if is_better else first, shown
 
 
 def _trained(name: str, lesson: _Lesson, config: TrainConfig, work: Work) -> Head:
