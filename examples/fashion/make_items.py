@@ -5,8 +5,10 @@ The four idx files come from the Debian package ``dataset-fashion-mnist`` (MIT, 
     apt-get download dataset-fashion-mnist && dpkg -x dataset-fashion-mnist_*.deb fm
     python -m examples.fashion.make_items fm/usr/share/datasets/fashion-mnist
 
-Gold of the 8,000 unlabeled images is used here once, to say which baskets hold footwear, and is
-not stored: neither as a column nor as a row number of the source that would give it away.
+Gold of the 8,000 images outside dev and test is used here to say which baskets hold footwear, and
+to answer for the 300 images that the review app asked for first (``asked.csv``): these are
+``labeled``. Of the others it is not stored, neither as a column nor as a row number of the source
+that would give it away.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import argparse
 import gzip
 import io
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +29,19 @@ from PIL import Image
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["CLASSES", "FOOTWEAR", "SEED", "SPLIT_SIZES", "fill_baskets", "make_items", "read_idx"]
+__all__ = [
+    "CLASSES",
+    "FOOTWEAR",
+    "SEED",
+    "SPLIT_SIZES",
+    "fill_baskets",
+    "make_items",
+    "read_asked",
+    "read_idx",
+]
 
 SEED = 2026
+ASKED = Path(__file__).with_name("asked.csv")
 CLASSES = (
     "t-shirt",
     "trouser",
@@ -121,7 +134,17 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def make_items(images: NDArray[np.uint8], labels: NDArray[np.uint8], seed: int = SEED) -> pa.Table:
+def read_asked() -> list[str]:
+    """Return the ids of the images that somebody was asked to label."""
+    return ASKED.read_text(encoding="utf-8").split()[1:]  # below the heading
+
+
+def make_items(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    asked: Sequence[str] = (),
+    seed: int = SEED,
+) -> pa.Table:
     """Draw the example's rows and baskets.
 
     Parameters
@@ -130,6 +153,8 @@ def make_items(images: NDArray[np.uint8], labels: NDArray[np.uint8], seed: int =
         (N, 28, 28) uint8, N at least 10,000; rows are drawn without replacement.
     labels
         (N,) uint8, index into ``CLASSES``.
+    asked
+        Ids of unlabeled images that become ``labeled``.
 
     Returns
     -------
@@ -147,12 +172,14 @@ def make_items(images: NDArray[np.uint8], labels: NDArray[np.uint8], seed: int =
         np.isin(names[unlabeled], FOOTWEAR), N_BASKETS, numpy_generator(seed, "fashion", "baskets")
     )
     outside = basket < 0
+    ids = np.array([f"{i:05d}" for i in range(n)])
+    split[unlabeled & np.isin(ids, asked)] = "labeled"
     return pa.table(
         {
-            "item_id": pa.array([f"{i:05d}" for i in range(n)]),
+            "item_id": pa.array(ids.tolist()),
             "image": pa.array([_png(image) for image in images[drawn]], type=pa.binary()),
             "split": pa.array(split.tolist()),
-            "gold": pa.array(names.tolist(), mask=unlabeled),
+            "gold": pa.array(names.tolist(), mask=split == "unlabeled"),
             "bag_id": pa.array([f"basket-{b:03d}" for b in basket], mask=outside),
             "bag_label": pa.array(is_positive[basket].astype(np.int8), mask=outside),
         }
@@ -169,7 +196,7 @@ def main() -> None:
         np.concatenate([read_idx(args.folder / f"{part}-{kind}.gz") for part in ("train", "t10k")])
         for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
     )
-    table = make_items(images, labels)
+    table = make_items(images, labels, read_asked())
     pq.write_table(table, args.out, compression="zstd", row_group_size=2_000)
     print(f"{args.out}: {table.num_rows} rows, {args.out.stat().st_size / 2**20:.2f} MiB")
 

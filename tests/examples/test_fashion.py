@@ -43,16 +43,19 @@ def dev(items: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64]]:
 
 def test_splits_and_gold(items: pd.DataFrame) -> None:
     assert list(items.columns) == ["item_id", "image", "split", "gold", "bag_id", "bag_label"]
-    assert items["split"].value_counts().to_dict() == {"unlabeled": 8000, "dev": 500, "test": 1500}
+    sizes = {"unlabeled": 7700, "labeled": 300, "dev": 500, "test": 1500}
+    assert items["split"].value_counts().to_dict() == sizes
     assert items["item_id"].tolist() == [f"{i:05d}" for i in range(10_000)]
     unlabeled = items["split"] == "unlabeled"
     assert items.loc[unlabeled, "gold"].isna().all()
     assert set(items.loc[~unlabeled, "gold"]) == set(maker.CLASSES)
+    labeled = items.loc[items["split"] == "labeled", "item_id"]
+    assert set(labeled) == set(maker.read_asked())
 
 
 def test_baskets(items: pd.DataFrame) -> None:
     inside = items[items["bag_id"].notna()]
-    assert (inside["split"] == "unlabeled").all()
+    assert inside["split"].isin(["unlabeled", "labeled"]).all()
     assert items.loc[items["bag_id"].isna(), "bag_label"].isna().all()
     baskets = inside.groupby("bag_id")["bag_label"]
     assert baskets.ngroups == 300
@@ -166,7 +169,7 @@ def test_the_script_draws_the_same_items_again() -> None:
         np.concatenate([maker.read_idx(SOURCE / f"{p}-{kind}.gz") for p in ("train", "t10k")])
         for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
     )
-    drawn = maker.make_items(images, labels)
+    drawn = maker.make_items(images, labels, maker.read_asked())
     kept = pq.read_table(EXAMPLE / "items.parquet")
     columns = [name for name in kept.column_names if name != "image"]
     assert drawn.select(columns).equals(kept.select(columns))
