@@ -153,12 +153,14 @@ def _number(material: Material, place: int = 0) -> tuple[str, float]:
 
 
 def _texts(material: Material) -> list[str]:
+    """Return the columns of texts, that of the items themselves first."""
     present = {name: material.table[name].dropna() for name in material.columns}
-    return [
+    found = [
         name
         for name, values in present.items()
         if len(values) and pd.api.types.is_string_dtype(values)
     ]
+    return sorted(found, key=lambda name: name != "text")
 
 
 def _text(material: Material) -> str:

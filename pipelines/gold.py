@@ -20,6 +20,7 @@ import pandas as pd
 from pipelines.project import Project
 from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
 from pipelines.store import write_atomically
+from pipelines.tables import csv_format, unreadable
 from weaklight.contracts import ROLES
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
@@ -112,11 +113,14 @@ def write_sheet(draw: Draw, file: Path) -> None:
     if file.exists():
         raise DataError(f"{file} exists and may hold labels; give another name")
     shown = draw.items[["item_id", *(c for c in _SHOWN if c in draw.items)]]
-    write_atomically(file, shown.assign(gold="").to_csv(index=False).encode())
+    # with the mark by which Excel tells UTF-8
+    write_atomically(file, shown.assign(gold="").to_csv(index=False).encode("utf-8-sig"))
 
 
 def add_gold(project: Project, file: Path, *, reviewer: str) -> int:
-    """Take in a filled sheet; rows that are still empty are left for later.
+    """Take in a filled sheet, as a spreadsheet saved it; rows still empty are left for later.
+
+    An id may have lost its leading zeros there.
 
     Returns
     -------
@@ -125,10 +129,13 @@ def add_gold(project: Project, file: Path, *, reviewer: str) -> int:
     Raises
     ------
     DataError
-        Before anything is recorded: if a column is missing, a class is unknown, an item was never
-        drawn or stands twice.
+        Before anything is recorded: if the file cannot be read, a column is missing, a class is
+        unknown, an item was never drawn or stands twice.
     """
-    sheet = pd.read_csv(file, dtype=str, keep_default_na=False)
+    try:
+        sheet = pd.read_csv(file, dtype=str, keep_default_na=False, **csv_format(file))
+    except (ValueError, OSError) as error:
+        raise unreadable(file, error) from None
     missing = [column for column in ("item_id", "gold") if column not in sheet]
     if missing:
         raise DataError(f"{file} needs the columns item_id and gold, but lacks {missing}")
@@ -139,12 +146,16 @@ def add_gold(project: Project, file: Path, *, reviewer: str) -> int:
             f"gold must name one of the classes {list(project.config.classes)}, but {unknown[:5]} "
             f"came; correct them in {file}"
         )
-    doubled = filled.loc[filled["item_id"].duplicated(), "item_id"].tolist()
-    if doubled:
-        raise DataError(f"each item stands once in {file}, but {doubled[:5]} stand twice")
     store = ReviewStore(project.state / "reviews.sqlite")
     drawn = store.gold()
     before = dict(zip(drawn["item_id"], drawn["label"], strict=True))
+    shortened = {item_id.lstrip("0"): item_id for item_id in before}
+    if len(shortened) < len(before):  # which one is meant cannot be told
+        shortened = {}
+    filled["item_id"] = [i if i in before else shortened.get(i, i) for i in filled["item_id"]]
+    doubled = filled.loc[filled["item_id"].duplicated(), "item_id"].tolist()
+    if doubled:
+        raise DataError(f"each item stands once in {file}, but {doubled[:5]} stand twice")
     strangers = sorted(set(filled["item_id"]) - before.keys())
     if strangers:
         raise DataError(

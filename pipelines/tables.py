@@ -18,6 +18,7 @@ from weaklight.errors import DataError
 __all__ = ["csv_format", "rename_columns", "require_columns", "unreadable"]
 
 _SEPARATORS = ",;\t"  # a spreadsheet writes ; where the comma is the decimal sign
+_NO_SEPARATOR = "\x1f"  # which no text holds
 
 
 def require_columns(
@@ -71,12 +72,14 @@ def csv_format(path: Path) -> dict[str, Any]:
     Notes
     -----
     Comma, semicolon or tab; the earlier where two part it into as many. A byte order mark, which
-    Excel writes, is skipped.
+    Excel writes, is skipped. Where none parts the first line, there is one column, and commas
+    further down belong to its texts.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = file.readline()
     n_columns = {sep: len(next(csv.reader([header], delimiter=sep), [])) for sep in _SEPARATORS}
-    return {"sep": max(n_columns, key=n_columns.__getitem__), "encoding": "utf-8-sig"}
+    best = max(n_columns, key=n_columns.__getitem__)
+    return {"sep": best if n_columns[best] > 1 else _NO_SEPARATOR, "encoding": "utf-8-sig"}
 
 
 def unreadable(path: Path, error: Exception) -> DataError:

@@ -249,13 +249,18 @@ def _key(key: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """Return a TOML value; texts as JSON writes them, which TOML's basic strings understand."""
+    """Return a TOML value; texts as JSON writes them, which TOML's basic strings understand.
+
+    A text with a backslash, such as a pattern, stands in single quotes as it is, where it can.
+    """
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, float):
         return repr(value)
+    if isinstance(value, str) and "\\" in value and "'" not in value and value.isprintable():
+        return f"'{value}'"
     if isinstance(value, str | bool | int):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     raise LabelingError(f"TOML cannot hold {value!r:.80}; give a text, a number, a list or a table")

@@ -130,7 +130,7 @@ def similar_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
         by_name.setdefault(name.casefold(), []).append(name)
     return tuple(
         f"the classes {names} differ only in upper and lower case; if they are one, correct the "
-        "labels and import again"
+        "labels, or name one of them with --classes where the command has it, and import again"
         for names in by_name.values()
         if len(names) > 1
     )
@@ -220,7 +220,7 @@ def _checked(imported: Imported) -> pd.DataFrame:
     if len(imported.classes) < 2:
         raise DataError(
             f"at least two classes are needed, but {list(imported.classes)} were found; "
-            "name them with --classes ham,spam"
+            "name the column of hand labels with --gold, or the classes with --classes ham,spam"
         )
     for column in ("gold", "noisy_label", *imported.voters):
         if column in table:

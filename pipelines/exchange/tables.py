@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def read_items(
         What its columns are called. Without ids, rows are numbered.
     classes
         Class names in order; the distinct names in gold, noisy labels and votes where empty.
-        Where given, a label may also be a class id.
+        Where given, a label may also be a class id, or a class's name in another case.
 
     Raises
     ------
@@ -151,7 +152,10 @@ def read_table(file: Path) -> pd.DataFrame:
         elif file.suffix == ".parquet":
             table = pd.read_parquet(file)
         else:
-            raise DataError(f"{file.name} must end in .csv, .jsonl or .parquet; convert it first")
+            raise DataError(
+                f"{file.name} must end in .csv, .jsonl or .parquet; convert it first "
+                "(in Excel: Save As, CSV UTF-8)"
+            )
     except FileNotFoundError:
         raise DataError(f"expected a table at {file}, but there is none; check the path") from None
     except (ValueError, OSError) as error:
@@ -164,13 +168,18 @@ def read_table(file: Path) -> pd.DataFrame:
 def as_class_names(column: pd.Series, classes: tuple[str, ...] = ()) -> pd.Series:
     """Return labels as class names, without blanks around, or None.
 
-    -1 abstains, a class id becomes its class's name.
+    -1 abstains; a class id becomes its class's name, as does that name in another case, unless two
+    classes differ in nothing else.
     """
     by_id = {str(k): name for k, name in enumerate(classes)} | {"-1": None}
+    folded = Counter(name.casefold() for name in classes)
+    by_case = {n.casefold(): n for n in classes if folded[n.casefold()] == 1}
 
     def read(value: Any) -> str | None:
         name = as_name(value)
-        return name if name is None or name in classes else by_id.get(name, name)
+        if name is None or name in classes:
+            return name
+        return by_id.get(name, by_case.get(name.casefold(), name))
 
     return pd.Series([read(v) for v in column], index=column.index, dtype=object)
 

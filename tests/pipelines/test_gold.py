@@ -12,7 +12,7 @@ import pytest
 from pipelines.engine import run_line
 from pipelines.gold import add_gold, draw_gold, write_sheet
 from pipelines.project import Project
-from pipelines.reviews import ReviewEvent, ReviewStore
+from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
 from tests.pipelines.conftest import LFS, SETTINGS, shapes
 from weaklight.errors import DataError
 
@@ -88,6 +88,24 @@ def test_labels_measure_and_leave_training(project: Project, tmp_path: Path) -> 
     run = run_line(project, ("reviews",))
     human = pd.read_parquet(project.store.path("reviews", run.artifacts["reviews"], "human"))
     assert not set(human["item_id"]) & set(filled["item_id"])
+
+
+def test_a_sheet_comes_back_as_a_spreadsheet_saves_it(project: Project, tmp_path: Path) -> None:
+    draw = draw_gold(project, 4, "dev", reviewer="ada")
+    sheet = tmp_path / "sheet.csv"
+    write_sheet(draw, sheet)
+    assert sheet.read_bytes().startswith(b"\xef\xbb\xbf")  # by which Excel tells UTF-8
+    store, name = ReviewStore(project.state / "reviews.sqlite"), project.config.classes[0]
+    store.record(ReviewEvent("0012", "ada", "set_role", new="dev", queue=GOLD_QUEUE))
+    ids = [*draw.items["item_id"], "0012"]
+    rows = "".join(f"{i};a, b; {name} \r\n" for i in (*ids[:-1], "12"))
+    sheet.write_bytes(f"item_id;text;gold\r\n{rows}".encode("utf-8-sig"))
+    assert add_gold(project, sheet, reviewer="ada") == 5
+    drawn = store.gold()
+    assert set(drawn["item_id"]) == set(ids) and set(drawn["label"]) == {name}
+    sheet.write_bytes("item_id,gold\n1,schön\n".encode("latin-1"))
+    with pytest.raises(DataError, match="is not in UTF-8"):
+        add_gold(project, sheet, reviewer="ada")
 
 
 def test_sheets_that_cannot_be_right_are_refused_whole(project: Project, tmp_path: Path) -> None:

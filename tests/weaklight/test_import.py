@@ -69,6 +69,28 @@ def test_labels_are_trimmed_and_what_is_odd_is_said(tmp_path: Path) -> None:
     assert kept["gold"].fillna("").tolist() == ["ham", "Ham", ""]
 
 
+def test_a_class_in_another_case_is_that_class_once_it_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text("text,gold\na,ham\nb,Ham\nc,SPAM\nd,\n")
+    said = invoke("csv", str(file), "--classes", "ham,spam", "--to", str(tmp_path / "made"))
+    assert "1 unlabeled, 3 dev items; classes ham, spam\n" in said and "differ only" not in said
+    kept = pd.read_parquet(tmp_path / "made" / "items.parquet")
+    assert kept["gold"].fillna("").tolist() == ["ham", "ham", "spam", ""]
+
+
+def test_a_spreadsheet_user_is_told_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "one_column.csv"  # no comma in the first line: those below are of the texts
+    file.write_text("Comment\nred, blue\ngreen\n")
+    wish = ("csv", str(file), "--text", "Comment", "--to", str(tmp_path / "made"))
+    with pytest.raises(DataError, match="hand labels with --gold, or the classes with --classes"):
+        invoke(*wish)
+    invoke(*wish, "--classes", "a,b")
+    kept = pd.read_parquet(tmp_path / "made" / "items.parquet")
+    assert kept["Comment"].tolist() == ["red, blue", "green"]
+    with pytest.raises(DataError, match="in Excel: Save As, CSV UTF-8"):
+        invoke("csv", str(tmp_path / "mails.xlsx"))
+
+
 def test_answers_of_a_crowd_become_a_project_that_can_run(tmp_path: Path) -> None:
     file = table(tmp_path)
     answers = "".join(f"i{i},{w},{'ab'[i % 2]}\n" for i in range(10) for w in ("ann", "bo"))

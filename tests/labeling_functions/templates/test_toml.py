@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tomllib
 
 import pytest
 
@@ -113,6 +114,16 @@ def test_appended_tables_come_back_and_what_was_there_stays(tmp_path):
     assert cash.words == ("ca\tsh", "\x7fé😀") and cash.digest == added.digest
     assert back.conditions[0].between == (0.5, 1e-9 + 1) and back.join == "any"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "written"),
+    [(r"\d+", r"'\d+'"), ("it's \\d", '"it\'s \\\\d"'), ("\\\n", r'"\\\n"')],
+)
+def test_a_pattern_is_written_in_single_quotes_where_it_can_be(pattern, written):
+    text = toml.to_toml({"pattern": pattern})
+    assert text == f"[[lf]]\npattern = {written}\n"
+    assert tomllib.loads(text)["lf"] == [{"pattern": pattern}]
 
 
 def test_a_replaced_table_changes_nothing_else_in_its_file(tmp_path):
