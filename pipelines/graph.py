@@ -186,7 +186,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        18,
+        19,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

@@ -20,7 +20,7 @@ __all__ = ["QUEUES", "review_queue"]
 # With the reason to choose each.
 QUEUES = {
     "least confident": "Labels that the sources are least sure of come first.",
-    "most useful": "Unsure items that stand for many others come first: one answer serves all.",
+    "most useful": "Unsure items that stand for many others: what teaches the most per label.",
     "functions disagree": "Items where the most functions contradict the majority come first.",
     "settles conflicts": "Each answer speaks for the most items on which functions contradict.",
     "cleaning issues": "Labels that the features contradict, worst first.",
@@ -30,7 +30,9 @@ QUEUES = {
 
 
 def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
-    """Return the unlabelled items in an order of :data:`QUEUES`; dev and test never appear.
+    """Return the unlabelled items in an order of :data:`QUEUES`.
+
+    Items of dev and test never appear, nor those whose label came with the source.
 
     Parameters
     ----------
@@ -42,6 +44,8 @@ def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
     if order not in QUEUES:
         raise DataError(f"expected one of the orders {list(QUEUES)}, but came {order!r}")
     is_unlabeled: NDArray[np.bool_] = view.splits == "unlabeled"
+    if came := view.path("ingest", "labeled"):
+        is_unlabeled[view.rows_of(pd.read_parquet(came)["item_id"])] = False
     rows: Rows = np.flatnonzero(is_unlabeled)
     if order == "random":
         return numpy_generator(seed, "review queue").permutation(rows)
@@ -49,7 +53,8 @@ def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
         path = view.path("train", "label_next")
         if path is None:  # a run from before there was such an order
             return rows[:0]
-        return view.rows_of(pd.read_parquet(path)["item_id"])
+        useful = view.rows_of(pd.read_parquet(path)["item_id"])
+        return useful[is_unlabeled[useful]]
     if order == "cleaning issues":
         doubted = view.rows_of(list(view.issues_by_id))
         return doubted[is_unlabeled[doubted]]

@@ -24,6 +24,7 @@ _FIRST_TABLE = (
     "classifier_accuracy",
     "gold_only_accuracy_100",
     "gold_only_accuracy_all",
+    "hand_only_accuracy",  # only where labels by hand teach
 )
 _CHOICE_COLUMNS = {
     "agreement": "Agrees with left-out functions, above chance",
@@ -83,7 +84,7 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         evaluation=evaluation,
         word=evaluation["word"],
         headline=by_key,
-        first_table=[by_key[key] for key in _FIRST_TABLE],
+        first_table=[by_key[key] for key in _FIRST_TABLE if key in by_key],
         ranges=_ranges(evaluation["sensitivity"]),
         choice_columns=_choice_columns(facts["choice"]["candidates"]),
         pictures=pictures,

@@ -108,6 +108,19 @@ def test_queues_hold_each_unlabelled_item_at_most_once_and_no_other(view, order)
     assert np.array_equal(rows, review_queue(view, order))
 
 
+@pytest.mark.parametrize("order", list(QUEUES))
+def test_items_that_came_with_a_label_are_in_no_queue(view, tmp_path, monkeypatch, order):
+    rows, came = review_queue(view, order), tmp_path / "labeled.parquet"
+    pd.DataFrame({"item_id": view.item_ids[rows[:2]]}).to_parquet(came)
+    path = view.path
+    monkeypatch.setattr(
+        view, "path", lambda *output: came if output == ("ingest", "labeled") else path(*output)
+    )
+    left = review_queue(view, order)
+    assert set(left.tolist()) == set(rows[2:].tolist())
+    assert len(rows) > 1 or order == "cleaning issues"  # of which there is none here
+
+
 def test_queues_are_in_the_order_they_promise(view):
     confidence = view.weak["confidence"].to_numpy()
     doubtful = review_queue(view, "least confident")
