@@ -90,7 +90,10 @@ def _reviews(found: RunView) -> None:
     manifest = found.project.store.manifest("reviews", found.record.artifacts["reviews"])
     st.subheader("Reviews")
     if decided == 0:
-        st.markdown("Nobody has reviewed a label yet. **Review** offers the doubtful ones first.")
+        st.markdown(
+            "Nobody has reviewed a label yet. **Review** offers the doubtful ones first; in the "
+            "order *most useful*, those that teach the classifier the most."
+        )
     elif manifest.extra.get("human") == store.digest():
         st.markdown(f"{decided:,} items are decided by people, and this run knows all of them.")
     else:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,7 @@ from pipelines.config import parse_config
 from pipelines.encoders import choose_method
 from pipelines.sections import PretrainConfig
 from weaklight.cli.projects import _TEMPLATE
-from weaklight.cli.show import table
+from weaklight.cli.show import results, table
 from weaklight.errors import ConfigError
 
 
@@ -84,3 +87,25 @@ def test_methods_lists_every_method_of_every_kind_of_items() -> None:
             choose_method(PretrainConfig(method="none_such"), kind)
         known = re.findall(r"'([\w:]+)'", str(refused.value).partition(" for ")[0])
         assert known and all(f"  {name} " in shown for name in known), kind
+
+
+def test_results_say_what_labels_by_hand_gained(tmp_path: Path) -> None:
+    gain = {
+        "key": "hand", "title": "Labels by hand teach it, too: 20", "verdict": "better",
+        "before": "the same classifier without them", "difference": 0.051,
+        "difference_low": 0.01, "difference_high": 0.1,
+    }  # fmt: skip
+    headline = {"title": "Classifier", "value": 0.85, "low": 0.74, "high": 0.92, "n": 60}
+    evaluation = {"headline": [headline], "gains": [gain], "weighted_by": None}
+    file = tmp_path / "evaluation.json"
+    file.write_text(json.dumps(evaluation))
+    project: Any = SimpleNamespace(store=SimpleNamespace(path=lambda *_: file))
+    record: Any = SimpleNamespace(artifacts={"evaluate": "d"})
+    *_, number, said = results(project, record).splitlines()
+    assert number.split() == ["Classifier", "0.850", "[0.740,", "0.920]", "60"]
+    assert said == (
+        "Labels by hand teach it, too: 20; better against the same classifier without them: "
+        "+5.1 points on test (+1.0 to +10.0)"
+    )
+    file.write_text(json.dumps({**evaluation, "gains": [{"key": "hand", "reason": "nobody did"}]}))
+    assert "hand" not in results(project, record)

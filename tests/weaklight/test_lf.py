@@ -12,7 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from labeling_functions import load_folder
-from labeling_functions.starters import KINDS
+from labeling_functions.ballot import Ballot
+from labeling_functions.starters import KINDS, starter
+from labeling_functions.suggest.material import Material
 from weaklight.cli import app, lf
 from weaklight.errors import DataError, LabelingError
 
@@ -185,6 +187,13 @@ def test_new_writes_what_runs_as_it_stands_and_never_overwrites(project, kind):
         call(project, "new", "prize")
     with pytest.raises(LabelingError, match="cannot name an LF"):
         call(project, "new", "two words")
+
+
+@pytest.mark.parametrize("kind", ["keywords", "regex"])
+def test_a_starter_reads_the_text_of_the_items_before_other_texts(kind):
+    items = pd.DataFrame({"item_id": ["a"], "Date": ["1.2.26"], "text": ["hello"]})
+    _, text = starter("mine", kind, Material(items, np.array([-1]), Ballot(("ham", "spam"))))
+    assert 'column = "text"' in text
 
 
 def test_suggestions_are_written_where_they_run_and_not_suggested_again(project):

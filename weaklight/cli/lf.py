@@ -212,7 +212,11 @@ def lf_suggest(
         show_suggestion(number, found)
     typer.echo(advice.caution)
     if not advice.suggestions:
-        typer.echo("nothing to suggest beyond what is there; try a lower --precision")
+        typer.echo(
+            "nothing to suggest beyond what is there. More dev items help most: `weaklight gold "
+            "plan --role dev`; so may one --kind, as fewer looks need less of a margin, or a lower "
+            "--precision"
+        )
     elif write is None:
         numbers = ",".join(str(n + 1) for n in range(min(2, len(advice.suggestions))))
         typer.echo(

@@ -97,7 +97,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def results(project: Project, record: RunRecord) -> str:
-    """Return the short results table of a run: each headline number with its interval and n."""
+    """Return the short results of a run: the headline numbers, and what labels by hand gained."""
     path = project.store.path("evaluate", record.artifacts["evaluate"], "evaluation")
     evaluation = json.loads(path.read_text(encoding="utf-8"))
     rows = []
@@ -108,6 +108,13 @@ def results(project: Project, record: RunRecord) -> str:
             interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
             rows.append([entry["title"], f"{entry['value']:.3f}", interval, str(entry["n"])])
     shown = table(["", "value", "95 % interval", "n"], rows)
+    shown += "".join(
+        f"\n{gain['title']}; {gain['verdict']} against {gain['before']}: "
+        f"{100 * gain['difference']:+.1f} points on test "
+        f"({100 * gain['difference_low']:+.1f} to {100 * gain['difference_high']:+.1f})"
+        for gain in evaluation["gains"]
+        if gain["key"] == "hand" and "reason" not in gain
+    )
     if column := evaluation["weighted_by"]:
         shown += f"\nEach test item counts by the inverse of its chance to be drawn ({column})."
     return shown
