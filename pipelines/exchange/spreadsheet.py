@@ -47,9 +47,10 @@ def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFram
 
 
 def _write_csv(labels: WeakLabels, folder: Path) -> None:
-    # \r\n is RFC 4180, and makes the writer quote a lone \r inside a text
+    # \r\n is RFC 4180, and makes the writer quote a lone \r inside a text; Excel tells UTF-8 by
+    # the mark of utf-8-sig alone
     neutralise(labels.flat_table).to_csv(
-        folder / "labels.csv", index=False, lineterminator="\r\n", encoding="utf-8"
+        folder / "labels.csv", index=False, lineterminator="\r\n", encoding="utf-8-sig"
     )
 
 

@@ -89,6 +89,9 @@ def test_a_spreadsheet_user_is_told_what_to_do(tmp_path: Path) -> None:
     assert kept["Comment"].tolist() == ["red, blue", "green"]
     with pytest.raises(DataError, match="in Excel: Save As, CSV UTF-8"):
         invoke("csv", str(tmp_path / "mails.xlsx"))
+    said = CliRunner().invoke(app, ["import", str(file)])
+    assert said.exit_code == 2
+    assert "weaklight import csv" in " ".join(said.output.split())
 
 
 def test_answers_of_a_crowd_become_a_project_that_can_run(tmp_path: Path) -> None:

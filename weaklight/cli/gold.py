@@ -74,7 +74,7 @@ def plan(
     draw = draw_gold(opened, n, role, reviewer=reviewer or getpass.getuser(), seed=seed)
     write_sheet(draw, to)
     typer.echo(
-        f"Drew {n} of {draw.frame} unlabelled items for {role} and wrote them to {to}.\n"
+        f"Drew {n} of {draw.frame} items without a role for {role} and wrote them to {to}.\n"
         "Fill in the column gold without looking at suggestions, then: "
         f"weaklight gold add {to}"
     )

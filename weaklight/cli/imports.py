@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from pipelines.exchange import Imported
@@ -45,9 +46,32 @@ Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
 Items = Annotated[Path, typer.Option(help="Table of the items: .csv, .jsonl or .parquet.")]
 
 
+class _Kinds(TyperGroup):
+    """The kinds of data that can be imported; who names a file and no kind is told which to say."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command of a kind."""
+        source = Path(args[0])
+        if args[0] not in self.commands and source.exists():
+            ending = source.suffix.removeprefix(".")
+            kind = (
+                ending if ending in self.commands else "imagefolder" if source.is_dir() else "csv"
+            )
+            raise typer.BadParameter(
+                f"say what {source} is, one of {', '.join(self.commands)}, such as: "
+                f"weaklight import {kind} {source}",
+                ctx=ctx,
+            )
+        return super().resolve_command(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands to the command line."""
-    kinds = typer.Typer(no_args_is_help=True, help="Make a project from another tool's data.")
+    kinds = typer.Typer(
+        cls=_Kinds,
+        no_args_is_help=True,
+        help="Make a project from a table, folders or another tool's data.",
+    )
     for name, command in (
         ("wrench", wrench),
         ("snorkel", snorkel),
@@ -196,7 +220,9 @@ def hugging_face(
 
 
 def image_folder(
-    folder: Annotated[Path, typer.Argument(help="Folder of <class>/ or train/<class>/.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of <class>/, or of unlabeled/, dev/<class>/ ...")
+    ],
     dev: Dev = None,
     test: Test = None,
     seed: Seed = 0,

@@ -134,6 +134,7 @@ def test_a_spreadsheet_runs_no_cell_and_every_cell_comes_back(
     texts: RunView, tmp_path: Path
 ) -> None:
     file = exported(texts, "csv", tmp_path) / "labels.csv"
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf")  # by which Excel tells UTF-8
     table = pd.read_csv(file, dtype={"item_id": str, "text": str}, keep_default_na=False)
     cells = [c for column in table.select_dtypes(exclude="number") for c in table[column]]
     assert not [c for c in cells if isinstance(c, str) and c.startswith(tuple("=+-@\t\r"))]
