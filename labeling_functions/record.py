@@ -17,10 +17,10 @@ __all__ = ["Item", "items_of", "missing_column"]
 
 def missing_column(name: str, columns: list[str]) -> str:
     """Say that the items lack a column, and which one may have been meant."""
-    hint = nearest(name, columns)
-    if not hint and "text" in columns:  # whatever the source calls them
-        hint = "; the texts of the items are called 'text'"
-    return f"the items have no column {name!r}{hint or '; they have ' + ', '.join(columns)}"
+    # whatever the source calls them
+    texts = "; their texts are called 'text'" if "text" in columns else ""
+    hint = nearest(name, columns) or f"{texts}; they have {', '.join(columns)}"
+    return f"the items have no column {name!r}{hint}"
 
 
 class Item:

@@ -276,7 +276,11 @@ def test_features_and_probabilities_reach_the_templates_that_ask_for_them(items)
 
 
 @pytest.mark.parametrize(
-    ("column", "hint"), [("n_digit", "did you mean 'n_digits'"), ("body", "they have .*n_digits")]
+    ("column", "hint"),
+    [
+        ("n_digit", "did you mean 'n_digits'"),
+        ("body", "their texts are called 'text'; they have .*n_digits"),
+    ],
 )
 def test_a_wrong_column_is_told_beside_columns_that_nobody_reads(items, column, hint):
     lf = threshold(column, above=1, vote="spam", name="lone")
