@@ -103,7 +103,8 @@ def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int =
 def write_sheet(draw: Draw, file: Path) -> None:
     """Write a sheet to fill in: ``item_id``, the item's path or text, an empty ``gold``.
 
-    No weak label is on it: who has seen a suggestion agrees with it too often.
+    No label is on it, neither a weak one nor the folder of one by hand: who has seen a suggestion
+    agrees with it too often.
 
     Raises
     ------
@@ -113,8 +114,15 @@ def write_sheet(draw: Draw, file: Path) -> None:
     if file.exists():
         raise DataError(f"{file} exists and may hold labels; give another name")
     shown = draw.items[["item_id", *(c for c in _SHOWN if c in draw.items)]]
+    if "path" in shown:
+        shown = shown.assign(path=shown["path"].map(_untold, na_action="ignore"))
     # with the mark by which Excel tells UTF-8
     write_atomically(file, shown.assign(gold="").to_csv(index=False).encode("utf-8-sig"))
+
+
+def _untold(path: str) -> str:
+    """Return the path, without the folders of ``labeled/CLASS/``."""
+    return Path(path).name if path.startswith("labeled/") else path
 
 
 def add_gold(project: Project, file: Path, *, reviewer: str) -> int:

@@ -163,7 +163,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        17,
+        18,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",

@@ -118,7 +118,7 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
         step(
             "hand",
             f"Labels by hand teach it, too: {len(run.by_hand):,}",
-            "the same classifier without them",
+            "the same classifier without them (they still shaped the weak labels)",
             without,
             None if run.without_hand is None else labels["classifier"],
             "not taken: nobody labelled items by hand",

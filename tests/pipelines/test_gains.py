@@ -77,7 +77,6 @@ def test_labels_by_hand_are_set_against_the_same_classifier_without_them(tmp_pat
     assert found["train"]["value"] == pytest.approx(before)
     assert found["hand"]["value"] == 1.0
     assert found["hand"]["difference"] == pytest.approx(1 - before)
-    assert found["hand"]["before"] == "the same classifier without them"
 
 
 def test_bags_are_set_against_the_functions_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipelines.engine import run_line
-from pipelines.gold import add_gold, draw_gold, write_sheet
+from pipelines.gold import Draw, add_gold, draw_gold, write_sheet
 from pipelines.project import Project
 from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
 from tests.pipelines.conftest import LFS, SETTINGS, shapes
@@ -88,6 +88,13 @@ def test_labels_measure_and_leave_training(project: Project, tmp_path: Path) -> 
     run = run_line(project, ("reviews",))
     human = pd.read_parquet(project.store.path("reviews", run.artifacts["reviews"], "human"))
     assert not set(human["item_id"]) & set(filled["item_id"])
+
+
+def test_a_sheet_does_not_tell_the_class_by_a_folder(tmp_path: Path) -> None:
+    paths = ["labeled/circle/1.png", "more/2.png", None]
+    items = pd.DataFrame({"item_id": ["a", "b", "c"], "path": paths})
+    write_sheet(Draw("test", items, 3), tmp_path / "sheet.csv")
+    assert pd.read_csv(tmp_path / "sheet.csv")["path"].tolist()[:2] == ["1.png", "more/2.png"]
 
 
 def test_a_sheet_comes_back_as_a_spreadsheet_saves_it(project: Project, tmp_path: Path) -> None:
