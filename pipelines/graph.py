@@ -186,7 +186,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        19,
+        20,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

@@ -22,9 +22,9 @@ _FIRST_TABLE = (
     "majority_vote_accuracy",
     "posterior_accuracy",
     "classifier_accuracy",
+    "hand_only_accuracy",  # only where labels by hand teach
     "gold_only_accuracy_100",
     "gold_only_accuracy_all",
-    "hand_only_accuracy",  # only where labels by hand teach
 )
 _CHOICE_COLUMNS = {
     "agreement": "Agrees with left-out functions, above chance",
