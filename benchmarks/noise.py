@@ -179,11 +179,12 @@ def _detectors(
         estimate_noise,
         out_of_fold_proba,
     )
+    from weak_supervision.scaling import scale_about
 
     wrong = noisy != clean
     proba = out_of_fold_proba(features, np.eye(10, dtype=np.float32)[noisy])
-    centred = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
-    graph = build_graph(centred)
+    mean = features.mean(axis=0)
+    graph = build_graph((features - mean) / scale_about(mean, features))
     margins = area_under_margin(features, noisy, 10)
     found = detect_issues(noisy, proba, votes=crowd if level == "random1" else None)
     flags = {name: np.zeros(len(noisy), dtype=bool) for name in ("confident", "crowdlab")}
