@@ -84,7 +84,9 @@ def rivals(
     hand_only: tuple[Rival, ...] = ()
     if n_by_hand:
         title = f"Classifier on the {n_by_hand:,} labels by hand that taught it, nothing else"
-        hand_only = (rival("hand_only_accuracy", title, lambda: _hand_only(run, query, seed), ""),)
+        hand_only = (
+            rival("hand_only_accuracy", title, lambda: _hand_only(run, said, query, seed), ""),
+        )
 
     return [
         rival(
@@ -133,7 +135,7 @@ def gold_only_curve(run: Judged, config: EvaluateConfig, seed: int) -> tuple[Cro
     query = test[run.present[test]]
     if len(hand) == 0 or len(query) == 0:
         return ()
-    one_hot = np.eye(len(run.classes), dtype=np.float32)[np.maximum(said, 0)]
+    one_hot = _one_hot(run, said)
     l2 = _best_l2(run, one_hot, hand, seed)
     return crossover_curve(
         lambda drawn: _head_labels(run, one_hot, hand[drawn], query, l2),
@@ -146,10 +148,17 @@ def gold_only_curve(run: Judged, config: EvaluateConfig, seed: int) -> tuple[Cro
     )
 
 
-def _hand_only(run: Judged, query: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    given = run.posterior("chosen")  # a label by hand is sure of itself
-    l2 = _best_l2(run, given, run.by_hand, seed)
-    return _head_labels(run, given, run.by_hand, query, l2)
+def _hand_only(
+    run: Judged, said: NDArray[np.int64], query: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
+    one_hot = _one_hot(run, said)
+    l2 = _best_l2(run, one_hot, run.by_hand, seed)
+    return _head_labels(run, one_hot, run.by_hand, query, l2)
+
+
+def _one_hot(run: Judged, said: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return targets (n, K); those of rows without a label mean nothing."""
+    return np.eye(len(run.classes), dtype=np.float32)[np.maximum(said, 0)]
 
 
 def _hand_labels(run: Judged) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
