@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ssl_models.distributed import shared_rows
+from ssl_models.resampling import blurred_rows, filtered, interpolation, rotated
 from weaklight.errors import ConfigError, DataError
 
 __all__ = ["Augment", "AugmentConfig"]
@@ -180,24 +180,25 @@ class Augment:
         angle = math.radians(config.rotate) * uniforms.between(-1, 1)
         middle_x = 2 * left + box_w - 1 + 2 * config.translate * uniforms.between(-1, 1)
         middle_y = 2 * top + box_h - 1 + 2 * config.translate * uniforms.between(-1, 1)
-        x = images
-        filters = [
-            interpolation(box_h, middle_y, height, size[0]),
-            interpolation(box_w * mirror, middle_x, width, size[1]),
-        ]
+        chosen = (uniforms.take() < config.blur).nonzero().squeeze(1)
+        sigma = uniforms.between(*config.blur_sigma)
         if config.rotate:
             x = torch.cat([images] * (len(angle) // len(images))).float()
             x = rotated(x, angle, (box_h, box_w), mirror, (middle_y, middle_x), size)
+            if len(chosen) == 0:
+                return x.div_(255)
             filters = [torch.eye(n, device=x.device).repeat(len(x), 1, 1) for n in size]
-        chosen = (uniforms.take() < config.blur).nonzero().squeeze(1)
-        sigma = uniforms.between(*config.blur_sigma)
-        if config.blur and len(chosen):
+        else:
+            x = images
+            filters = [
+                interpolation(box_h, middle_y, height, size[0]),
+                interpolation(box_w * mirror, middle_x, width, size[1]),
+            ]
+        if len(chosen):
             radius = max(1, min(size) // 20)
             for each in filters:
                 blurred = blurred_rows(each.index_select(0, chosen), sigma[chosen], radius)
                 each.index_copy_(0, chosen, blurred)
-        elif config.rotate:
-            return x.div_(255)
         return filtered(x, filters[0].div_(255), filters[1])
 
     def _recolour(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
@@ -241,116 +242,6 @@ class Augment:
         inside_x = (xs >= left[:, None]) & (xs < (left + side)[:, None])  # (N, W)
         hole = inside_y[:, None, :, None] & inside_x[:, None, None, :] & chosen.view(-1, 1, 1, 1)
         return torch.where(hole, x.mean((2, 3), keepdim=True), x)
-
-
-def interpolation(scale: Tensor, middle: Tensor, n_in: int, n_out: int) -> Tensor:
-    """Return the linear filters (N, n_out, n_in) that place boxes along one axis.
-
-    Row i holds what pixel i of the output takes of each pixel of the input; beyond the border the
-    last pixel goes on. Equal to ``F.grid_sample(padding_mode="border", align_corners=False)``.
-
-    Parameters
-    ----------
-    scale, middle
-        (N,): the box's share of the side, negative to mirror it; where its middle lies, in -1..1.
-    """
-    out = (2 * torch.arange(n_out, device=scale.device) + 1) / n_out - 1
-    at = ((scale[:, None] * out + middle[:, None] + 1) * n_in - 1) / 2  # (N, n_out) pixels
-    at = at.clamp_(0, n_in - 1)
-    distance = at[:, :, None] - torch.arange(n_in, device=scale.device)
-    return torch.sub(1, distance.abs_(), out=distance).clamp_(min=0)
-
-
-def blurred_rows(filters: Tensor, sigma: Tensor, radius: int) -> Tensor:
-    """Return filters (N, n_out, n_in) whose output is blurred, reflected at the border.
-
-    Equal to one axis of torchvision's ``gaussian_blur`` with ``2 * radius + 1`` taps; SimCLR's
-    spans a tenth of the side (Chen et al. 2020, appendix A).
-
-    Parameters
-    ----------
-    sigma
-        (N,) in pixels.
-
-    Notes
-    -----
-    A sum of shifted rows rather than a convolution: N differs from batch to batch, and oneDNN
-    would compile one anew.
-    """
-    offsets = torch.arange(-radius, radius + 1, device=sigma.device)
-    kernel = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)  # (N, taps)
-    kernel = (kernel / kernel.sum(1, keepdim=True))[:, :, None, None]
-    padded = F.pad(filters[None], (0, 0, radius, radius), mode="reflect")[0]
-    blurred = torch.zeros_like(filters)
-    for tap in range(len(offsets)):
-        blurred.addcmul_(kernel[:, tap], padded[:, tap : tap + filters.shape[1]])
-    return blurred
-
-
-def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
-    """Return views of ``x`` (N, C, H, W), filtered along its columns and along its rows.
-
-    Parameters
-    ----------
-    vertical, horizontal
-        (V * N, h, H) and (V * N, w, W): the first N are the first view's.
-
-    Returns
-    -------
-    (V * N, C, h, w) float32, computed in bfloat16 under autocast. O(V N C H w (W + h)), but matrix
-    products are what processors do best: at 96 px faster than ``grid_sample`` and a blur after it.
-    Images whose channels lie innermost, as on disk, are taken as they lie.
-    """
-    device = x.device.type
-    in_autocast = torch.is_autocast_enabled(device)
-    x = x.to(torch.get_autocast_dtype(device) if in_autocast else torch.float32)
-    n, _, height, width = x.shape
-    columns = x.permute(0, 2, 3, 1).reshape(n, height, -1).transpose(1, 2)  # (N, W * C, H)
-    shape = (len(vertical), x.shape[1], vertical.shape[1], horizontal.shape[1])
-    views = torch.empty(shape, device=x.device)
-    for view, down, across in zip(
-        views.split(n), vertical.split(n), horizontal.split(n), strict=True
-    ):
-        y = torch.bmm(columns, down.transpose(1, 2)).view(n, width, -1)  # (N, W, C * h)
-        view.copy_(torch.bmm(y.transpose(1, 2), across.transpose(1, 2)).view_as(view))
-    return views
-
-
-def rotated(
-    x: Tensor,
-    angle: Tensor,
-    box: tuple[Tensor, Tensor],
-    mirror: Tensor,
-    middle: tuple[Tensor, Tensor],
-    size: Sequence[int],
-) -> Tensor:
-    """Return the boxes (N, C, h, w) of ``x`` (N, C, H, W) float, turned.
-
-    Parameters
-    ----------
-    angle
-        (N,) radians.
-    box, middle
-        Height and width of each box as shares of the sides, (N,) each; where its middle lies, y and
-        x in -1..1.
-    mirror
-        (N,): -1 swaps left and right.
-    size
-        Height and width (h, w) of the output.
-    """
-    (box_h, box_w), (middle_y, middle_x) = box, middle
-    aspect = x.shape[3] / x.shape[2]
-    cos, sin = angle.cos(), angle.sin()
-    # Output coordinates in -1..1 -> input coordinates: mirror, scale to the box, turn, shift.
-    theta = torch.stack(
-        [
-            torch.stack([box_w * cos * mirror, -box_h * sin / aspect, middle_x], 1),
-            torch.stack([box_w * sin * aspect * mirror, box_h * cos, middle_y], 1),
-        ],
-        1,
-    )  # (N, 2, 3)
-    grid = F.affine_grid(theta, [len(x), x.shape[1], *size], align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
 def draw_crop(

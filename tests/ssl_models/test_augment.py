@@ -15,13 +15,10 @@ from ssl_models.augment import (
     N_UNIFORMS,
     Augment,
     AugmentConfig,
-    blurred_rows,
     colour_map,
     draw_crop,
-    filtered,
-    interpolation,
-    rotated,
 )
+from ssl_models.resampling import blurred_rows, filtered, interpolation, rotated
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import preserve_global_rng
 
