@@ -89,23 +89,27 @@ def test_methods_lists_every_method_of_every_kind_of_items() -> None:
         assert known and all(f"  {name} " in shown for name in known), kind
 
 
-def test_results_say_what_labels_by_hand_gained(tmp_path: Path) -> None:
+def test_results_say_what_labels_by_hand_gained_as_the_report_does(tmp_path: Path) -> None:
     gain = {
         "key": "hand", "title": "Labels by hand teach it, too: 20", "verdict": "better",
         "before": "the same classifier without them", "difference": 0.051,
-        "difference_low": 0.01, "difference_high": 0.1,
+        "difference_low": 0.01, "difference_high": 0.1, "n": 60,
     }  # fmt: skip
     headline = {"title": "Classifier", "value": 0.85, "low": 0.74, "high": 0.92, "n": 60}
     evaluation = {"headline": [headline], "gains": [gain], "weighted_by": None}
     file = tmp_path / "evaluation.json"
-    file.write_text(json.dumps(evaluation))
     project: Any = SimpleNamespace(store=SimpleNamespace(path=lambda *_: file))
     record: Any = SimpleNamespace(artifacts={"evaluate": "d"})
-    *_, number, said = results(project, record).splitlines()
+
+    def last_lines(**changed: Any) -> list[str]:
+        file.write_text(json.dumps({**evaluation, **changed}))
+        return results(project, record).splitlines()[-2:]
+
+    number, said = last_lines()
+    against = "Labels by hand teach it, too: 20; against the same classifier without them: "
     assert number.split() == ["Classifier", "0.850", "[0.740,", "0.920]", "60"]
-    assert said == (
-        "Labels by hand teach it, too: 20; better against the same classifier without them: "
-        "+5.1 points on test (+1.0 to +10.0)"
-    )
-    file.write_text(json.dumps({**evaluation, "gains": [{"key": "hand", "reason": "nobody did"}]}))
-    assert "hand" not in results(project, record)
+    assert said == against + "gained 5.1 points (1.0 to 10.0)"
+    number, said = last_lines(headline=[{**headline, "n": 19}], gains=[{**gain, "n": 19}])
+    assert number.split() == ["Classifier", "too", "few", "19"]
+    assert said == against + "too few test items (19) to say"
+    assert "hand" not in last_lines(gains=[{"key": "hand", "reason": "nobody did"}])[-1]

@@ -98,20 +98,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def results(project: Project, record: RunRecord) -> str:
     """Return the short results of a run: the headline numbers, and what labels by hand gained."""
+    from pipelines.report.words import MIN_ROWS, gain_words
+
     path = project.store.path("evaluate", record.artifacts["evaluate"], "evaluation")
     evaluation = json.loads(path.read_text(encoding="utf-8"))
     rows = []
     for entry in evaluation["headline"]:
         if entry["value"] is None:
             rows.append([entry["title"], "-", "", str(entry.get("reason", "no gold"))])
+        elif entry["n"] < MIN_ROWS:
+            rows.append([entry["title"], "too few", "", str(entry["n"])])
         else:
             interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
             rows.append([entry["title"], f"{entry['value']:.3f}", interval, str(entry["n"])])
     shown = table(["", "value", "95 % interval", "n"], rows)
     shown += "".join(
-        f"\n{gain['title']}; {gain['verdict']} against {gain['before']}: "
-        f"{100 * gain['difference']:+.1f} points on test "
-        f"({100 * gain['difference_low']:+.1f} to {100 * gain['difference_high']:+.1f})"
+        f"\n{gain['title']}; against {gain['before']}: {gain_words(gain)}"
         for gain in evaluation["gains"]
         if gain["key"] == "hand" and "reason" not in gain
     )
