@@ -110,7 +110,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        9,
+        10,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
@@ -163,7 +163,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        18,
+        19,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -186,7 +186,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        20,
+        21,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

@@ -63,6 +63,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     features = np.load(inputs.features, allow_pickle=False)
     features[~np.load(inputs.present, allow_pickle=False)] = np.nan
     graph = NeighborGraph.load(inputs.graph)
+    balance = None if config.class_balance == "auto" else config.class_balance
     work.progress(0, 1, "label models, and which to trust")
     choice = choose(
         votes,
@@ -71,7 +72,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         features=features,
         graph=graph,
         human=human,
-        class_balance=None if config.class_balance == "auto" else config.class_balance,
+        class_balance=balance,
         model=None if config.model == "auto" else config.model,
         use_features=config.features,
         seed=work.seed,
@@ -112,6 +113,7 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     written = {
         "chosen": choice.chosen,
         "reason": choice.reason,
+        "class_balance": balance,
         "candidates": choice.candidates,
         "overruled_unanimous": overruled,
         "hybrid": None if taught is None else taught.summary,

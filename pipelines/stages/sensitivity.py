@@ -30,7 +30,7 @@ LOOSE = 1e-7  # tolerance of these: 3 labels in 10,000 are others than at 1e-8, 
 
 
 def sensitivities(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]:
-    """Return the range of test accuracies, and the labels that flip, for each thing changed.
+    """Return test accuracy as it is, its range, and the labels that flip, for each thing changed.
 
     * each LF left out, for majority vote and for the chosen label model before features come in;
     * each class a fifth more or less common than assumed, for weak labels and classifier;
@@ -94,7 +94,12 @@ def _leave_one_out(
     def label(votes: NDArray[np.int16]) -> NDArray[np.int64]:
         if run.by_bags.any():
             votes = np.column_stack([votes, bag_votes]).astype(np.int16)
-        fitted = MODELS[model]().fit(votes, n_classes=len(run.classes), class_sets=run.class_sets)
+        fitted = MODELS[model]().fit(
+            votes,
+            n_classes=len(run.classes),
+            class_sets=run.class_sets,
+            class_balance=run.choice["class_balance"],
+        )
         return hard_labels(fitted.predict_proba(votes), keys=keys)
 
     gold = np.where(np.isin(rows, test), run.gold[rows], -1)
@@ -145,6 +150,7 @@ def _described(title: str, what: str, found: Sensitivity) -> dict[str, Any]:
         "title": title,
         "changed": what,
         "n_variants": len(found.variants),
+        "value": found.accuracy,
         "low": low,
         "high": high,
         "most_flipped": max(found.flipped, default=0.0),

@@ -109,6 +109,7 @@ def write_run(
         {
             "chosen": CHOSEN,
             "reason": "It predicts left-out functions <better>.",
+            "class_balance": None,
             "candidates": [{"name": name, "agreement": 0.5, "note": ""} for name in posteriors],
             "overruled_unanimous": [],
             "hybrid": None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -50,6 +51,9 @@ def test_leaving_out_a_function_is_done_for_majority_vote_and_the_chosen_model(
             MajorityVote().fit(votes, n_classes=3).predict_proba(votes), keys=run.keys
         )
         accuracies.append((labels[test] == planted.gold[test]).mean())
+    whole = hard_labels(run.posterior("majority_vote"), keys=run.keys)
+    accuracies.append((whole[test] == planted.gold[test]).mean())
+    assert majority["value"] == pytest.approx(accuracies[-1])
     assert majority["low"] == pytest.approx(min(accuracies))
     assert majority["high"] == pytest.approx(max(accuracies))
     assert majority["most_influential"] in LF_NAMES
@@ -57,7 +61,27 @@ def test_leaving_out_a_function_is_done_for_majority_vote_and_the_chosen_model(
     titles = [(f["title"], f["changed"]) for f in found[2:]]
     assert titles[0][0] == "Weak labels" and titles[1][0] == "Classifier"
     assert titles[2] == ("Linear classifier", "taught by 80 % of the weak labels, 5 draws")
-    assert all(f["low"] <= f["high"] for f in found)
+    assert all(f["low"] <= f["value"] <= f["high"] for f in found)
+
+
+def test_what_was_changed_is_set_against_the_run_with_its_own_class_balance(
+    tmp_path: Path,
+) -> None:
+    """Items without a vote go to the likeliest class: without the run's balance, by chance."""
+    made = write_run(tmp_path)
+    balance = [0.1, 0.1, 0.8]
+    model = MajorityVote().fit(made.votes, n_classes=3, class_balance=balance)
+    posterior = model.predict_proba(made.votes)
+    np.save(made.files["posteriors"] / "majority_vote.npy", posterior)
+    choice = json.loads(made.files["choice"].read_text())
+    made.files["choice"].write_text(json.dumps(choice | {"class_balance": balance}))
+    files = {f.name: made.files[f.name] for f in fields(EvaluateInputs) if f.name in made.files}
+    judged = Judged(EvaluateInputs(**files), CLASSES)
+    steps = label_steps(judged)
+    test, majority = judged.rows("test"), steps[0]
+    right = (majority.labels == judged.gold)[test].mean()
+    assert majority.key == "majority_vote"
+    assert sensitivities(judged, steps, seed=0)[0]["value"] == pytest.approx(right)
 
 
 def test_without_gold_there_are_flips_and_no_accuracy(tmp_path: Path) -> None:

@@ -35,19 +35,22 @@ class Sensitivity:
     ----------
     variants : what was changed, one name each
     flipped : share of items whose label is another than before, one number a variant
-    accuracies : accuracy on gold, one number a variant; None where no gold was given
+    accuracy : accuracy on gold with nothing changed; None where no gold was given
+    accuracies : the same of each variant, one number a variant
     """
 
     variants: tuple[str, ...]
     flipped: tuple[float, ...]
-    accuracies: tuple[float, ...] | None
+    accuracy: float | None
+    accuracies: tuple[float, ...]
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """Lowest and highest accuracy over the variants, None without gold or variants."""
-        if not self.accuracies:
+        """Lowest and highest accuracy, changed or not; None without gold."""
+        if self.accuracy is None:
             return None
-        return min(self.accuracies), max(self.accuracies)
+        every = (self.accuracy, *self.accuracies)
+        return min(every), max(every)
 
     @property
     def most_influential(self) -> str | None:
@@ -87,12 +90,12 @@ def sensitivity(
                 f"shape {changed.shape}"
             )
     flips = tuple(float((changed != labels).mean()) for changed in variants.values())
-    judged = None
-    if gold is not None and (gold >= 0).any():
-        judged = tuple(
-            float(accuracy(c, gold, probability).value or 0.0) for c in variants.values()
-        )
-    return Sensitivity(tuple(variants), flips, judged)
+    if gold is None or not (gold >= 0).any():
+        return Sensitivity(tuple(variants), flips, None, ())
+    judged = [
+        float(accuracy(c, gold, probability).value or 0.0) for c in (labels, *variants.values())
+    ]
+    return Sensitivity(tuple(variants), flips, judged[0], tuple(judged[1:]))
 
 
 def leave_one_out(

@@ -19,13 +19,22 @@ def test_leaving_out_each_function_by_hand() -> None:
     silent = [np.delete(VOTES, j, axis=1) for j in range(3)]
     flips = [float((_majority(s) != _majority(VOTES)).mean()) for s in silent]
     assert found.flipped == pytest.approx(flips)
-    assert found.span is not None and found.span[1] == 1.0
+    # right on 3, of 3, as it is; a tie is broken by the row's number
+    accuracies = [float((_majority(s)[:3] == [0, 1, 1]).mean()) for s in silent]
+    assert found.accuracy == 1.0 and found.accuracies == pytest.approx(accuracies)
     assert found.most_influential == ["a", "b", "c"][int(np.argmax(flips))]
+
+
+def test_a_range_holds_the_number_that_it_stands_beside() -> None:
+    """Every change does harm: 4 of 4 are right as it is, 2 and 3 of 4 after the changes."""
+    gold = np.array([0, 1, 0, 1])
+    found = sensitivity(gold, {"x": np.array([1, 0, 0, 1]), "y": np.array([1, 1, 0, 1])}, gold)
+    assert found.accuracies == (0.5, 0.75) and found.span == (0.5, 1.0)
 
 
 def test_without_gold_only_flips_are_known() -> None:
     found = sensitivity(np.array([0, 1]), {"x": np.array([0, 0])})
-    assert found.flipped == (0.5,) and found.accuracies is None and found.span is None
+    assert found.flipped == (0.5,) and found.accuracy is None and found.span is None
     with pytest.raises(DataError, match="must label the same 2 items"):
         sensitivity(np.array([0, 1]), {"x": np.array([0])})
 
