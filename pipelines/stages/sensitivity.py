@@ -42,7 +42,8 @@ def sensitivities(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[st
     test = run.rows("test")
     chosen = run.posterior("chosen")
     base = run.choice["chosen"].partition("+")[0]  # before features
-    base = base if base in MODELS else "majority_vote"
+    if base not in MODELS or MODELS[base].needs_classifier:  # that one is not taught again
+        base = "majority_vote"
     found = [
         _described(model_name(model, start=True), "one labelling function left out", without)
         for model in dict.fromkeys(["majority_vote", base])

@@ -84,6 +84,20 @@ def test_what_was_changed_is_set_against_the_run_with_its_own_class_balance(
     assert sensitivities(judged, steps, seed=0)[0]["value"] == pytest.approx(right)
 
 
+def test_a_label_model_that_needs_a_classifier_is_not_fitted_again(
+    planted: Planted, tmp_path: Path
+) -> None:
+    choice = json.loads(planted.files["choice"].read_text())
+    other = tmp_path / "choice.json"
+    other.write_text(json.dumps(choice | {"chosen": "crowdlab"}))
+    files = {**planted.files, "choice": other}
+    known = {f.name: files[f.name] for f in fields(EvaluateInputs) if f.name in files}
+    judged = Judged(EvaluateInputs(**known), CLASSES)
+    found = sensitivities(judged, label_steps(judged), seed=0)
+    without = [f["title"] for f in found if f["changed"] == "one labelling function left out"]
+    assert without == ["Majority vote"]
+
+
 def test_without_gold_there_are_flips_and_no_accuracy(tmp_path: Path) -> None:
     made = write_run(tmp_path, gold_splits=("dev",))
     known = {f.name: made.files[f.name] for f in fields(EvaluateInputs) if f.name in made.files}
