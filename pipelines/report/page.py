@@ -117,9 +117,9 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Markup | None]:
     drawn: dict[str, Markup | None] = dict.fromkeys(
         ("steps", "confusion", "calibration", "crossover", "training")
     )
-    if evaluation["rows"]["test_gold"]:
+    if evaluation["rows"]["test_gold"] >= words.MIN_ROWS:
         drawn["steps"] = charts.step_chart(_staircase(facts))
-        calibrated = evaluation["calibration"]
+    if "bins" in (calibrated := evaluation["calibration"]):
         drawn["calibration"] = charts.calibration_chart(
             [
                 (b["confidence"], b["value"], b["band_low"], b["band_high"], b["n"])

@@ -71,6 +71,8 @@ def comparison_words(compared: Numbers) -> str:
     """Return the outcome of a paired comparison; says so where nothing is clear."""
     if "reason" in compared:
         return f"not measured: {compared['reason']}"
+    if compared["n"] < MIN_ROWS:
+        return f"too few test items ({compared['n']}) to say"
     span = f"{_signed(compared['low'])} to {_signed(compared['high'])}"
     return f"{compared['verdict']}: {points(compared['difference'])} ({span})"
 

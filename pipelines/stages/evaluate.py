@@ -34,6 +34,7 @@ from pipelines.stages.judged import (
 from pipelines.stages.sensitivity import sensitivities, slices
 from weak_supervision.choice import check_with_gold
 from weak_supervision.evaluation import (
+    MIN_ROWS,
     CrossoverPoint,
     Share,
     accuracy,
@@ -91,7 +92,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "classifier": _classifier(run, steps[-1]),
         "calibration": _calibration(run, work.seed),
         "comparisons": _comparisons(run, steps, others, work.seed),
-        "crossover": _crossover(run, curve, steps[-1], config),
+        "crossover": _crossover(run, curve, others, steps[-1], config, work.seed),
         "agreement": _agreement(run, steps),
         "slices": slices(run, steps[-1], config.slices),
         "sensitivity": ranges,
@@ -246,6 +247,8 @@ def _calibration(run: Judged, seed: int) -> dict[str, Any]:
     test = run.rows("test")
     if len(test) == 0:
         return {"reason": NO_TEST_GOLD}
+    if len(test) < MIN_ROWS:
+        return {"reason": f"only {len(test)} test items have gold"}
     found = calibration(
         run.probabilities[test], run.gold[test], probability=run.chance_of(test), seed=seed
     )
@@ -299,13 +302,27 @@ def _comparisons(
 
 
 def _crossover(
-    run: Judged, curve: Sequence[CrossoverPoint], classifier: Step, config: EvaluateConfig
+    run: Judged,
+    curve: Sequence[CrossoverPoint],
+    others: Sequence[Rival],
+    classifier: Step,
+    config: EvaluateConfig,
+    seed: int,
 ) -> dict[str, Any]:
     if not curve:
         gap = "dev" if len(run.rows("test")) else "test"
         return {"reason": f"the curve needs gold on dev and test, but {gap} has none"}
-    query = run.rows("test")
-    query = query[run.present[query]]
+    test = run.rows("test")
+    query = test[run.present[test]]
+    if len(query) < MIN_ROWS:
+        return {
+            "reason": f"only {len(query)} test items have gold, too few to say what the weak "
+            "labels are worth"
+        }
+    by_hand = next(other.labels for other in others if other.key == "gold_only_accuracy_all")
+    assert by_hand is not None  # there is a curve
+    gold = run.gold[test]
+    against_all = run.compare(classifier.labels[test] == gold, by_hand == gold, seed)
     weak = accuracy(classifier.labels[query], run.gold[query], run.chance_of(query))
     return {
         "draws": config.crossover_draws,
@@ -321,7 +338,7 @@ def _crossover(
             for point in curve
         ],
         "weak": weak.as_dict(),
-        **asdict(hand_labels_worth(curve, weak, n_by_hand=len(run.by_hand))),
+        **asdict(hand_labels_worth(curve, weak, against_all, n_by_hand=len(run.by_hand))),
     }
 
 

@@ -24,6 +24,7 @@ from pipelines.engine import run_line
 from pipelines.project import Project
 from pipelines.report import charts
 from pipelines.report.words import (
+    comparison_words,
     gain_words,
     headline_sentence,
     interval,
@@ -325,6 +326,41 @@ def test_what_cannot_be_measured_says_why(
     assert made.headline[key]["value"] is None
     assert made.headline[key]["reason"].startswith(reason)
     assert made.page.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("sizes", [(60, 30, 12), (60, 30, 30), (400, 12, 40), (400, 120, 200)])
+def test_the_two_sentences_at_the_top_agree(tmp_path: Path, sizes: tuple[int, int, int]) -> None:
+    made = Made(tmp_path, write_run(tmp_path, sizes=sizes))
+    first, crossover = made.numbers["sentence"], made.evaluation["crossover"]
+    if sizes[2] < 20:
+        assert "too few for a number" in first and "sentence" not in crossover
+        assert "Your weak labels are worth" not in made.page
+        return
+    (against_all,) = [
+        c for c in made.evaluation["comparisons"] if c["second"] == "gold_only_accuracy_all"
+    ]
+    is_clear = against_all["verdict"] == "better"
+    assert ("better than training on the hand labels alone" in first) == is_clear
+    says = f"worth more than all {sizes[1]} hand labels." in crossover["sentence"]
+    assert says == is_clear
+    if against_all["verdict"] == "no clear difference":
+        assert f"to more than {sizes[1]} by the 95 % interval" in crossover["sentence"]
+
+
+def test_a_page_of_few_test_items_gives_no_accuracy_on_them(tmp_path: Path) -> None:
+    made = Made(tmp_path, write_run(tmp_path, sizes=(60, 30, 12)))
+    measured = [c for c in made.evaluation["comparisons"] if "reason" not in c]
+    assert measured and {comparison_words(c) for c in measured} == {
+        "too few test items (12) to say"
+    }
+    assert made.evaluation["calibration"] == {"reason": "only 12 test items have gold"}
+    known = {
+        percent(made.headline[key]["value"])
+        for key in ("majority_vote_accuracy", "posterior_accuracy", "classifier_accuracy")
+    }
+    of_dev = {percent(step["dev"]["overall"]["value"]) for step in made.evaluation["steps"]}
+    words = " ".join(read(made.page).words)
+    assert known - of_dev and not any(value in words for value in known - of_dev)
 
 
 # report -------------------------------------------------------------------------------------------

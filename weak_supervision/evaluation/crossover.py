@@ -6,7 +6,7 @@ weak labels reach without any of them.
 Try it::
 
     points = crossover_curve(fit, gold_test, n_gold=500, sizes=(20, 100), draws=5, seed=0)
-    print(hand_labels_worth(points, weak).sentence)
+    print(hand_labels_worth(points, weak, compare_paired(weak_is_right, all_is_right)).sentence)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from weak_supervision.evaluation.accuracy import accuracy
+from weak_supervision.evaluation.compare import Comparison
 from weak_supervision.evaluation.weighted import Share
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
@@ -59,7 +60,7 @@ class CrossoverPoint:
 class Worth:
     """How many hand labels give the accuracy that the weak labels give.
 
-    ``low`` and ``high`` follow from the interval of the weak accuracy; None means that end lies
+    ``low`` and ``high`` follow from the interval of the paired comparison; None means that end lies
     outside the curve (below the smallest or above the largest size).
     """
 
@@ -124,7 +125,11 @@ def crossover_curve(
 
 
 def hand_labels_worth(
-    points: Sequence[CrossoverPoint], weak: Share, *, n_by_hand: int = 0
+    points: Sequence[CrossoverPoint],
+    weak: Share,
+    against_all: Comparison,
+    *,
+    n_by_hand: int = 0,
 ) -> Worth:
     """Read off where the gold-only curve reaches the accuracy of the weak labels.
 
@@ -134,13 +139,18 @@ def hand_labels_worth(
         From `crossover_curve`.
     weak
         Accuracy of the classifier that the weak labels taught.
+    against_all
+        That classifier compared, row by row, with the one that all hand labels taught, which is the
+        last point.
     n_by_hand
         How many labels by hand taught it, too; the sentence says so.
 
     Notes
     -----
     The means are made non-decreasing (more labels do not hurt but by chance) and interpolated in
-    the logarithm of the size. The range reflects the interval of the weak accuracy alone.
+    the logarithm of the size. Weak labels and curve are judged on the same rows, so the range is
+    read off at the ends of the paired interval. That also has the last word at the end of the
+    curve: more than all hand labels, or fewer than all, is said where the comparison is clear.
 
     Raises
     ------
@@ -151,16 +161,24 @@ def hand_labels_worth(
         raise DataError("expected a curve and a weak accuracy, but one is empty; add test gold")
     sizes = [p.size for p in points]
     means = np.maximum.accumulate([p.mean for p in points])
-    worth = _size_at(sizes, means, weak.value)
-    low, high = (_size_at(sizes, means, bound) for bound in weak.interval)
-    if weak.value > means[-1]:
-        much = f"more than all {sizes[-1]:,} hand labels"
-    elif worth is None:
-        much = f"fewer than {sizes[0]:,} hand labels"
-    else:
-        much = f"about {worth:,} hand labels ({_range(sizes, low, high)})"
     ours = f" and {n_by_hand:,} by hand together" if n_by_hand else ""
-    return Worth(worth, low, high, f"Your weak labels{ours} are worth {much}.")
+    start = f"Your weak labels{ours} are worth"
+    if against_all.verdict == "better":
+        return Worth(None, None, None, f"{start} more than all {sizes[-1]:,} hand labels.")
+    worth = _size_at(sizes, means, weak.value)
+    is_worse = against_all.verdict == "worse"
+    of_all = weak.value - against_all.difference
+    low = _size_at(sizes, means, of_all + against_all.low)
+    high = _size_at(sizes, means, of_all + against_all.high) if is_worse else None
+    if worth is not None:
+        much = f"about {worth:,} hand labels"
+    elif weak.value > means[-1]:
+        much = f"about as much as all {sizes[-1]:,} hand labels"
+    else:
+        much = f"fewer than {sizes[0]:,} hand labels"
+    is_surely_below = is_worse and high is None
+    span = "" if is_surely_below else f" ({_range(sizes, low, high)})"
+    return Worth(worth, low, high, f"{start} {much}{span}.")
 
 
 def _size_at(sizes: Sequence[int], means: NDArray[np.float64], target: float) -> int | None:
@@ -183,4 +201,4 @@ def _two_digits(value: float) -> int:
 def _range(sizes: Sequence[int], low: int | None, high: int | None) -> str:
     start = f"{low:,}" if low is not None else f"fewer than {sizes[0]:,}"
     end = f"{high:,}" if high is not None else f"more than {sizes[-1]:,}"
-    return f"{start} to {end} by the 95 % interval of their accuracy"
+    return f"{start} to {end} by the 95 % interval"

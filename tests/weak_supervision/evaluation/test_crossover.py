@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from weak_supervision.evaluation import CrossoverPoint, crossover_curve, hand_labels_worth
+from weak_supervision.evaluation import (
+    Comparison,
+    CrossoverPoint,
+    crossover_curve,
+    hand_labels_worth,
+)
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion
 
@@ -14,6 +19,10 @@ def point(size: int, *successes: int) -> CrossoverPoint:
         tuple(Proportion(s, 1000) for s in successes),
         tuple(np.zeros(1000, dtype=np.int64) for _ in successes),
     )
+
+
+def against_all(difference: float, low: float, high: float) -> Comparison:
+    return Comparison(1000, 0, 0, difference, low, high, p_value=1.0)
 
 
 CURVE = (point(20, 400, 500, 600), point(100, 700), point(400, 800))
@@ -43,43 +52,69 @@ def test_median_draw_and_span() -> None:
 
 
 def test_worth_is_read_off_in_the_logarithm() -> None:
-    worth = hand_labels_worth(CURVE, Proportion(750, 1000))
+    worth = hand_labels_worth(CURVE, Proportion(750, 1000), against_all(-0.05, -0.08, -0.02))
     assert worth.labels == 200  # halfway between 100 and 400 in the logarithm
-    # Wilson of 0.75 at n=1000 is [0.722, 0.776]
-    assert worth.low == 140
-    assert worth.high == 290
+    assert worth.low == 130  # 0.72 is a fifth of the way: 100 * 4 ** 0.2
+    assert worth.high == 300  # 0.78 is four fifths of it
     assert worth.sentence == (
-        "Your weak labels are worth about 200 hand labels "
-        "(140 to 290 by the 95 % interval of their accuracy)."
+        "Your weak labels are worth about 200 hand labels (130 to 300 by the 95 % interval)."
     )
 
 
 def test_labels_by_hand_that_taught_as_well_are_named() -> None:
-    alone = hand_labels_worth(CURVE, Proportion(750, 1000))
-    helped = hand_labels_worth(CURVE, Proportion(750, 1000), n_by_hand=30)
+    found = against_all(-0.05, -0.08, -0.02)
+    alone = hand_labels_worth(CURVE, Proportion(750, 1000), found)
+    helped = hand_labels_worth(CURVE, Proportion(750, 1000), found, n_by_hand=30)
     assert helped.labels == alone.labels
     assert helped.sentence.startswith("Your weak labels and 30 by hand together are worth about")
 
 
-def test_outside_the_curve() -> None:
-    above = hand_labels_worth(CURVE, Proportion(850, 1000))
-    assert above.sentence == "Your weak labels are worth more than all 400 hand labels."
-    assert above.labels is None
-    below = hand_labels_worth(CURVE, Proportion(300, 1000))
-    assert below.sentence == "Your weak labels are worth fewer than 20 hand labels."
-    edge = hand_labels_worth(CURVE, Proportion(790, 1000))
-    assert edge.high is None
-    assert "to more than 400" in edge.sentence
+@pytest.mark.parametrize(
+    ("right", "ends", "much"),
+    [
+        (850, (0.05, 0.01, 0.09), "more than all 400 hand labels"),
+        (
+            850,
+            (0.05, -0.1, 0.2),
+            "about as much as all 400 hand labels (100 to more than 400 by the 95 % interval)",
+        ),
+        (
+            790,
+            (-0.01, -0.06, 0.04),
+            "about 350 hand labels (170 to more than 400 by the 95 % interval)",
+        ),
+        (
+            450,
+            (-0.35, -0.55, -0.1),
+            "fewer than 20 hand labels (fewer than 20 to 100 by the 95 % interval)",
+        ),
+        (300, (-0.5, -0.6, -0.4), "fewer than 20 hand labels"),
+    ],
+)
+def test_the_end_of_the_curve_is_told_by_the_comparison(
+    right: int, ends: tuple[float, float, float], much: str
+) -> None:
+    found = hand_labels_worth(CURVE, Proportion(right, 1000), against_all(*ends))
+    assert found.sentence == f"Your weak labels are worth {much}."
+
+
+def test_a_curve_that_sinks_at_its_end_does_not_overrule_the_comparison() -> None:
+    sinking = (point(20, 500), point(100, 800), point(120, 700))
+    better = hand_labels_worth(sinking, Proportion(750, 1000), against_all(0.05, 0.01, 0.09))
+    assert better.sentence == "Your weak labels are worth more than all 120 hand labels."
+    unclear = hand_labels_worth(sinking, Proportion(720, 1000), against_all(0.02, -0.02, 0.06))
+    assert unclear.labels == 65 and unclear.high is None  # 20 * 5 ** (0.22 / 0.3)
 
 
 def test_a_dip_by_chance_does_not_matter() -> None:
     dipping = (point(20, 500), point(50, 450), point(100, 700))
-    assert hand_labels_worth(dipping, Proportion(500, 1000)).labels == 20
-    assert hand_labels_worth(dipping, Proportion(600, 1000)).labels == 71  # sqrt(50 * 100)
+    found = against_all(-0.2, -0.25, -0.15)
+    assert hand_labels_worth(dipping, Proportion(500, 1000), found).labels == 20
+    assert hand_labels_worth(dipping, Proportion(600, 1000), found).labels == 71  # sqrt(50 * 100)
 
 
 def test_nothing_to_measure_is_an_error() -> None:
     with pytest.raises(DataError, match="gold rows to train on"):
         crossover_curve(lambda rows: [], [], n_gold=5, sizes=(2,), draws=1, seed=0)
     with pytest.raises(DataError, match="one is empty"):
-        hand_labels_worth(CURVE, Proportion(0, 0))
+        hand_labels_worth(CURVE, Proportion(0, 0), against_all(0, 0, 0))
