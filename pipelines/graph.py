@@ -163,7 +163,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        19,
+        20,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",

@@ -178,11 +178,21 @@ class AggregateConfig(Section):
         "glad",
         "crowdlab",
     ] = "auto"
-    features: Literal["auto", "on", "off"] = "auto"
+    # what features make of the votes, see docs/aggregation.md; "on" leaves it to the tool which
+    features: Literal["auto", "on", "off", "spread", "filled", "joint"] = "auto"
     # "auto": each label model's own way; else "uniform", "estimated" or a share for each class
     class_balance: Literal["auto", "uniform", "estimated"] | tuple[float, ...] = "auto"
     # a student on the features that joins the voters, or learns the clear cases first
     hybrid: Literal["none", "self_training", "curriculum"] = "none"
+
+    @model_validator(mode="after")
+    def _joint_needs_no_model(self) -> AggregateConfig:
+        if self.features == "joint" and self.model != "auto":
+            raise ValueError(
+                f'features = "joint" takes the place of a label model, but model = "{self.model}" '
+                "asks for one; leave one of the two out"
+            )
+        return self
 
 
 class CleanConfig(Section):

@@ -11,6 +11,8 @@ process, the usual case, then runs torch's fused kernel and pays nothing for the
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,6 +26,7 @@ __all__ = [
     "gather",
     "local_rank",
     "mean_over_processes",
+    "micro_batch",
     "parallel",
     "rank",
     "shared_rows",
@@ -46,14 +49,30 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0")) if world_size() > 1 else 0
 
 
+_micro_batch = (0, 1)  # which of how many is being drawn
+
+
+@contextmanager
+def micro_batch(number: int, n_micro_batches: int) -> Iterator[None]:
+    """Let :func:`shared_rows` hand out the rows of one of the micro-batches of a step."""
+    global _micro_batch
+    _micro_batch = number, n_micro_batches
+    try:
+        yield
+    finally:
+        _micro_batch = 0, 1
+
+
 def shared_rows(n_local: int, n_columns: int, generator: torch.Generator) -> Tensor:
     """Return this process's (n_local, n_columns) share of a table of uniforms in [0, 1).
 
-    Each process draws the whole table from an equal generator and keeps its rows, so an image's
-    row does not depend on the number of processes.
+    Each process draws the whole table, for each micro-batch anew from an equal generator, and keeps
+    its rows: an image's row depends on the number of neither.
     """
-    table = torch.rand(n_local * world_size(), n_columns, generator=generator)
-    return table[rank() * n_local : (rank() + 1) * n_local]
+    number, n_micro_batches = _micro_batch
+    n_shares, share = n_micro_batches * world_size(), number * world_size() + rank()
+    table = torch.rand(n_local * n_shares, n_columns, generator=generator)
+    return table[share * n_local : (share + 1) * n_local]
 
 
 class _AllReduce(torch.autograd.Function):
@@ -116,7 +135,7 @@ class GlobalBatchNorm(nn.BatchNorm2d):
     """Batch norm of (N, d) or (N, C, H, W) by the statistics of all processes' rows.
 
     torch's ``SyncBatchNorm`` does this on CUDA alone; this one runs wherever ``all_reduce`` does.
-    Each process must bring the same number of rows.
+    Processes may bring different numbers of rows, as of masked patches.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -129,11 +148,13 @@ class GlobalBatchNorm(nn.BatchNorm2d):
         axes = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         wide = x.float()
-        n = wide.numel() // wide.shape[1] * world_size()
-        mean = _AllReduce.apply(wide.sum(axes)) / n
+        n_local = wide.new_tensor([wide.numel() // wide.shape[1]])
+        total = _AllReduce.apply(torch.cat([wide.sum(axes), n_local]))  # (C + 1,)
+        n = total[-1].detach()
+        mean = total[:-1] / n
         centred = wide - mean.view(shape)
         variance = _AllReduce.apply(centred.square().sum(axes)) / n
-        self._remember(mean.detach(), variance.detach() * (n / max(1, n - 1)))
+        self._remember(mean.detach(), variance.detach() * (n / (n - 1).clamp(min=1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         out: Tensor = centred * scale.view(shape) + self.bias.view(shape)
         return out.to(x.dtype)

@@ -28,6 +28,7 @@ from ssl_models.distributed import (
     barrier,
     gather,
     mean_over_processes,
+    micro_batch,
     parallel,
     rank,
     world_size,
@@ -207,14 +208,14 @@ class Trainer(ABC):
                 config.weight_decay, config.weight_decay_end, step / self.total_steps
             )
         micro_batches = self._indices(step)
+        draws = derive_seed(config.seed, "pretrain", step, 0)  # of all micro-batches
         embeddings = None
         for number, rows in enumerate(micro_batches):
-            generator = torch.Generator().manual_seed(
-                derive_seed(config.seed, "pretrain", step, number)
-            )
+            generator = torch.Generator().manual_seed(draws)
             self.method.rows = torch.from_numpy(rows).to(self.device)
             with autocast(self.device, self.precision):
-                views = self.method.views(self.batch(rows), generator)
+                with micro_batch(number, len(micro_batches)):
+                    views = self.method.views(self.batch(rows), generator)
                 loss, embeddings = self.parallel(views)
             (loss / len(micro_batches)).backward()
             self.loss_sum += mean_over_processes(loss) / len(micro_batches)
@@ -243,11 +244,12 @@ class Trainer(ABC):
         return shares[:, rank()]
 
     def _check_finite(self) -> None:
-        # On CUDA reading the loss waits for the device: look only when it is logged anyway.
-        if self.device.type != "cpu" and (self.step + 1) % self.config.log_every:
+        # On CUDA reading the loss waits for the device: look when it is logged or saved anyway.
+        done = self.step + 1
+        due = done % self.config.log_every == 0 or done % self.config.checkpoint_every == 0
+        if self.device.type != "cpu" and not due:
             return
-        done = self.step % self.config.log_every + 1
-        self.last_loss = float(self.loss_sum) / done
+        self.last_loss = float(self.loss_sum) / (self.step % self.config.log_every + 1)
         if np.isfinite(self.last_loss):
             return
         lr = self.optimiser.param_groups[0]["lr"]

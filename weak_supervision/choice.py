@@ -22,6 +22,7 @@ from weak_supervision.candidates import (
     Trial,
     same_labels,
 )
+from weak_supervision.evaluation import MIN_ROWS
 from weak_supervision.evidence import (
     LEVEL,
     bootstrap_means,
@@ -31,7 +32,7 @@ from weak_supervision.evidence import (
 from weak_supervision.explain import features_words, model_words, steady_words, unanimous_words
 from weak_supervision.judging import BASELINE, Judge, Row, fits_neighbors, mean_of, number_of, wins
 from weak_supervision.label_models import CANDIDATES, ClassBalance, covered, hard_labels
-from weak_supervision.names import model_name
+from weak_supervision.names import model_name, settings_for
 from weak_supervision.neighbors import NeighborGraph, build_graph
 from weaklight.contracts import ABSTAIN, ClassSet, check_votes
 from weaklight.errors import DataError
@@ -111,7 +112,7 @@ def choose(
     human: NDArray[np.integer] | None = None,
     class_balance: ClassBalance = None,
     model: str | None = None,
-    use_features: Literal["auto", "on", "off"] = "auto",
+    use_features: Literal["auto", "on", "off", "spread", "filled", "joint"] = "auto",
     seed: int = 0,
 ) -> Choice:
     """Choose a label model, then what features make of it.
@@ -148,9 +149,9 @@ def choose(
         K shares, "uniform" or "estimated" for every label model; None leaves it to each of them.
     model
         Name of a label model that a person insists on: only what features make of it is chosen,
-        and the joint model, which needs none, is left out.
+        and the joint model, which needs none, is left out unless ``use_features`` asks for it.
     use_features
-        Whether a person insists that features repair the labels, or that they do not.
+        Whether a person insists that features repair the labels, in which way, or that they do not.
     seed
         Of folds, bootstrap and, above 10,000 items, of the items that are judged.
 
@@ -211,7 +212,8 @@ def choose(
     rivals = {
         name: candidate
         for name, candidate in featured.items()
-        if name.partition("+")[0] == best or (name == JOINT and model is None)
+        if name.partition("+")[0] == best
+        or (name == JOINT and (model is None or use_features == JOINT))
     }
     evidence |= trial.with_features(rivals, best)
     rows |= {name: judge.with_features(name, best, evidence) for name in rivals}
@@ -224,7 +226,14 @@ def choose(
         rows[name]["note"] = candidate.note
     chosen, why = _decide_features(rows, best, list(rivals))
     reason += why
-    wanted = {"auto": chosen, "off": best, "on": best + SPREAD if chosen == best else chosen}
+    wanted = {
+        "auto": chosen,
+        "off": best,
+        "on": best + SPREAD if chosen == best else chosen,
+        "spread": best + SPREAD,
+        "filled": best + FILLED,
+        "joint": JOINT,
+    }
     if wanted[use_features] != chosen and features is not None:
         asked = chosen = wanted[use_features]
     if is_whole:
@@ -261,6 +270,9 @@ def check_with_gold(
 ) -> str:
     """Say in a sentence whether gold agrees with a choice that was made without it.
 
+    Where it surely does not, the sentence names the settings of ``[aggregate]`` that ask for what
+    does best.
+
     Parameters
     ----------
     posteriors
@@ -275,6 +287,8 @@ def check_with_gold(
     rows = np.flatnonzero(gold != ABSTAIN)
     if not len(rows):
         return "There is no gold to check the choice with."
+    if len(rows) < MIN_ROWS:
+        return f"{len(rows)} hand-labelled items are too few to check the choice with."
     right = {name: hard_labels(p, keys=keys)[rows] == gold[rows] for name, p in posteriors.items()}
     best = max(right, key=lambda name: (right[name].mean(), name == chosen))
     low, high = wilson(int(right[chosen].sum()), len(rows))
@@ -287,10 +301,16 @@ def check_with_gold(
         return sentence + ": nothing else does better, so the choice was right."
     gain = right[best].astype(float) - right[chosen]
     surely = float(np.quantile(bootstrap_means(gain), 1.0 - LEVEL)) > 0
-    verdict = "so the choice was wrong" if surely else "which may be chance"
     if best != BASELINE:
         sentence += f" and {model_name(best)} on {share[best]}"
-    return f"{sentence}, {verdict}."
+    if not surely:
+        return f"{sentence}, which may be chance."
+    settings = settings_for(best) | ({"hybrid": "none"} if "hybrid" in posteriors else {})
+    lines = ", ".join(f'{key} = "{value}"' for key, value in settings.items())
+    return (
+        f"{sentence}, so the choice was wrong. To have what does best, put this under [aggregate] "
+        f"in weaklight.toml and run again: {lines}."
+    )
 
 
 def _checked_human(

@@ -1,11 +1,11 @@
-"""What label models and what features make of them are called where people read.
+"""What label models and what features make of them are called, by people and in settings.
 
 Try it: ``model_name("dawid_skene+features")``.
 """
 
 from __future__ import annotations
 
-__all__ = ["model_name"]
+__all__ = ["model_name", "settings_for"]
 
 _MODELS = {
     "majority_vote": "majority vote",
@@ -25,6 +25,7 @@ _FEATURES = {
     "features": ", spread over the features",
     "filled": ", with the features where no function votes",
 }
+_WAYS = {"": "off", "features": "spread", "filled": "filled"}
 
 
 def model_name(key: str, *, start: bool = False) -> str:
@@ -36,3 +37,17 @@ def model_name(key: str, *, start: bool = False) -> str:
     name = _MODELS.get(base, base)
     name = name[:1].upper() + name[1:] if start else name
     return name + _FEATURES[features]
+
+
+def settings_for(key: str) -> dict[str, str]:
+    """Return the settings of ``[aggregate]`` that ask for a candidate of the choice.
+
+    Examples
+    --------
+    >>> settings_for("dawid_skene+features"), settings_for("joint")
+    ({'model': 'dawid_skene', 'features': 'spread'}, {'model': 'auto', 'features': 'joint'})
+    """
+    base, _, features = key.partition("+")
+    if base == "joint":
+        return {"model": "auto", "features": "joint"}
+    return {"model": base, "features": _WAYS[features]}

@@ -29,7 +29,8 @@ class MoCoV2(Method):
     Parameters
     ----------
     encoder
-        f_q, yields h (B, D). Its batch norms become :class:`SplitBatchNorm`.
+        f_q, yields h (B, D). Its batch norms become :class:`SplitBatchNorm`; those that some of
+        timm's models fuse with an activation stay, and let keys share statistics with queries.
     augment
         How each of the two views is drawn.
     temperature
@@ -210,9 +211,8 @@ class SplitBatchNorm(GlobalBatchNorm):
 
 
 def _split_batch_norm(module: nn.Module, groups: int) -> None:
-    """Put a fresh :class:`SplitBatchNorm` in the place of every batch norm in ``module``."""
-    for name, child in module.named_children():
-        if isinstance(child, GlobalBatchNorm):
-            setattr(module, name, SplitBatchNorm(child.num_features, groups))
-        else:
-            _split_batch_norm(child, groups)
+    """Make every batch norm in ``module`` a :class:`SplitBatchNorm` of the same weights."""
+    for part in module.modules():
+        if isinstance(part, GlobalBatchNorm):
+            part.__class__ = SplitBatchNorm
+            part.groups = groups

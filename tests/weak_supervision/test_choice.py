@@ -3,13 +3,16 @@ import json
 import numpy as np
 import pytest
 
+from pipelines.config import parse_config
+from pipelines.sections import AggregateConfig
 from tests.weak_supervision.planted import planted
 from tests.weak_supervision.real_data import labelme, wrench
 from weak_supervision import choice as choice_module
 from weak_supervision.choice import check_with_gold, choose
 from weak_supervision.label_models import CANDIDATES, hard_labels
+from weak_supervision.names import settings_for
 from weaklight.contracts import ClassSet, check_posterior
-from weaklight.errors import DataError
+from weaklight.errors import ConfigError, DataError
 
 SOME = {"accuracies": (0.85, 0.75, 0.7, 0.65, 0.6, 0.55), "coverage": 0.5}
 
@@ -99,13 +102,46 @@ def test_gold_says_when_the_choice_was_wrong(useful):
     assert "the choice was wrong" not in check_with_gold(choice.posteriors, choice.chosen, truth)
     said = check_with_gold(choice.posteriors, "majority_vote", truth)
     assert "so the choice was wrong" in said
+    best = max(choice.posteriors, key=lambda name: accuracy(choice, name, truth))
+    asked = ", ".join(f'{key} = "{value}"' for key, value in settings_for(best).items())
+    assert said.endswith(f"in weaklight.toml and run again: {asked}.")
+    few = np.where(np.arange(1500) < 19, truth, -1)
+    assert check_with_gold(choice.posteriors, choice.chosen, few) == (
+        "19 hand-labelled items are too few to check the choice with."
+    )
+
+
+@pytest.mark.parametrize("name", ["snorkel", "snorkel+features", "snorkel+filled", "joint"])
+def test_the_settings_that_are_named_ask_for_that_candidate(name):
+    votes, _, features = planted(n=400, d=8)
+    asked = AggregateConfig(**settings_for(name))
+    choice = choose(
+        votes,
+        n_classes=3,
+        features=features,
+        model=None if asked.model == "auto" else asked.model,
+        use_features=asked.features,
+    )
+    assert choice.chosen == name
+
+
+def test_the_joint_model_takes_no_label_model():
+    both = {"model": "snorkel", "features": "joint"}
+    with pytest.raises(ConfigError, match='features = "joint" takes the place of a label model'):
+        parse_config({"classes": ["a", "b"], "items": {"source": "x"}, "aggregate": both})
 
 
 def test_gold_names_majority_vote_once_where_it_is_the_best():
     truth = np.zeros(100, dtype=int)
     right, wrong = np.tile([0.9, 0.1], (100, 1)), np.tile([0.1, 0.9], (100, 1))
     said = check_with_gold({"majority_vote": right, "joint": wrong}, "joint", truth)
-    assert said.endswith("majority vote on 100.0 %, so the choice was wrong.")
+    assert said == (
+        "On 100 hand-labelled items the choice is right on 0.0 % (0.0 to 3.7), majority vote on "
+        "100.0 %, so the choice was wrong. To have what does best, put this under [aggregate] in "
+        'weaklight.toml and run again: model = "majority_vote", features = "off".'
+    )
+    taught = {"majority_vote": right, "hybrid": wrong, "chosen": wrong}
+    assert check_with_gold(taught, "chosen", truth).endswith('features = "off", hybrid = "none".')
 
 
 def test_a_label_model_that_knows_whom_to_trust_is_chosen():

@@ -47,7 +47,7 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 # [aggregate]
 # model = "auto"                # or a label model by name: docs/label_models.md
 # class_balance = "auto"        # auto, uniform, estimated, or a share for each class
-# features = "auto"             # auto, on or off: what the features make of the votes
+# features = "auto"             # or off, on, spread, filled, joint: docs/aggregation.md
 # hybrid = "none"               # self_training or curriculum: docs/hybrid.md
 
 # [clean]
