@@ -5,7 +5,9 @@ Try it: ``pandas.read_csv(path, **csv_format(path))``.
 
 from __future__ import annotations
 
+import codecs
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ __all__ = ["csv_format", "rename_columns", "require_columns", "unreadable"]
 
 _SEPARATORS = ",;\t"  # a spreadsheet writes ; where the comma is the decimal sign
 _NO_SEPARATOR = "\x1f"  # which no text holds
+_SEPARATOR_LINE = re.compile(r"sep=(.)")  # some spreadsheets say it before the header
 
 
 def require_columns(
@@ -71,20 +74,28 @@ def csv_format(path: Path) -> dict[str, Any]:
 
     Notes
     -----
-    Comma, semicolon or tab; the earlier where two part it into as many. A byte order mark, which
-    Excel writes, is skipped. Where none parts the first line, there is one column, and commas
-    further down belong to its texts.
+    Comma, semicolon or tab; the earlier where two part it into as many. A line ``sep=;`` above the
+    header says it outright. Where none parts the first line, there is one column, and commas
+    further down belong to its texts. A byte order mark, which Excel writes, is skipped and tells
+    UTF-16 from UTF-8.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open("rb") as raw:
+        is_utf16 = raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "utf-16" if is_utf16 else "utf-8-sig"
+    with path.open(encoding=encoding, newline="") as file:
         header = file.readline()
+    if stated := _SEPARATOR_LINE.fullmatch(header.rstrip("\r\n")):
+        return {"sep": stated[1], "encoding": encoding, "skiprows": 1}
     n_columns = {sep: len(next(csv.reader([header], delimiter=sep), [])) for sep in _SEPARATORS}
     best = max(n_columns, key=n_columns.__getitem__)
-    return {"sep": best if n_columns[best] > 1 else _NO_SEPARATOR, "encoding": "utf-8-sig"}
+    return {"sep": best if n_columns[best] > 1 else _NO_SEPARATOR, "encoding": encoding}
 
 
 def unreadable(path: Path, error: Exception) -> DataError:
     """Return the error that says why a table cannot be read and what to do."""
     if isinstance(error, UnicodeDecodeError):
-        what = "is not in UTF-8; save it as UTF-8 (in Excel: Save As, CSV UTF-8) and try again"
-        return DataError(f"{path} {what}")
+        return DataError(
+            f"{path} is in neither UTF-8 nor UTF-16; save it as UTF-8 (in Excel: Save As, CSV "
+            "UTF-8) and try again"
+        )
     return DataError(f"{path} cannot be read ({error}); check that the file is whole")

@@ -286,27 +286,29 @@ def test_tables_with_image_paths(make_project: Callable[..., Path], kind: str) -
     assert len(found.files) == 5  # the table and the four images that exist
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_a_csv_as_a_spreadsheet_saves_it(tmp_path: Path, separator: str) -> None:
+@pytest.mark.parametrize("states_separator", [False, True])
+def test_a_csv_as_a_spreadsheet_saves_it(
+    tmp_path: Path, separator: str, encoding: str, states_separator: bool
+) -> None:
     file = tmp_path / "list.csv"
-    rows = [["item_id", "body"], ["007", '"one, two; three"']]
+    rows = [["item_id", "body"], ["007", '"one, zwei; größer"']]
     text = "".join(separator.join(row) + "\r\n" for row in rows)
-    file.write_bytes(text.encode("utf-8-sig"))
+    first_line = f"sep={separator}\r\n" if states_separator else ""
+    file.write_bytes((first_line + text).encode(encoding))
     kind, table = read_source(tmp_path, ItemsConfig(source="list.csv", text="body"), 0)
     assert (kind, table["item_id"].tolist()) == ("text", ["007"])
     assert (
         table["payload"].tolist()
-        == ["one, two; three"]
+        == ["one, zwei; größer"]
         == read_items(file, Columns(text="body")).table["text"].tolist()
     )
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_a_csv_in_another_encoding_is_refused_with_what_to_do(
-    tmp_path: Path, encoding: str
-) -> None:
+def test_a_csv_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
-    file.write_bytes("item_id,text\r\n1,\xe9t\xe9\r\n".encode(encoding))
+    file.write_bytes("item_id,text\r\n1,\xe9t\xe9\r\n".encode("latin-1"))
     for read in (
         lambda: read_source(tmp_path, ItemsConfig(source="list.csv"), 0),
         lambda: read_items(file),
