@@ -215,4 +215,4 @@ def _split_batch_norm(module: nn.Module, groups: int) -> None:
     for part in module.modules():
         if isinstance(part, GlobalBatchNorm):
             part.__class__ = SplitBatchNorm
-            part.groups = groups
+            part.groups = groups  # type: ignore[assignment]  # the class knows it now

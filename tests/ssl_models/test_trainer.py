@@ -163,11 +163,28 @@ def test_each_epoch_sees_every_image_once(pixels: np.ndarray, tmp_path: Path) ->
     assert not np.array_equal(trainer._indices(5), rows[0])
 
 
-def test_accumulated_micro_batches_sum_to_one_step(pixels: np.ndarray, tmp_path: Path) -> None:
-    config = replace(CONFIG, accumulate=2)
-    trainer = trainer_module.ImageTrainer(pixels, config, tmp_path)
-    trainer.train_step()
-    assert trainer.step == 1 and np.isfinite(trainer.last_loss)
+@pytest.mark.parametrize("method", ["instance_discrimination", "mae", "mocov2", "pirl"])
+def test_micro_batches_change_nothing(pixels: np.ndarray, tmp_path: Path, method: str) -> None:
+    """Without batch norm and negatives from the batch: the draws, the sum and the step are left."""
+    small = replace(CONFIG, method=method, backbone="vit_tiny", precision="fp32", steps=3)
+    curves = []
+    for accumulate in (1, 4):
+        config = replace(small, accumulate=accumulate, log_every=1)
+        trainer = trainer_module.ImageTrainer(pixels, config, tmp_path / str(accumulate))
+        for _ in range(3):
+            trainer.train_step()
+        curves.append([entry["loss"] for entry in trainer.history])
+    assert curves[1] == pytest.approx(curves[0], rel=1e-5)
+
+
+def test_on_a_gpu_nothing_is_saved_unread(pixels: np.ndarray, tmp_path: Path) -> None:
+    """There the loss is read where it is logged; a checkpoint in between must be sound, too."""
+    trainer = trainer_module.ImageTrainer(pixels, CONFIG, tmp_path)
+    trainer.device, trainer.loss_sum = torch.device("cuda"), torch.tensor(float("nan"))
+    trainer._check_finite()  # neither is due
+    trainer.step = CONFIG.checkpoint_every - 1
+    with pytest.raises(TrainingError, match="step 2"):
+        trainer._check_finite()
 
 
 def test_nan_loss_names_the_step_and_keeps_the_last_checkpoint(

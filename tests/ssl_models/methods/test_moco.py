@@ -108,6 +108,19 @@ def test_groups_divide_the_rows_and_hold_eight(rows: int, groups: int) -> None:
     torch.testing.assert_close(SplitBatchNorm(2, groups=8)(x), expected)
 
 
+def test_batch_norms_keep_what_public_weights_brought() -> None:
+    encoder = build_backbone("compact", channels=1, image_size=24, width=8)
+    for number, norm in enumerate(m for m in encoder.modules() if hasattr(m, "running_var")):
+        norm.weight.data.fill_(number + 2)
+        norm.running_var.fill_(number + 3)
+        norm.eps = 1e-3
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    moco = MoCoV2(encoder, AugmentConfig(gray=0.0), norm_groups=4)
+    torch.testing.assert_close(dict(moco.encoder.state_dict()), before, atol=0, rtol=0)
+    norms = [m for m in moco.modules() if isinstance(m, SplitBatchNorm)]
+    assert len(norms) == 6 and {(m.groups, m.eps) for m in norms} == {(4, 1e-3)}
+
+
 def test_keys_come_back_in_order_from_shuffled_groups() -> None:
     moco = method()
     images = IMAGES.float() / 255
