@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any
 
 from pipelines import fingerprints, pin
+from pipelines.causes import why_again
 from pipelines.graph import StageSpec, spec_of
 from pipelines.looks import looks_at_test
 from pipelines.measure import PeakMemory
@@ -92,9 +93,8 @@ def plan(project: Project, targets: tuple[str, ...] = ("report",)) -> list[Plann
             done[spec.name] = keyed.digest
             planned.append(Planned(spec.name, "cached", keyed.digest, why))
         else:
-            known = (project.store.root / spec.name).is_dir()
-            reason = why or ("its inputs or settings changed" if known else "never run")
-            planned.append(Planned(spec.name, "runs", keyed.digest, reason))
+            reasons = [_why_again(project, spec, keyed) or "never run", *filter(None, [why])]
+            planned.append(Planned(spec.name, "runs", keyed.digest, "; ".join(reasons)))
     kind = None
     if "ingest" in done:
         kind = project.store.manifest("ingest", done["ingest"]).metrics["kind"]
@@ -200,6 +200,7 @@ class Run:
                 pin.write_pin(self.project, current)
         keyed = _key(self.project, spec, sources)
         cached = self.project.store.has(name, keyed.digest)
+        why = "" if cached else _why_again(self.project, spec, keyed)
         peak = 0.0
         if not cached:
             if name == "pretrain":
@@ -223,6 +224,7 @@ class Run:
             peak_mib=round(peak, 1),
             metrics=manifest.metrics,
             notes=(*notes, *manifest.notes),
+            why=why,
         )
         self.record.artifacts[name] = keyed.digest
         self.record.stages.append(entry)
@@ -336,6 +338,10 @@ def _key(project: Project, spec: StageSpec, sources: Mapping[str, str]) -> _Keye
         extra = getattr(fingerprints, spec.fingerprint)(project, paths)
     digest = digest_json([spec.name, spec.version, inputs, section, config.seed, extra])
     return _Keyed(digest, inputs, paths, extra, section)
+
+
+def _why_again(project: Project, spec: StageSpec, keyed: _Keyed) -> str:
+    return why_again(project, spec, inputs=keyed.inputs, config=keyed.config, extra=keyed.extra)
 
 
 def _load_function(spec: StageSpec) -> Callable[..., StageResult]:

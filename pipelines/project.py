@@ -23,7 +23,7 @@ __all__ = ["Project", "RunRecord", "StageRecord"]
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What one stage did in a run."""
+    """What one stage did in a run; ``why`` it ran again, empty if it was cached or new."""
 
     name: str
     digest: str
@@ -32,6 +32,7 @@ class StageRecord:
     peak_mib: float
     metrics: Mapping[str, Any]
     notes: tuple[str, ...]
+    why: str = ""
 
 
 @dataclass

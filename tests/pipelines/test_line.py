@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,13 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines import pin
+from pipelines import graph, pin
 from pipelines.engine import Run, plan, run_line
 from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
 from pipelines.reviews import ReviewEvent, ReviewStore
 from tests.pipelines.conftest import LFS, SETTINGS, draw, png, shapes
 from tests.pipelines.test_kill import contents
+from weaklight.cli.show import Display
 from weaklight.errors import ConfigError, DataError, LabelingError, ProjectBusyError, StorageError
 
 
@@ -96,11 +98,31 @@ def test_two_runs_with_one_seed_give_the_same_bytes(finished: Path, tmp_path: Pa
 def test_a_plan_says_what_would_run_and_writes_nothing(project: Path) -> None:
     (project / "weaklight.toml").write_text(SETTINGS.replace("neighbors = 5", "neighbors = 4"))
     before = contents(project)
-    planned = {p.name: p.status for p in plan(Project.open(project))}
-    assert planned["pretrain"] == "cached"
-    assert planned["embed"] == "runs"
-    assert planned["report"] == "depends"
+    planned = {p.name: p for p in plan(Project.open(project))}
+    assert planned["pretrain"].status == "cached"
+    assert (planned["embed"].status, planned["embed"].why) == ("runs", "changed: [embed] neighbors")
+    assert planned["report"].status == "depends"
     assert contents(project) == before
+
+
+def test_a_stage_that_runs_again_says_why(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = tuple(
+        replace(s, version=s.version + 1) if s.name == "vote" else s for s in graph.STAGES
+    )
+    monkeypatch.setattr(graph, "STAGES", stages)
+    version = graph.spec_of("vote").version
+    why = f"changed: the stage itself (version {version - 1}, now {version})"
+    opened = Project.open(project)
+    assert {p.name: p.why for p in plan(opened)}["vote"] == why
+    (entry,) = [s for s in run_line(opened, ("vote",)).stages if not s.cached]
+    assert (entry.name, entry.why) == ("vote", why)
+    Display().stage_done(entry)
+    assert capsys.readouterr().err.splitlines()[0].endswith(why)
+    shutil.rmtree(opened.store.folder("vote", entry.digest))
+    (entry,) = [s for s in run_line(opened, ("vote",)).stages if not s.cached]
+    assert entry.why == "its last result is gone"
 
 
 def test_editing_an_lf_without_changing_a_vote_stops_the_cascade(project: Path) -> None:

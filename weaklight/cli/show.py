@@ -74,7 +74,7 @@ class Display:
         if self._live and entry.name in self._tasks:
             self._bars.remove_task(self._tasks.pop(entry.name))
         how = "cached" if entry.cached else f"{entry.seconds:6.1f} s  {entry.peak_mib:5.0f} MiB"
-        line = f"{entry.name:>9}  {how}"
+        line = f"{entry.name:>9}  {how}  {entry.why}".rstrip()
         notes = [] if entry.cached else [f"{'':>11}{note}" for note in entry.notes]
         for text in (line, *notes):
             if self._live:
