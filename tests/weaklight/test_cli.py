@@ -74,6 +74,17 @@ def test_every_command_takes_h_for_help() -> None:
         assert shown.returncode == 0 and "Usage:" in shown.stdout, command
 
 
+def test_what_a_command_starts_takes_no_module_from_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("raise SystemExit('not ours')")
+    starts = (
+        "import subprocess, sys; from weaklight import cli\n"
+        "cli.app = lambda: sys.exit(subprocess.call([sys.executable, '-m', 'app.launch']))\n"
+        "cli.main()"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    assert subprocess.call([sys.executable, "-P", "-c", starts], cwd=tmp_path, env=env) == 0
+
+
 def test_an_unknown_example_names_the_known_ones(tmp_path: Path) -> None:
     wrong = weaklight("demo", "x", "--example", "nothing", cwd=tmp_path)
     assert wrong.returncode == 2

@@ -6,6 +6,7 @@ Try it: ``weaklight --help``.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 
@@ -55,6 +56,9 @@ def _options(
 def main() -> None:
     """Run the command line; errors of ours are one plain message, exit code 1 (2: wrong usage)."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
+    os.environ["PYTHONSAFEPATH"] = (
+        "1"  # what we start takes no app.py of the current folder for ours
+    )
     try:
         app()
     except WeaklightError as error:
