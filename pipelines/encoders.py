@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labeling_functions.ballot import nearest
 from pipelines.payload import Payload, Texts
 from pipelines.pixels import Pixels
 from pipelines.sections import Kind, PretrainConfig
@@ -36,10 +37,24 @@ from ssl_models.text import (
 )
 from weaklight.errors import ConfigError
 
-__all__ = ["BASELINES", "baseline_features", "choose_method", "embedder", "fit_encoder"]
+__all__ = [
+    "BASELINES",
+    "METHODS_OF",
+    "baseline_features",
+    "choose_method",
+    "embedder",
+    "fit_encoder",
+]
 
 # Fewer running words say too little about each word: then counting words does better.
 LEAST_WORDS = 20_000
+# What `[pretrain] method` may say, beside auto.
+METHODS_OF: dict[Kind, list[str]] = {
+    "image": sorted(METHODS),
+    "text": ["word2vec", "tfidf_svd", "sentence_transformers:MODEL"],
+    "audio": ["cpc", "log_mel"],
+    "series": ["summary", "values"],
+}
 # The plain features of each kind, which an encoder must beat: (key, in words).
 BASELINES: dict[Kind, tuple[str, str]] = {
     "image": ("pixels", "raw pixels"),
@@ -62,12 +77,7 @@ def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple
     ConfigError
         If the stated method is not one for this kind of items.
     """
-    known = {
-        "image": sorted(METHODS),
-        "text": ["word2vec", "tfidf_svd", "sentence_transformers:MODEL"],
-        "audio": ["cpc", "log_mel"],
-        "series": ["summary", "values"],
-    }[kind]
+    known = METHODS_OF[kind]
     method = config.method
     if method != "auto":
         name, colon, model = method.partition(":")
@@ -76,6 +86,7 @@ def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple
                 return method, []
         raise ConfigError(
             f"[pretrain] method must be one of {known} for {kind} items, but is {method!r}"
+            f"{nearest(method.lower(), known)}"
         )
     if kind == "image":
         return "simclr", []

@@ -6,10 +6,12 @@ Try it: ``weaklight run --dry-run``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import pandas as pd
 
 from labeling_functions import load_folder
+from labeling_functions.ballot import nearest
 from labeling_functions.templates import FeatureTemplate
 from pipelines.graph import StageSpec, needed_for
 from pipelines.project import Project
@@ -133,17 +135,21 @@ def _named_kind(project: Project) -> Kind | None:
 def _check_pretrain(project: Project, kind: Kind | None) -> None:
     config = project.config.pretrain
     if config.method != "auto":
-        from pipelines.encoders import choose_method
+        from pipelines.encoders import METHODS_OF, choose_method
 
-        refusals = []
         for possible in KINDS if kind is None else (kind,):
             try:
                 choose_method(config, possible)
                 break
-            except ConfigError as error:
-                refusals.append(str(error))
+            except ConfigError:
+                if kind is not None:
+                    raise
         else:
-            raise ConfigError("\n".join(refusals))
+            near = nearest(config.method.lower(), chain.from_iterable(METHODS_OF.values()))
+            raise ConfigError(
+                f"[pretrain] method is {config.method!r}, but no kind of items has such a one{near}; "
+                "`weaklight methods` lists all"
+            )
         if model := config.method.partition(":")[2]:
             from ssl_models.text.sentences import find_model, require_library
 

@@ -31,7 +31,8 @@ def test_a_broken_lf_file_stops_a_run_before_anything_is_read(
 @pytest.mark.parametrize(
     ("items", "pretrain", "words"),
     [
-        ("", 'method = "simclrr"', "for text items"),
+        ("", 'method = "SimCLRR"', "did you mean 'simclr'"),
+        ('image = "image"', 'method = "rotatoin"', "did you mean 'rotation'"),
         ('image = "image"', 'method = "word2vec"', "for image items"),
         ('text = "gold"', 'method = "simclr"', "for text items"),
         ("", 'method = "sentence_transformers:no-such-package"', "installed package called"),
