@@ -147,8 +147,8 @@ def _check_pretrain(project: Project, kind: Kind | None) -> None:
         else:
             near = nearest(config.method.lower(), chain.from_iterable(METHODS_OF.values()))
             raise ConfigError(
-                f"[pretrain] method is {config.method!r}, but no kind of items has such a one{near}; "
-                "`weaklight methods` lists all"
+                f"[pretrain] method is {config.method!r}, but there is none of that name{near}; "
+                "`weaklight methods` lists them"
             )
         if model := config.method.partition(":")[2]:
             from ssl_models.text.sentences import find_model, require_library
