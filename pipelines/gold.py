@@ -39,23 +39,37 @@ class Draw:
     role : what the items may be used for
     items : rows of ``items.parquet`` that were drawn, in the order of the draw
     frame : how many items could have been drawn
+    n_labelled : how many of the drawn ones people had labelled before, in review or in the source
     """
 
     role: str
     items: pd.DataFrame
     frame: int
+    n_labelled: int = 0
 
     @property
     def probability(self) -> float:
         """The chance of each item of the frame to be drawn."""
         return len(self.items) / self.frame
 
+    @property
+    def set_aside(self) -> str:
+        """What becomes of labels that people gave the items before; empty where nobody did."""
+        if not self.n_labelled:
+            return ""
+        had = "1 of them has" if self.n_labelled == 1 else f"{self.n_labelled:,} of them have"
+        return (
+            f"{had} a label by hand from before: it stays stored, but from the next run on it "
+            "neither teaches nor measures."
+        )
+
 
 def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int = 0) -> Draw:
     """Draw ``n`` unlabelled items at random and record the draw and each item's role.
 
     Every unlabelled item has the same chance, items that somebody reviewed included: a pool
-    without them would look easier than it is. Their earlier labels no longer train anything.
+    without them would look easier than it is. Their earlier labels stay stored, but no longer train
+    anything; the draw counts them.
 
     Raises
     ------
@@ -70,6 +84,8 @@ def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int =
     items = pd.read_parquet(project.store.path("ingest", run.artifacts["ingest"], "items"))
     store = ReviewStore(project.state / "reviews.sqlite")
     taken = set(store.gold()["item_id"])
+    came = pd.read_parquet(project.store.path("ingest", run.artifacts["ingest"], "labeled"))
+    labelled = {*store.current()["item_id"], *came["item_id"]}
     open_to_draw = (items["split"] == "unlabeled") & ~items["item_id"].isin(taken)
     frame = items[open_to_draw].sort_values("item_id", ignore_index=True)
     if not 1 <= n <= len(frame):
@@ -97,7 +113,7 @@ def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int =
             *(event("set_role", item_id, role) for item_id in drawn["item_id"]),
         ]
     )
-    return Draw(role, drawn, len(frame))
+    return Draw(role, drawn, len(frame), int(drawn["item_id"].isin(labelled).sum()))
 
 
 def write_sheet(draw: Draw, file: Path) -> None:

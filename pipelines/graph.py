@@ -53,10 +53,10 @@ class StageSpec:
 _PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 7, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 8, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
-        3,
+        4,
         "pipelines.stages.reviews:reviews",
         {"items": "ingest.items", "labeled": "ingest.labeled"},
         fingerprint="human_labels",

@@ -211,7 +211,11 @@ class ReviewStore:
                 for r in undone]  # fmt: skip
 
     def current(
-        self, actions: Sequence[str] = DECISIONS, *, queue: str | None = None
+        self,
+        actions: Sequence[str] = DECISIONS,
+        *,
+        queue: str | None = None,
+        outside: str | None = None,
     ) -> pd.DataFrame:
         """Return, per item, the last event of these kinds that was not taken back.
 
@@ -221,6 +225,8 @@ class ReviewStore:
             The kinds of events.
         queue
             Look at the events of this queue alone.
+        outside
+            Leave the events of this queue out.
 
         Returns
         -------
@@ -230,6 +236,8 @@ class ReviewStore:
         counts = _EVENTS.c.action.in_(actions) & _stands()
         if queue is not None:
             counts &= _EVENTS.c.queue == queue
+        if outside is not None:
+            counts &= _EVENTS.c.queue.is_distinct_from(outside)
         newest = sa.select(sa.func.max(_EVENTS.c.id)).where(counts).group_by(_EVENTS.c.item_id)
         query = sa.select(_EVENTS).where(_EVENTS.c.id.in_(newest)).order_by(_EVENTS.c.item_id)
         return self._frame(query)

@@ -126,7 +126,8 @@ def _draw(found: RunView, *, is_first: bool) -> None:
             except DataError as error:
                 st.error(str(error))
                 return
-            st.toast(f"Drew {len(draw.items):,} of {draw.frame:,} items for {role}.")
+            told = f"Drew {len(draw.items):,} of {draw.frame:,} items for {role}."
+            st.toast(" ".join(filter(None, [told, draw.set_aside])))
             st.rerun()
 
 

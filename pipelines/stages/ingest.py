@@ -106,6 +106,12 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
             f"gold of {ignored} unlabeled rows was not read; to learn from it, name their split "
             '"labeled"'
         )
+    n_drawn = int((came_labeled.loc[table.index] & (table["split"] != "unlabeled")).sum())
+    if n_drawn:
+        notes.append(
+            f"{n_drawn} labeled items were drawn as gold: the labels that they came with no longer "
+            "teach"
+        )
     n_open = int((teaches & (gold < 0)).sum())
     if n_open:
         notes.append(f"{n_open} labeled items have no gold, so they are unlabeled ones")

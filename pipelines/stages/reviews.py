@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipelines.reviews import ReviewStore
+from pipelines.reviews import GOLD_QUEUE, ReviewStore
 from pipelines.stages.base import StageResult, Work
 
 __all__ = ["ReviewsInputs", "reviews"]
@@ -28,10 +28,11 @@ def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
     same item is newer and counts, unless it names a class that is no longer one.
 
     Human labels on dev or test items never reach ``aggregate`` or ``train``: they are dropped here,
-    at the one door, and counted.
+    at the one door, and counted, those apart that were given before the item was drawn as gold.
     """
     items = pd.read_parquet(inputs.items, columns=["item_id", "split"])
-    current = ReviewStore(work.project_root / ".weaklight" / "reviews.sqlite").current()
+    store = ReviewStore(work.project_root / ".weaklight" / "reviews.sqlite")
+    current = store.current()
     known = {name: i for i, name in enumerate(work.classes)}
     human = pd.DataFrame(
         {
@@ -47,10 +48,17 @@ def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
     usable = set(items.loc[items["split"] == "unlabeled", "item_id"])
     trainable = human["item_id"].isin(usable)
     human[trainable].sort_values("item_id").to_parquet(work.out / "human.parquet", index=False)
-    held_back = int((~trainable).sum())
+    drawn, reviewed = store.gold()["item_id"], store.current(outside=GOLD_QUEUE)["item_id"]
+    held_back = int((~trainable & ~human["item_id"].isin(drawn)).sum())
+    set_aside = int(reviewed.isin(drawn).sum())
     notes = []
     if n_outdated:
         notes.append(f"{n_outdated} reviews name classes that weaklight.toml no longer has")
     if held_back:
         notes.append(f"{held_back} reviews of dev, test or removed items are kept out of training")
+    if set_aside:
+        notes.append(
+            f"{set_aside} items were reviewed before they were drawn as gold: what was said then "
+            "is kept, but neither teaches nor measures"
+        )
     return StageResult({"human": "human.parquet"}, {"n_human": int(trainable.sum())}, tuple(notes))

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from pipelines.engine import run_line
 from pipelines.gold import Draw, add_gold, draw_gold, write_sheet
 from pipelines.project import Project
 from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
 from tests.pipelines.conftest import LFS, SETTINGS, shapes
+from weaklight.cli import app
 from weaklight.errors import DataError
 
 
@@ -88,6 +90,37 @@ def test_labels_measure_and_leave_training(project: Project, tmp_path: Path) -> 
     run = run_line(project, ("reviews",))
     human = pd.read_parquet(project.store.path("reviews", run.artifacts["reviews"], "human"))
     assert not set(human["item_id"]) & set(filled["item_id"])
+
+
+def test_labels_of_items_that_gold_draws_take_are_counted_and_kept(
+    ingested: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(ingested, tmp_path / "copy")
+    table = pd.read_parquet(root / "items.parquet")
+    ids = table.loc[table["split"] == "unlabeled", "item_id"].tolist()
+    came = table["item_id"].isin(ids[:30])
+    name = Project.open(root).config.classes[0]
+    table.assign(
+        split=table["split"].mask(came, "labeled"), gold=table["gold"].mask(came, name)
+    ).to_parquet(root / "items.parquet", index=False)
+    project = Project.open(root)
+    run_line(project, ("ingest",))
+    store = ReviewStore(project.state / "reviews.sqlite")
+    reviewed = ids[20:50]
+    store.record_many([ReviewEvent(i, "bob", "relabel", new=name, queue="all") for i in reviewed])
+    draw = draw_gold(project, 40, "test", reviewer="ada")
+    drawn = draw.items["item_id"]
+    n_came, n_reviewed = int(drawn.isin(ids[:30]).sum()), int(drawn.isin(reviewed).sum())
+    assert n_came and n_reviewed and draw.n_labelled == int(drawn.isin(ids[:50]).sum())
+    assert draw.set_aside.startswith(f"{draw.n_labelled} of them have a label by hand from before")
+    store.record(ReviewEvent(drawn[0], "ada", "relabel", new=name, queue=GOLD_QUEUE))
+    told = CliRunner().invoke(app, ["gold", "plan", "--project", str(root)]).output
+    assert f"test: 40 drawn, 1 labelled; {n_reviewed} reviewed before" in told
+    notes = {s.name: " ".join(s.notes) for s in run_line(project, ("reviews",)).stages}
+    assert f"{n_came} labeled items were drawn as gold" in notes["ingest"]
+    assert f"{n_reviewed} items were reviewed before they were drawn as gold" in notes["reviews"]
+    assert "kept out of training" not in notes["reviews"]
+    assert set(store.current(outside=GOLD_QUEUE)["item_id"]) == set(reviewed)
 
 
 def test_a_sheet_does_not_tell_the_class_by_a_folder(tmp_path: Path) -> None:

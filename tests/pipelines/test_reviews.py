@@ -85,6 +85,15 @@ def test_the_last_decision_counts_and_remarks_do_not_hide_it(store):
     assert list(store.current(("flag", "skip"))["item_id"]) == ["1", "3"]
 
 
+def test_what_was_decided_in_one_queue_and_outside_it(store):
+    store.record(relabel("1", "coat"))  # in no queue
+    store.record(ReviewEvent("1", "bob", "relabel", new="shirt", queue="gold"))
+    store.record(ReviewEvent("2", "bob", "relabel", new="shirt", queue="all"))
+    for given, expected in (({"queue": "gold"}, ["1"]), ({"outside": "gold"}, ["1", "2"])):
+        assert list(store.current(**given)["item_id"]) == expected
+    assert store.current(outside="gold")["new"].tolist() == ["coat", "shirt"]
+
+
 def test_undo_takes_back_the_reviewers_own_last_action_step_by_step(store):
     store.record(relabel("1", "coat"))
     store.record(relabel("1", "dress", reviewer="bob"))

@@ -40,7 +40,7 @@ def plan(
     """Say how many items to label by hand, and with --to draw them at random."""
     from pipelines.gold import draw_gold, write_sheet
     from pipelines.project import Project
-    from pipelines.reviews import ReviewStore
+    from pipelines.reviews import GOLD_QUEUE, ReviewStore
     from weak_supervision.evaluation.sample_size import rows_for_width
     from weaklight.cli.show import table
     from weaklight.contracts import ROLES
@@ -53,12 +53,19 @@ def plan(
         rows = [[f"{w:g}", f"{rows_for_width(w, guess=guess)}"] for w in _WIDTHS]
         typer.echo(f"Items to label by hand, if about {guess:.0%} of the labels are right:")
         typer.echo(table(["width of the 95 % interval", "items"], rows))
-        drawn = ReviewStore(opened.state / "reviews.sqlite").gold()
+        store = ReviewStore(opened.state / "reviews.sqlite")
+        drawn = store.gold().assign(
+            is_reviewed=lambda t: t["item_id"].isin(store.current(outside=GOLD_QUEUE)["item_id"])
+        )
         for name in ROLES:
             of_role = drawn[drawn["role"] == name]
             if len(of_role):
+                n_labelled = int(of_role["label"].notna().sum())
+                n_reviewed = int(of_role["is_reviewed"].sum())
+                before = f"; {n_reviewed} reviewed before, which no longer teaches"
                 typer.echo(
-                    f"{name}: {len(of_role)} drawn, {int(of_role['label'].notna().sum())} labelled"
+                    f"{name}: {len(of_role)} drawn, {n_labelled} labelled"
+                    f"{before if n_reviewed else ''}"
                 )
         typer.echo("Draw them with --width WIDTH --role ROLE --to FILE.csv.")
         return
@@ -73,10 +80,11 @@ def plan(
         raise DataError(f"{to} exists and may hold labels; give another name")
     draw = draw_gold(opened, n, role, reviewer=reviewer or getpass.getuser(), seed=seed)
     write_sheet(draw, to)
+    typer.echo(f"Drew {n} of {draw.frame} items without a role for {role} and wrote them to {to}.")
+    if draw.set_aside:
+        typer.echo(draw.set_aside)
     typer.echo(
-        f"Drew {n} of {draw.frame} items without a role for {role} and wrote them to {to}.\n"
-        "Fill in the column gold without looking at suggestions, then: "
-        f"weaklight gold add {to}"
+        f"Fill in the column gold without looking at suggestions, then: weaklight gold add {to}"
     )
 
 
