@@ -30,7 +30,7 @@ def existing(lf: _Template, folder: Path) -> _Template:
     path = folder / lf.file
     if not path.is_file():
         lf.refuse("file", f"must lie beside the LF, but {path} is missing; put it there")
-    return dataclasses.replace(lf, file=path)  # type: ignore[no-any-return]
+    return dataclasses.replace(lf, file=path)
 
 
 def read_lines(path: Path) -> list[str]:

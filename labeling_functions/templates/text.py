@@ -138,7 +138,7 @@ class Keywords(TextTemplate):
         return tuple(dict.fromkeys([*self.words, *read]))
 
     @cached_property
-    def patterns(self) -> tuple[re.Pattern[str], ...]:  # type: ignore[override]
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
         """One pattern for any word, else one a word."""
         flags = 0 if self.match_case else re.IGNORECASE
         sources = [self._source(word) for word in self.all_words]
@@ -209,6 +209,6 @@ class Regex(TextTemplate):
         return f"Votes {self.vote} where {self.column} matches {self.pattern}."
 
     @cached_property
-    def patterns(self) -> tuple[re.Pattern[str], ...]:  # type: ignore[override]
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
         """The pattern, compiled."""
         return (re.compile(self.pattern, 0 if self.match_case else re.IGNORECASE),)

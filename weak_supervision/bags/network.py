@@ -133,7 +133,7 @@ class NetworkBagClassifier(ABC):
                         "in the features"
                     )
                 optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimiser.step()
         self._network.eval()
 

@@ -212,7 +212,7 @@ def train_robustly(
                     "look for huge values in the features"
                 )
             optimiser.zero_grad()
-            total.backward()  # type: ignore[no-untyped-call]
+            total.backward()
             optimiser.step()
             schedule.step()
             with torch.no_grad():
