@@ -133,6 +133,7 @@ def build(root: Path, seed: int = 0, kind: Kind = "image", parts: bool = False) 
         **payload,
         gold_dev=gold[split == "dev"],
         gold_test=gold[split == "test"],
+        labeled=gold[:0].rename(columns={"gold": "label"}),
         bag_labels=pd.DataFrame({"bag_id": ["bag0", "bag1"], "bag_label": [1, 0]}),
     )
     write(
