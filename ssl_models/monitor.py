@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from weaklight.errors import DataError
 
-__all__ = ["Health", "measure", "measure_assignments", "verdict"]
+__all__ = ["Health", "measure", "measure_assignments", "spread", "verdict"]
 
 COLLAPSED_STD = 0.1  # healthy embeddings: 0.3 (after a ReLU, all in one octant) to 1
 COLLAPSED_RANK_SHARE = 0.05
@@ -60,8 +60,7 @@ def measure(embeddings: Tensor, n_views: int = 1) -> Health:
     Returns
     -------
     Health
-        ``std``: mean standard deviation per dimension of the unit-length rows, times sqrt(d): 1
-        when they fill the sphere, 0 when all are equal. ``rank``: RankMe of the centred first
+        ``std``: the :func:`spread` of the first view. ``rank``: RankMe of the centred first
         view, exp of the entropy of its singular values, at most ``rank_cap`` = min(N - 1, d) as
         centring takes one direction. ``alignment``: mean squared distance of two views over that
         of two images, 0 when views coincide, 1 when no closer than strangers, None with one view.
@@ -93,12 +92,23 @@ def measure(embeddings: Tensor, n_views: int = 1) -> Health:
         between_views = (first - views[1]).square().sum(1).mean()
         alignment = float(between_views / distances.mean().clamp(min=1e-12))
     return Health(
-        std=float(first.std(0, correction=0).mean() * d**0.5),
+        std=float(spread(first)),
         rank=rank,
         rank_cap=min(n - 1, d),
         alignment=alignment,
         uniformity=float(distances.mul(-2).exp().mean().log()),
     )
+
+
+@torch.no_grad()
+def spread(embeddings: Tensor) -> Tensor:
+    """Return the mean standard deviation per dimension of unit-length rows, times sqrt(d).
+
+    1 when the rows (N, d) fill the sphere, 0 when all point the same way: figure 2 of SimSiam
+    (Chen and He 2020, arXiv:2011.10566).
+    """
+    unit = F.normalize(embeddings.float(), dim=1)
+    return unit.std(0, correction=0).mean() * math.sqrt(unit.shape[1])
 
 
 @torch.no_grad()
@@ -139,13 +149,21 @@ def verdict(health: Health, signals: Mapping[str, float] | None = None) -> str:
     Parameters
     ----------
     signals
-        What the method says of itself; see :func:`measure_assignments`.
+        What the method says of itself: see :func:`measure_assignments`; ``projection_std`` is the
+        :func:`spread` of what a loss without negatives compares. Constant projections are its
+        trivial answer, and an encoder below them stops learning but keeps a spread of its own.
     """
     signals = signals or {}
     if health.std < COLLAPSED_STD:
         return (
             f"Collapsed: all images get nearly the same features (spread {health.std:.2f} of 1). "
             "Lower lr by 3 to 10 times, raise batch_size, and check that images are not constant."
+        )
+    if signals.get("projection_std", math.inf) < COLLAPSED_STD:
+        return (
+            "Collapsed: all images get nearly the same projections (spread "
+            f"{signals['projection_std']:.2f} of 1), so the loss teaches nothing more. Lower lr by "
+            "3 to 10 times, raise batch_size, or choose simclr, whose negatives prevent it."
         )
     if signals.get("prototypes_used", math.inf) < COLLAPSED_PROTOTYPES:
         return (

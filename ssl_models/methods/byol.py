@@ -13,6 +13,7 @@ from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm
 from ssl_models.ema import cosine_momentum, follow, frozen_copy
 from ssl_models.methods.base import Method, register_method
+from ssl_models.monitor import spread
 
 __all__ = ["BYOL", "asymmetric", "regression"]
 
@@ -42,6 +43,8 @@ class BYOL(Method):
     cost = "two passes with and two without gradient an image; a teacher in memory"
     when = "small batches, or where images resemble one another and negatives would be false"
 
+    projections: Tensor  # (B, P) of the last step
+
     def __init__(
         self,
         encoder: Backbone,
@@ -67,11 +70,17 @@ class BYOL(Method):
         """Return the symmetric loss of eq. 2 and the representations h."""
         first, second = views.chunk(2)
         h = [self.encoder(view) for view in (first, second)]  # (B, D) each
-        online = [self.predictor(self.projector(x)) for x in h]  # (B, P) each
+        z = [self.projector(x) for x in h]  # (B, P) each
+        online = [self.predictor(x) for x in z]  # (B, P) each
         with torch.no_grad():
             target = [self.teacher(view) for view in (second, first)]
+        self.projections = z[0].detach()
         loss = regression(online[0], target[0]) + regression(online[1], target[1])
         return loss, torch.cat(h)
+
+    def signals(self) -> dict[str, Tensor]:
+        """Return how far the projections spread."""
+        return {"projection_std": spread(self.projections)}
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Let the teacher follow, ever more slowly."""

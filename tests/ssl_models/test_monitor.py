@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ssl_models.monitor import measure, measure_assignments, verdict
+from ssl_models.monitor import measure, measure_assignments, spread, verdict
 from weaklight.errors import DataError
 
 
@@ -86,3 +86,10 @@ def test_a_teacher_that_gives_one_answer_or_none_is_found() -> None:
     assert verdict(health, {"prototypes_used": 1.0}).startswith("Collapsed to one prototype")
     assert verdict(health, {"teacher_entropy": 1.0}).startswith("Not learning")
     assert verdict(health, {"teacher_entropy": 0.9, "prototypes_used": 40}).startswith("Healthy")
+
+
+def test_projections_that_all_agree_are_found_above_a_spread_encoder() -> None:
+    assert float(spread(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))) == pytest.approx(0.5 * 2**0.5)
+    health = measure(normal(64, 16))
+    assert verdict(health, {"projection_std": 0.9}).startswith("Healthy")
+    assert verdict(health, {"projection_std": 0.02}).startswith("Collapsed: all images get nearly")

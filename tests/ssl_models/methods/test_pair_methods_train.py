@@ -12,6 +12,8 @@ import torch
 
 from ssl_models import AugmentConfig, TrainConfig, build_backbone, pretrain
 from ssl_models.methods import METHODS, build_method
+from ssl_models.methods.byol import BYOL, regression
+from ssl_models.monitor import measure, verdict
 
 SMALL = {
     "barlow_twins": {"projection_dim": 32},
@@ -61,6 +63,42 @@ def test_loss_falls_without_collapse(name: str, pixels: np.ndarray, tmp_path: Pa
     start = losses[1] if name in FILLS_FIRST else losses[0]
     assert losses[-1] < start, losses
     assert not summary["verdict"].startswith("Collapsed")
+
+
+def test_a_collapse_above_the_encoder_is_called_one(
+    pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BYOL without predictor and teacher: constant projections, and an encoder that is spared."""
+
+    def step(self: BYOL, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        h = [self.encoder(view) for view in views.chunk(2)]
+        z = [self.projector(x) for x in h]
+        self.projections = z[0].detach()
+        return regression(*z), torch.cat(h)
+
+    config = settings("byol", steps=40, lr=3e-2)
+    healthy = pretrain(pixels, config, tmp_path / "whole", tmp_path / "scratch-whole")
+    monkeypatch.setattr(BYOL, "step", step)
+    broken = pretrain(pixels, config, tmp_path / "broken", tmp_path / "scratch-broken")
+    assert not healthy["verdict"].startswith("Collapsed")
+    assert broken["verdict"].startswith("Collapsed: all images get nearly the same projections")
+    assert broken["std"] > 0.3
+
+
+@pytest.mark.parametrize("name", ["byol", "simsiam"])
+def test_what_is_watched_are_the_projections(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = build_backbone("compact", channels=1, image_size=24, width=8)
+    method = build_method(name, encoder, AugmentConfig(gray=0.0), SMALL[name])
+    views = torch.rand(32, 1, 24, 24)
+    _, h = method(views)
+    plain = method.signals()
+    method.projector[0].register_forward_hook(lambda layer, rows, out: torch.ones_like(out))
+    method(views)
+    health = measure(h, n_views=2)
+    assert plain["projection_std"] > 0.3
+    assert verdict(health, plain) == verdict(health)
+    assert "projections" in verdict(health, method.signals())
 
 
 class KilledError(Exception):
