@@ -11,7 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from labeling_functions.ballot import nearest
 from labeling_functions.suggest.material import Material
+from labeling_functions.templates import KINDS as TEMPLATES
 from labeling_functions.templates import toml
 from weaklight.errors import LabelingError
 
@@ -55,7 +57,7 @@ class _LackingError(LabelingError):
     """The items have no column of the kind that a starter needs."""
 
 
-def starter(name: str, kind: str, material: Material) -> tuple[str, str]:
+def starter(name: str, kind: str, material: Material, vote: str | None = None) -> tuple[str, str]:
     """Return the ending and the text of a new file with one LF.
 
     Parameters
@@ -66,11 +68,14 @@ def starter(name: str, kind: str, material: Material) -> tuple[str, str]:
         One of ``KINDS``.
     material
         Some items of the project, so that the example reads columns that exist.
+    vote
+        The class or class set that it votes for; the first class where left out.
 
     Raises
     ------
     LabelingError
-        If the kind is unknown, the name is no name, or the items lack the columns it needs.
+        If the kind is unknown, the name is no name, there is no such class, the kind votes for
+        several, or the items lack the columns it needs.
     """
     if kind not in KINDS:
         raise LabelingError(f"expected a kind among {', '.join(KINDS)}, but came {kind!r}")
@@ -78,10 +83,19 @@ def starter(name: str, kind: str, material: Material) -> tuple[str, str]:
         raise LabelingError(
             f"{name!r} cannot name an LF: use letters, digits and _, such as tall_and_narrow"
         )
+    names = material.ballot.names
+    if vote is not None and vote not in names:
+        raise LabelingError(
+            f"a vote goes to one of {', '.join(names)}, but came {vote!r}{nearest(vote, names)}"
+        )
     if kind in ("python", "columns"):
-        return ".py", _python(name, kind, material)
-    options, hint = _TOML[kind](material)
-    table = {"name": name, "kind": kind, **options, "author": "", "tags": []}
+        return ".py", _python(name, kind, material, vote or names[0])
+    votes_for_one = "vote" in TEMPLATES[kind].option_names()
+    if vote is not None and not votes_for_one:
+        raise LabelingError(f"an LF of kind {kind} votes for several classes; leave --vote out")
+    chosen = {"vote": vote or names[0]} if votes_for_one else {}
+    options, hint = _TOML[kind](material, vote or names[0])
+    table = {"name": name, "kind": kind, **options, **chosen, "author": "", "tags": []}
     toml.from_dict(table)  # it must be one that loads
     comments = [
         f"An LF of kind {kind}; docs/labeling_functions.md explains the options.",
@@ -93,8 +107,7 @@ def starter(name: str, kind: str, material: Material) -> tuple[str, str]:
     return ".toml", "".join(f"# {line}\n" for line in comments) + toml.to_toml(table)
 
 
-def _python(name: str, kind: str, material: Material) -> str:
-    vote = material.ballot.names[0]
+def _python(name: str, kind: str, material: Material, vote: str) -> str:
     column, test, words = _simple_test(material, whole=kind == "columns")
     argument = column if column.isidentifier() else "values"
     return (_PYTHON if kind == "python" else _COLUMNS).format(
@@ -177,49 +190,49 @@ def _lacking(what: str, material: Material) -> str:
     )
 
 
-def _keywords(material: Material) -> tuple[dict[str, Any], str]:
+def _keywords(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     options = {"column": _text(material), "words": ["example", "another one"]}
-    return options | _vote(material), "Votes where the text holds one of the words or phrases."
+    return options, "Votes where the text holds one of the words or phrases."
 
 
-def _regex(material: Material) -> tuple[dict[str, Any], str]:
+def _regex(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     options = {"column": _text(material), "pattern": r"\d{4,}"}
-    return options | _vote(material), "Votes where the pattern is found in the text."
+    return options, "Votes where the pattern is found in the text."
 
 
-def _threshold(material: Material) -> tuple[dict[str, Any], str]:
+def _threshold(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     column, limit = _number(material)
     hint = "Votes where the number lies within the limits: above, at_least, below, at_most."
-    return {"column": column, "above": limit} | _vote(material), hint
+    return {"column": column, "above": limit}, hint
 
 
-def _metadata(material: Material) -> tuple[dict[str, Any], str]:
+def _metadata(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     column = _text(material)
     value = str(material.table[column].dropna().mode().iloc[0])
-    return {"column": column, "equals": value} | _vote(material), "Votes where the cell is this."
+    return {"column": column, "equals": value}, "Votes where the cell is this."
 
 
-def _lookup(material: Material) -> tuple[dict[str, Any], str]:
+def _lookup(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     options = {"column": _text(material), "entries": ["example", "another one"]}
-    return options | _vote(material), "Votes where the cell is in the list; file = reads a list."
+    return options, "Votes where the cell is in the list; file = reads a list."
 
 
-def _rule(material: Material) -> tuple[dict[str, Any], str]:
+def _rule(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     conditions = []
     for place in (0, 1):
         column, limit = _number(material, place)
         conditions.append({"column": column, "above": limit})
-    return {"conditions": conditions} | _vote(material), "Votes where all conditions hold."
+    return {"conditions": conditions}, "Votes where all conditions hold."
 
 
-def _prototype(material: Material) -> tuple[dict[str, Any], str]:
+def _prototype(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     ids = material.table["item_id"].astype(str)
-    right = ids[material.fits[:, 0]]
+    right = ids[material.fits[:, material.ballot.read(vote)]]
     options = {"positives": (right if len(right) else ids)[:3].tolist(), "at_least": 0.8}
-    return _vote(material) | options, "Votes where an item looks like the positives, by item_id."
+    return options, "Votes where an item looks like the positives, by item_id."
 
 
-def _model(material: Material) -> tuple[dict[str, Any], str]:
+def _model(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     numbers = {name: material.table[name].dropna() for name in _numbers(material)}
     columns = [n for n, v in numbers.items() if v.between(0, 1).all() and (v % 1 > 0).any()]
     if not columns:
@@ -230,7 +243,7 @@ def _model(material: Material) -> tuple[dict[str, Any], str]:
     return options, "Votes for the likeliest class, where its probability is high enough."
 
 
-def _annotator(material: Material) -> tuple[dict[str, Any], str]:
+def _annotator(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     names = material.ballot.names
     labels = {name: material.table[name].dropna().unique().tolist() for name in _texts(material)}
     few = {name: found for name, found in labels.items() if len(found) <= MAX_LABELS}
@@ -243,7 +256,7 @@ def _annotator(material: Material) -> tuple[dict[str, Any], str]:
     return {"column": column} | meaning, hint
 
 
-def _zero_shot(material: Material) -> tuple[dict[str, Any], str]:
+def _zero_shot(material: Material, vote: str) -> tuple[dict[str, Any], str]:
     descriptions = {name: f"this is about {name}" for name in material.ballot.classes}
     return (
         {"descriptions": descriptions, "at_least": 0.2, "margin": 0.05},
@@ -252,11 +265,8 @@ def _zero_shot(material: Material) -> tuple[dict[str, Any], str]:
     )
 
 
-def _vote(material: Material) -> dict[str, Any]:
-    return {"vote": material.ballot.names[0]}
-
-
-_TOML: dict[str, Callable[[Material], tuple[dict[str, Any], str]]] = {
+# Each takes the items and what is voted for, and returns options without the vote, and a hint.
+_TOML: dict[str, Callable[[Material, str], tuple[dict[str, Any], str]]] = {
     "keywords": _keywords,
     "regex": _regex,
     "lookup": _lookup,

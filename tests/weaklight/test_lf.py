@@ -189,6 +189,23 @@ def test_new_writes_what_runs_as_it_stands_and_never_overwrites(project, kind):
         call(project, "new", "two words")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_new_votes_for_the_class_that_was_asked_for(project, kind):
+    if kind in ("model", "annotator", "zero_shot"):
+        with pytest.raises(LabelingError, match="votes for several classes; leave --vote out"):
+            call(project, "new", "mine", "--kind", kind, "--vote", "spam")
+        return
+    call(project, "new", "mine", "--kind", kind, "--vote", "spam")
+    (made,) = [found for found in load_folder(project / "lfs") if found.name == "mine"]
+    text = next((project / "lfs").glob("mine.*")).read_text()
+    assert "'spam'" in text if kind in ("python", "columns") else made.vote == "spam"
+    if kind == "prototype":
+        gold = pd.read_csv(project / "items.csv").set_index("item_id")[["gold", "split"]]
+        assert (gold.loc[list(made.positives)] == ["spam", "dev"]).all(axis=None)
+    with pytest.raises(LabelingError, match="came 'spamm'; did you mean 'spam'"):
+        call(project, "new", "other", "--kind", kind, "--vote", "spamm")
+
+
 @pytest.mark.parametrize("kind", ["keywords", "regex"])
 def test_a_starter_reads_the_text_of_the_items_before_other_texts(kind):
     items = pd.DataFrame({"item_id": ["a"], "Date": ["1.2.26"], "text": ["hello"]})

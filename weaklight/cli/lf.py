@@ -87,6 +87,10 @@ def lf_new(
             "model, annotator, zero_shot.",
         ),
     ] = "python",
+    vote: Annotated[
+        str | None,
+        typer.Option(help="The class or class set that it votes for; the first class by default."),
+    ] = None,
     project: ProjectOption = Path(),
 ) -> None:
     """Write a new labelling function that runs as it stands, to be changed by you."""
@@ -99,7 +103,7 @@ def lf_new(
     opened = Project.open(project)
     sample = draw_sample(opened, 500)
     ballot = Ballot(tuple(opened.config.classes), opened.config.vote_sets)
-    ending, text = starter(name, kind, Material(sample.table, sample.gold, ballot))
+    ending, text = starter(name, kind, Material(sample.table, sample.gold, ballot), vote)
     folder = opened.root / opened.config.vote.folder
     for path in (folder / f"{name}.py", folder / f"{name}.toml"):
         if path.exists():
