@@ -1,4 +1,4 @@
-"""Commands for what a person does: review, predict, methods."""
+"""Commands for what a person does: review, predict, probe, methods."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to the command line."""
     app.command()(review)
     app.command()(predict)
+    app.command()(probe)
     app.command()(methods)
 
 
@@ -111,6 +112,42 @@ def predict(
         for r in labelled.to_dict("records")
     ]
     typer.echo(table(["item", "label", "probability"], rows))
+
+
+def probe(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Labelled images: <class>/, or train/<class>/ and test/<class>/."),
+    ],
+    project: ProjectOption = Path(),
+    seed: Annotated[int, typer.Option(help="Of the draw and the untrained encoder.")] = 0,
+) -> None:
+    """Judge the encoder by labelled images: neighbours, a linear probe, 1 % and 10 % of labels."""
+    from pipelines.probe import probe as judge
+    from pipelines.project import Project
+    from pipelines.readers import first_few
+    from weaklight.cli.show import table
+
+    found = judge(Project.open(project), folder, seed=seed)
+    if found.left_out:
+        told = f"left out {len(found.left_out)}: no whole image: {first_few(found.left_out)}"
+        typer.secho(told, fg="yellow", err=True)
+    typer.echo(
+        f"{found.n_train} labelled images teach, {found.n_test} others judge; "
+        f"{len(found.classes)} classes"
+    )
+    header = ["features", "20 nearest", "linear probe"]
+    header += [f"probe on {few.share:.0%} ({few.n_train})" for few in found.rows[0].few]
+    rows = [
+        [
+            row.features,
+            str(row.scores.knn),
+            str(row.scores.linear),
+            *(f"{few.mean:.3f} ± {few.spread:.3f}" for few in row.few),
+        ]
+        for row in found.rows
+    ]
+    typer.echo(table(header, rows))
 
 
 def methods() -> None:
