@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import parse_config
+from pipelines.config import load_config, parse_config
 from pipelines.encoders import choose_method
+from pipelines.readers import find_source
 from pipelines.sections import PretrainConfig
-from weaklight.cli.projects import _TEMPLATE
+from weaklight.cli.projects import _TEMPLATE, project_about
 from weaklight.cli.show import results, table
 from weaklight.errors import ConfigError
 
@@ -72,6 +73,26 @@ def test_every_command_takes_h_for_help() -> None:
     for command in (["-h"], ["run", "-h"], ["lf", "check", "-h"]):
         shown = weaklight(*command)
         assert shown.returncode == 0 and "Usage:" in shown.stdout, command
+
+
+def test_a_folder_of_items_gets_one_project_and_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "holiday photos").mkdir()
+    (tmp_path / "holiday photos" / "1.png").touch()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    photos = Path("../holiday photos")
+    made = project_about(photos)
+    assert made == Path("holiday photos-project") and "made the project" in capsys.readouterr().err
+    config = load_config(made / "weaklight.toml").items
+    assert [f.name for f in find_source(made, config).files] == ["1.png"]
+    assert project_about(photos) == project_about(made) == made
+    with pytest.raises(ConfigError, match=r"takes its items from .*holiday photos, not from"):
+        project_about(Path("../others"), made)
+    with pytest.raises(ConfigError, match="expected a folder of items at nowhere"):
+        project_about(Path("nowhere"))
 
 
 def test_what_a_command_starts_takes_no_module_from_the_current_folder(tmp_path: Path) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pipelines.project import RunRecord
 
 __all__ = ["register", "run_and_show"]
 
 ProjectOption = Annotated[Path, typer.Option(help="The project's folder.")]
+RefreshOption = Annotated[
+    bool, typer.Option("--refresh-encoder", help="Train the encoder on the current items.")
+]
 PrefectOption = Annotated[
     bool, typer.Option("--prefect/--no-prefect", help="Through Prefect, or plainly.")
 ]
@@ -18,8 +24,8 @@ PrefectOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add this module's commands to the command line."""
     app.command()(run)
+    app.command()(pretrain)
     for name, targets, text in (
-        ("pretrain", ("pretrain",), "Train the SSL encoder over the unlabelled items."),
         ("embed", ("embed",), "Compute features of every item and the neighbor graph."),
         ("label", ("clean",), "Vote, take in bags, aggregate and clean: the weak labels."),
         ("train", ("train",), "Train the classifier on the weak labels."),
@@ -38,15 +44,37 @@ def run(
     only: Annotated[
         str, typer.Option(help="Run only what this stage needs, itself included.")
     ] = "report",
-    refresh_encoder: Annotated[
-        bool, typer.Option("--refresh-encoder", help="Train the encoder on the current items.")
-    ] = False,
+    refresh_encoder: RefreshOption = False,
 ) -> None:
     """Run all stages; those whose inputs did not change are not run again."""
     if dry_run:
         _show_plan(project, (only,))
     else:
         run_and_show(project, (only,), prefect=prefect, refresh_encoder=refresh_encoder)
+
+
+def pretrain(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Images, texts or WAV files, of which a project is made if need be."),
+    ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(help="The project's folder.", show_default="., or FOLDER-project"),
+    ] = None,
+    prefect: PrefectOption = True,
+    refresh_encoder: RefreshOption = False,
+) -> None:
+    """Train the SSL encoder over the unlabelled items."""
+    from pipelines.project import Project
+    from weaklight.cli.projects import project_about
+
+    root = project or Path() if folder is None else project_about(folder, project)
+    record = run_and_show(root, ("pretrain",), prefect=prefect, refresh_encoder=refresh_encoder)
+    ingested = Project.open(root).store.manifest("ingest", record.artifacts["ingest"])
+    if ingested.metrics["kind"] == "image":
+        typer.echo(f"\njudge it   weaklight probe LABELLED_FOLDER --project {root}")
+        typer.echo(f"export it  weaklight export encoder --project {root}")
 
 
 def serve(project: ProjectOption = Path()) -> None:
@@ -62,7 +90,7 @@ def run_and_show(
     *,
     prefect: bool,
     refresh_encoder: bool = False,
-) -> None:
+) -> RunRecord:
     """Run the line up to ``targets``, showing progress, then the results and where to look."""
     from pipelines.project import Project
     from weaklight.cli.show import Display, report_path, results
@@ -87,15 +115,14 @@ def run_and_show(
     if "report" in record.artifacts:
         typer.echo(f"\nreport      {report_path(project, record)}")
         typer.echo(f"review app  weaklight review --project {folder}")
+    return record
 
 
 def _command(targets: tuple[str, ...]):  # type: ignore[no-untyped-def]
     def command(
         project: ProjectOption = Path(),
         prefect: PrefectOption = True,
-        refresh_encoder: Annotated[
-            bool, typer.Option("--refresh-encoder", help="Train the encoder on the current items.")
-        ] = False,
+        refresh_encoder: RefreshOption = False,
     ) -> None:
         run_and_show(project, targets, prefect=prefect, refresh_encoder=refresh_encoder)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 
 from weaklight.errors import ConfigError, DataError
 
-__all__ = ["register"]
+__all__ = ["project_about", "register"]
 
 _TEMPLATE = """# Settings of this project. A line that is commented out shows its default,
 # or, where it says "such as", an example of what is not set.
@@ -31,6 +33,8 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 
 # [pretrain]
 # method = "auto"               # images: `weaklight methods`; others: docs/text_audio_series.md
+# backbone = "auto"             # compact, resnet18, vit_compact, ...: docs/encoders.md
+# steps = 0                     # of training; 0: what suits the number of images
 # init = "resnet18.pth"         # such as: public weights to start from; see docs/encoders.md
 # device = "auto"               # auto, cpu or cuda
 # devices = 1                   # more than one launches torchrun
@@ -86,14 +90,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="The project's folder; made if missing.")] = Path(),
 ) -> None:
     """Write a commented weaklight.toml and a first labelling function."""
-    settings = folder / "weaklight.toml"
-    if settings.exists():
-        raise ConfigError(f"{settings} exists already; edit it, or choose another folder")
-    (folder / "lfs").mkdir(parents=True, exist_ok=True)
-    settings.write_text(_TEMPLATE, encoding="utf-8")
-    first = folder / "lfs" / "first.py"
-    if not first.exists():
-        first.write_text(_FIRST_LF, encoding="utf-8")
+    settings, first = write_project(folder)
     typer.echo(
         f"wrote {settings} and {first}; put your images into {folder / 'images'} (or name a table),"
     )
@@ -102,6 +99,62 @@ def init(
         f"see that they vote (weaklight lf check --project {folder}), then:\n"
         f"weaklight run --project {folder}"
     )
+
+
+def write_project(folder: Path, source: str = "images") -> tuple[Path, Path]:
+    """Write a commented weaklight.toml and a first labelling function; return their paths.
+
+    Raises
+    ------
+    ConfigError
+        If there is a weaklight.toml.
+    """
+    settings = folder / "weaklight.toml"
+    if settings.exists():
+        raise ConfigError(f"{settings} exists already; edit it, or choose another folder")
+    (folder / "lfs").mkdir(parents=True, exist_ok=True)
+    text = _TEMPLATE.replace('source = "images" ', f"source = {json.dumps(source)} ")
+    settings.write_text(text, encoding="utf-8")
+    first = folder / "lfs" / "first.py"
+    if not first.exists():
+        first.write_text(_FIRST_LF, encoding="utf-8")
+    return settings, first
+
+
+def project_about(items: Path, folder: Path | None = None) -> Path:
+    """Return the project that takes its items from a folder, made where it is missing.
+
+    Parameters
+    ----------
+    items
+        A folder of images, texts or WAV files; or a project, which is returned.
+    folder
+        The project; ``<items>-project`` in the current folder where it is None.
+
+    Raises
+    ------
+    ConfigError
+        If ``items`` is no folder, or the project takes its items from elsewhere.
+    """
+    from pipelines.project import Project
+
+    if not items.is_dir():
+        raise ConfigError(f"expected a folder of items at {items}, but there is none")
+    if (items / "weaklight.toml").is_file() and folder is None:
+        return items
+    project = folder or Path(f"{items.resolve().name}-project")
+    if (project / "weaklight.toml").is_file():
+        source = Project.open(project).config.items.source
+        if (project / source).resolve() != items.resolve():
+            raise ConfigError(
+                f"{project} takes its items from {source}, not from {items}; name another project "
+                "with --project"
+            )
+        return project
+    # resolved: a relative path would lead elsewhere through a link
+    settings, _ = write_project(project, os.path.relpath(items.resolve(), project.resolve()))
+    typer.echo(f"made the project {project}; its settings are in {settings}", err=True)
+    return project
 
 
 def demo(
