@@ -37,15 +37,14 @@ TIMM = "timm:"
 FIXED_WIDTHS = dict.fromkeys(("resnet18", "resnet34", "resnet50"), 64)  # those that cannot vary
 
 Body = tuple[nn.Module, int]
-BACKBONES: dict[str, Callable[[int, int, int], Body]] = {}
+Builder = Callable[..., Body]
+BACKBONES: dict[str, Builder] = {}
 
 
-def register_backbone(
-    name: str,
-) -> Callable[[Callable[[int, int, int], Body]], Callable[[int, int, int], Body]]:
+def register_backbone(name: str) -> Callable[[Builder], Builder]:
     """Register ``build(channels, image_size, width) -> (module, dim)`` under ``name``."""
 
-    def decorate(build: Callable[[int, int, int], Body]) -> Callable[[int, int, int], Body]:
+    def decorate(build: Builder) -> Builder:
         if name in BACKBONES:
             raise ConfigError(f"a backbone named {name!r} is registered already; pick another name")
         BACKBONES[name] = build
@@ -228,7 +227,8 @@ def build_backbone(name: str, *, channels: int, image_size: int, width: int) -> 
     Parameters
     ----------
     name
-        A key of ``BACKBONES``, or ``timm:NAME`` for any model of timm.
+        A key of ``BACKBONES``, a transformer's with other parts
+        (:func:`ssl_models.vit.build_variant`), or ``timm:NAME`` for any model of timm.
     channels
         1 for gray, 3 for RGB, any number for multi-channel images.
     image_size
@@ -242,10 +242,6 @@ def build_backbone(name: str, *, channels: int, image_size: int, width: int) -> 
     ConfigError
         If the name is unknown or a number makes no sense.
     """
-    if name not in BACKBONES and not name.startswith(TIMM):
-        raise ConfigError(
-            f"backbone must be one of {sorted(BACKBONES)} or 'timm:NAME', but is {name!r}"
-        )
     if channels < 1 or image_size < 8 or width < 4:
         raise ConfigError(
             "channels must be at least 1, image_size at least 8 and width at least 4, but are "
@@ -255,8 +251,12 @@ def build_backbone(name: str, *, channels: int, image_size: int, width: int) -> 
         from ssl_models.timm_backbones import build_timm
 
         body, dim = build_timm(name.removeprefix(TIMM), channels, image_size)
-    else:
+    elif name in BACKBONES:
         body, dim = BACKBONES[name](channels, image_size, width)
+    else:
+        from ssl_models.vit import build_variant
+
+        body, dim = build_variant(name, channels, image_size, width)
     return Backbone(body, dim, channels).to(memory_format=torch.channels_last)
 
 

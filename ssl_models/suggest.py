@@ -100,7 +100,7 @@ def suggest_settings(
     if backbone is not None:
         del reasons["backbone"]
         config = replace(config, backbone=backbone)
-        if backbone in TRANSFORMERS:
+        if backbone.startswith(TRANSFORMERS):
             own |= METHODS[method].transformer_settings
     config = replace(config, **own)
     reasons |= {name: f"what {method} needs on small data." for name in own}

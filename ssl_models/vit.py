@@ -6,14 +6,16 @@ Try it: ``build_backbone("vit_tiny", channels=3, image_size=32, width=32).body.a
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_models.backbones import (
+    BACKBONES,
     SMALL_SIDE,
     Backbone,
     Body,
@@ -24,10 +26,19 @@ from ssl_models.backbones import (
 )
 from weaklight.errors import ConfigError
 
-__all__ = ["TRANSFORMERS", "VisionTransformer", "resized_positions", "transformer_of"]
-
+__all__ = [
+    "TRANSFORMERS",
+    "VisionTransformer",
+    "build_variant",
+    "resized_positions",
+    "transformer_of",
+]
 
 TRANSFORMERS = ("vit_tiny", "vit_small", "vit_compact")  # names of those built below
+_VARIANT = re.compile(
+    rf"(?P<base>{'|'.join(TRANSFORMERS)})"
+    r"(?:_patch(?P<patch>\d+))?(?:_reg(?P<registers>\d+))?(?:_(?P<ffn>swiglu))?"
+)
 
 
 class VisionTransformer(PatchBody):
@@ -304,36 +315,58 @@ def transformer_of(encoder: Backbone, method: str) -> VisionTransformer:
     return encoder.body
 
 
-def _build(channels: int, image_size: int, dim: int, heads: int) -> Body:
+def build_variant(name: str, channels: int, image_size: int, width: int) -> Body:
+    """Return one of ours with other parts: ``vit_tiny_patch2``, ``vit_small_patch8_reg4_swiglu``.
+
+    ``patchN`` is the side of a patch, ``regN`` the number of registers, ``swiglu`` the kind of
+    feed-forward layer; each may be left out, in this order.
+
+    Raises
+    ------
+    ConfigError
+        If the name is none of these.
+    """
+    found = _VARIANT.fullmatch(name)
+    if found is None:
+        raise ConfigError(
+            f"backbone must be one of {sorted(BACKBONES)}, a transformer's name with parts such as "
+            f"'vit_tiny_patch4_reg4_swiglu', or 'timm:NAME', but is {name!r}"
+        )
+    named = {key: text for key, text in found.groupdict().items() if text is not None}
+    build = BACKBONES[named.pop("base")]
+    parts = {key: int(text) if text.isdigit() else text for key, text in named.items()}
+    return build(channels, image_size, width, **parts)
+
+
+def _build(channels: int, image_size: int, dim: int, heads: int, parts: dict[str, Any]) -> Body:
     # 6 to 14 patches a side: 4 px at 24..47, 8 at 48..95, 16 from 96 on.
     patch = min(16, max(2, 2 ** int(math.log2(image_size / 6))))
+    settings: dict[str, Any] = {
+        "patch": patch,
+        "depth": 7 if image_size < SMALL_SIDE else 12,  # ViT-Lite-7/4 for CIFAR, arXiv:2104.05704
+        "layer_scale": 0.1,  # CaiT (arXiv:2103.17239) up to 18 blocks; 1e-5 is for deep ones
+        "drop_path": 0.1,  # DINO's student; DINOv2's 0.3 is for ViT-L
+    }
     vit = VisionTransformer(
-        image_size=image_size,
-        channels=channels,
-        patch=patch,
-        dim=dim,
-        depth=7 if image_size < SMALL_SIDE else 12,  # ViT-Lite-7/4 for CIFAR, arXiv:2104.05704
-        heads=heads,
-        layer_scale=0.1,  # CaiT (arXiv:2103.17239) up to 18 blocks; 1e-5 is for deep ones
-        drop_path=0.1,  # DINO's student; DINOv2's 0.3 is for ViT-L
+        image_size=image_size, channels=channels, dim=dim, heads=heads, **{**settings, **parts}
     )
     return vit, dim
 
 
 @register_backbone("vit_tiny")
-def vit_tiny(channels: int, image_size: int, width: int) -> Body:
+def vit_tiny(channels: int, image_size: int, width: int, **parts: Any) -> Body:
     """Return a transformer with 3 heads; dim = 6 * width, DeiT-Ti's 192 at width 32."""
-    return _build(channels, image_size, 6 * width, 3)
+    return _build(channels, image_size, 6 * width, 3, parts)
 
 
 @register_backbone("vit_small")
-def vit_small(channels: int, image_size: int, width: int) -> Body:
+def vit_small(channels: int, image_size: int, width: int, **parts: Any) -> Body:
     """Return a transformer with 6 heads; dim = 12 * width, DeiT-S's 384 at width 32."""
-    return _build(channels, image_size, 12 * width, 6)
+    return _build(channels, image_size, 12 * width, 6, parts)
 
 
 @register_backbone("vit_compact")
-def vit_compact(channels: int, image_size: int, width: int) -> Body:
+def vit_compact(channels: int, image_size: int, width: int, **parts: Any) -> Body:
     """Return a conv stem and two blocks for one or two CPU cores; dim = 4 * width, 128 at 32.
 
     4 to 7 patches a side, 8 to 15 from 64 px on: on a CPU a method gets few tokens. On
@@ -342,15 +375,5 @@ def vit_compact(channels: int, image_size: int, width: int) -> Body:
     """
     side = 4 if image_size < SMALL_SIDE else 8
     patch = min(16, max(2, 2 ** int(math.log2(image_size / side))))
-    dim = 4 * width
-    vit = VisionTransformer(
-        image_size=image_size,
-        channels=channels,
-        patch=patch,
-        dim=dim,
-        depth=2,
-        heads=4,
-        layer_scale=0.1,
-        stem="conv",
-    )
-    return vit, dim
+    plain: dict[str, Any] = {"patch": patch, "depth": 2, "drop_path": 0.0, "stem": "conv"}
+    return _build(channels, image_size, 4 * width, 4, plain | parts)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from ssl_models import build_backbone
+from ssl_models import build_backbone, load_encoder, save_encoder
 from ssl_models.backbones import BACKBONES
-from ssl_models.vit import TRANSFORMERS, VisionTransformer, kept_rows, transformer_of
+from ssl_models.vit import TRANSFORMERS, SwiGLU, VisionTransformer, kept_rows, transformer_of
 from weaklight.errors import ConfigError
 
 
@@ -81,6 +83,31 @@ def test_registered(size: int, patch: int, channels: int) -> None:
     encoder = build_backbone("vit_tiny", channels=channels, image_size=size, width=4)
     assert transformer_of(encoder, "dino").patch == patch and encoder.dim == 24
     assert encoder(torch.rand(2, channels, size, size)).shape == (2, 24)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny", "vit_small", "vit_compact"])
+def test_a_name_may_ask_for_other_parts(name: str, tmp_path: Path) -> None:
+    full = f"{name}_patch2_reg4_swiglu"
+    torch.manual_seed(0)
+    encoder = build_backbone(full, channels=5, image_size=16, width=4)
+    vit = transformer_of(encoder, "dino")
+    assert (vit.patch, vit.registers) == (2, 4) and isinstance(vit.blocks[0].ffn, SwiGLU)
+    plain = transformer_of(build_backbone(name, channels=5, image_size=16, width=4), "dino")
+    assert vit.depth == plain.depth and vit.stem == plain.stem
+    registers = transformer_of(
+        build_backbone(f"{name}_reg1", channels=1, image_size=16, width=4), "dino"
+    )
+    assert registers.registers == 1 and registers.patch == plain.patch
+    described = {"backbone": full, "width": 4, "image_size": [16, 16], "channels": 5}
+    save_encoder(encoder, tmp_path, described)
+    images = torch.rand(2, 5, 16, 16)
+    torch.testing.assert_close(load_encoder(tmp_path)(images), encoder.eval()(images))
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_reg", "vit_tiny_swiglu_reg4", "compact_reg4"])
+def test_names_that_are_none_show_one_that_is(name: str) -> None:
+    with pytest.raises(ConfigError, match="vit_tiny_patch4_reg4_swiglu"):
+        build_backbone(name, channels=1, image_size=32, width=8)
 
 
 def test_errors_say_what_to_do() -> None:
