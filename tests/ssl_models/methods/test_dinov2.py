@@ -42,6 +42,14 @@ def test_koleo_is_finite_in_half_precision_with_a_duplicate(dtype: torch.dtype) 
     assert loss.dtype == torch.float32 and torch.isfinite(loss) and torch.isfinite(gradient).all()
 
 
+def test_koleo_finds_the_nearest_of_near_neighbours_under_autocast() -> None:
+    """In bfloat16 their cosines are all 1, and any other row would pass for the nearest."""
+    x = 1 + 0.02 * normal(24, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = koleo(x)
+    torch.testing.assert_close(loss, koleo(x), atol=0, rtol=0)
+
+
 def test_sinkhorn_is_the_published_algorithm() -> None:
     logits, tau = normal(6, 4), 0.5
     q = torch.exp(logits.double() / tau).T
