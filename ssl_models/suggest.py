@@ -86,6 +86,8 @@ def suggest_settings(
         "backbone": "compact is built for a CPU core; with a GPU, or for photographs, resnet18.",
         "threads": "equal bytes on any number of cores, and a busy machine does not stall it.",
     }
+    if batch_size < MIN_BATCH:
+        reasons["batch_size"] = f"all images at once, as there are fewer than {MIN_BATCH}."
     seen = (steps or 0) * batch_size
     if steps is not None:
         del reasons["epochs"]  # steps say how long

@@ -31,6 +31,12 @@ def test_batches_grow_with_the_number_of_images(n: int, batch_size: int) -> None
     assert suggest_settings(n=n, size=28, channels=1)[0].batch_size == batch_size
 
 
+def test_few_images_make_one_batch_and_it_is_called_so() -> None:
+    config, reasons = suggest_settings(n=40, size=28, channels=1)
+    assert config.batch_size == 40
+    assert "batch_size = 40: all images at once, as there are fewer than 64." in reasons
+
+
 def test_a_method_brings_what_it_needs_and_says_so() -> None:
     config, reasons = suggest_settings(n=8000, size=32, channels=3, method="ibot")
     assert config.method == "ibot" and config.clip_grad == 3
