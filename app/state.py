@@ -79,7 +79,8 @@ def require_view() -> RunView:
 
 def reviews() -> ReviewStore:
     """Return the project's review store."""
-    return _reviews(str(project().state / "reviews.sqlite"))
+    opened = project()
+    return _reviews(str(opened.root), opened.config.reviews.url)
 
 
 def reviewer() -> str:
@@ -173,8 +174,8 @@ def _view(root: str, run_id: str) -> RunView:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _reviews(file: str) -> ReviewStore:
-    return ReviewStore(file)
+def _reviews(root: str, url: str | None) -> ReviewStore:
+    return Project.open(root).reviews()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -21,6 +21,7 @@ from pipelines.sections import (
     ItemsConfig,
     PretrainConfig,
     ReportConfig,
+    ReviewsConfig,
     ScheduleConfig,
     Section,
     TrainConfig,
@@ -55,6 +56,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
+    reviews: ReviewsConfig = ReviewsConfig()
     schedule: ScheduleConfig = ScheduleConfig()
 
     @model_validator(mode="after")

@@ -251,6 +251,7 @@ class Run:
                 progress=lambda done, total, message: self.progress(
                     spec.name, done, total, message
                 ),
+                reviews_url=project.config.reviews.url,
             )
             with _thread_limit(project.config.threads):
                 result = _call(function, spec, keyed, project, work)

@@ -43,9 +43,7 @@ def lf_files(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
 
 def human_labels(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
     """Digest of the current human label of every item."""
-    from pipelines.reviews import ReviewStore  # SQLAlchemy takes a quarter of a second to import
-
-    return {"human": ReviewStore(project.state / "reviews.sqlite").digest()}
+    return {"human": project.reviews().digest()}
 
 
 def is_outdated(project: Project, record: RunRecord) -> bool:
@@ -86,12 +84,9 @@ def _model_files(method: str, root: Path) -> list[Path]:
 
 def _gold(project: Project) -> list[list[str | None]]:
     """Return item, role and label of everything that was drawn at random."""
-    reviews = project.state / "reviews.sqlite"
-    if not reviews.is_file():
+    if not project.has_reviews:
         return []
-    from pipelines.reviews import ReviewStore
-
-    rows: list[list[str | None]] = ReviewStore(reviews).gold().to_numpy().tolist()
+    rows: list[list[str | None]] = project.reviews().gold().to_numpy().tolist()
     return rows
 
 

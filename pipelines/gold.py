@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.project import Project
-from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
+from pipelines.reviews import GOLD_QUEUE, ReviewEvent
 from pipelines.store import write_atomically
 from pipelines.tables import csv_format, unreadable
 from weaklight.contracts import ROLES
@@ -82,7 +82,7 @@ def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int =
     if run is None:
         raise DataError("no items yet; run `weaklight run` once, then draw")
     items = pd.read_parquet(project.store.path("ingest", run.artifacts["ingest"], "items"))
-    store = ReviewStore(project.state / "reviews.sqlite")
+    store = project.reviews()
     taken = set(store.gold()["item_id"])
     came = pd.read_parquet(project.store.path("ingest", run.artifacts["ingest"], "labeled"))
     labelled = {*store.current()["item_id"], *came["item_id"]}
@@ -170,7 +170,7 @@ def add_gold(project: Project, file: Path, *, reviewer: str) -> int:
             f"gold must name one of the classes {list(project.config.classes)}, but {unknown[:5]} "
             f"came; correct them in {file}"
         )
-    store = ReviewStore(project.state / "reviews.sqlite")
+    store = project.reviews()
     drawn = store.gold()
     before = dict(zip(drawn["item_id"], drawn["label"], strict=True))
     shortened = {item_id.lstrip("0"): item_id for item_id in before}

@@ -12,11 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.config import CONFIG_NAME, Config, load_config
 from pipelines.store import ArtifactStore, explain_disk_errors, write_atomically
-from weaklight.errors import ArtifactError, ProjectBusyError
+from weaklight.errors import ArtifactError, ConfigError, ProjectBusyError
+
+if TYPE_CHECKING:
+    from pipelines.reviews import ReviewStore
 
 __all__ = ["Project", "RunRecord", "StageRecord"]
 
@@ -101,6 +104,29 @@ class Project:
         """
         root = Path(root).expanduser().resolve()
         return cls(root, load_config(root / CONFIG_NAME))
+
+    def reviews(self) -> ReviewStore:
+        """Return the review store: a file of the project, or what ``[reviews] url`` names.
+
+        Raises
+        ------
+        ConfigError
+            If there are reviews in both places.
+        """
+        from pipelines.reviews import ReviewStore  # SQLAlchemy takes its time to import
+
+        file, url = self.state / "reviews.sqlite", self.config.reviews.url
+        if url is not None and file.is_file():
+            raise ConfigError(
+                f"reviews are to be kept in {url}, but {file} holds some, too; copy them once, as "
+                "docs/app.md shows, and rename that file"
+            )
+        return ReviewStore(url or file)
+
+    @property
+    def has_reviews(self) -> bool:
+        """Whether there may be reviews; False where looking would be in vain."""
+        return self.config.reviews.url is not None or (self.state / "reviews.sqlite").is_file()
 
     def runs(self) -> list[RunRecord]:
         """Every readable run record, oldest first."""

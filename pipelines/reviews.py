@@ -277,6 +277,29 @@ class ReviewStore:
         rows = current[["item_id", "action", "new"]].to_numpy(dtype=object).tolist()
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:24]
 
+    def take_over(self, other: ReviewStore) -> int:
+        """Copy the whole log of another store into this empty one, all or nothing.
+
+        Returns
+        -------
+        How many events that were. Their ids are given anew, in the same order.
+
+        Raises
+        ------
+        DataError
+            If this store holds events already.
+        """
+        log = other.events().iloc[::-1].to_dict("records")
+        ids: dict[int | None, int | None] = {None: None}
+        with self._writing() as connection:
+            if connection.execute(sa.select(_EVENTS.c.id).limit(1)).first() is not None:
+                raise DataError(f"{self.url} holds reviews already; copy into an empty database")
+            for row in log:
+                known = row.pop("id")
+                row["undoes"] = ids[row["undoes"]]
+                ids[known] = _insert(connection, {str(k): v for k, v in row.items()})
+        return len(log)
+
     def snapshot(self, path: Path) -> None:
         """Write the whole log as Parquet, oldest first, in one atomic step."""
         buffer = io.BytesIO()

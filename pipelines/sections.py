@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -26,6 +27,7 @@ __all__ = [
     "Kind",
     "PretrainConfig",
     "ReportConfig",
+    "ReviewsConfig",
     "ScheduleConfig",
     "Section",
     "TrainConfig",
@@ -284,6 +286,30 @@ class ReportConfig(Section):
 
     title: str = ""
     pictures: int = Field(default=24, ge=0, le=200)
+
+
+class ReviewsConfig(Section):
+    """``[reviews]``: where reviews are kept, where that is no file of the project."""
+
+    # postgresql+psycopg://USER@HOST/DATABASE, a database of its own for each project
+    url: str | None = None
+
+    @model_validator(mode="after")
+    def _names_a_database_and_no_password(self) -> ReviewsConfig:
+        if self.url is None:
+            return self
+        parts = urlsplit(self.url)
+        if parts.password is not None or "password" in parse_qs(parts.query):
+            raise ValueError(
+                "url holds a password, and weaklight.toml is a file to share; keep it in ~/.pgpass "
+                "or in the environment variable PGPASSWORD"
+            )
+        if parts.scheme.partition("+")[0] != "postgresql":
+            raise ValueError(
+                'url must be like "postgresql+psycopg://USER@HOST/DATABASE"; leave it out to keep '
+                "reviews in a file of the project"
+            )
+        return self
 
 
 class ScheduleConfig(Section):

@@ -36,6 +36,7 @@ class Work:
     classes : class names in order
     class_sets : the class sets that votes may name, in vote order
     progress : call ``progress(done, total, message)``
+    reviews_url : what ``[reviews] url`` says, None for the project's file
     """
 
     out: Path
@@ -46,6 +47,12 @@ class Work:
     classes: tuple[str, ...]
     class_sets: tuple[ClassSet, ...] = ()
     progress: Progress = no_progress
+    reviews_url: str | None = None
+
+    @property
+    def reviews(self) -> Path | str:
+        """Where the review store is."""
+        return self.reviews_url or self.project_root / ".weaklight" / "reviews.sqlite"
 
 
 @dataclass(frozen=True)

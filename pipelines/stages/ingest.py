@@ -183,7 +183,7 @@ def _splits(column: pd.Series) -> pd.Series:
 
 def _drawn_as_gold(table: pd.DataFrame, work: Work) -> pd.DataFrame:
     """Move items that were drawn at random (`pipelines.gold`) into the split of their role."""
-    drawn = ReviewStore(work.project_root / ".weaklight" / "reviews.sqlite").gold()
+    drawn = ReviewStore(work.reviews).gold()
     drawn = drawn.set_index("item_id")
     moves = table["item_id"].isin(drawn.index) & (table["split"] == "unlabeled")
     ids = table.loc[moves, "item_id"]

@@ -31,7 +31,7 @@ def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
     at the one door, and counted, those apart that were given before the item was drawn as gold.
     """
     items = pd.read_parquet(inputs.items, columns=["item_id", "split"])
-    store = ReviewStore(work.project_root / ".weaklight" / "reviews.sqlite")
+    store = ReviewStore(work.reviews)
     current = store.current()
     known = {name: i for i, name in enumerate(work.classes)}
     human = pd.DataFrame(

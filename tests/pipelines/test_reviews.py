@@ -13,6 +13,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines.engine import run_line
+from pipelines.gold import draw_gold
+from pipelines.project import Project
 from pipelines.reviews import ReviewEvent, ReviewStore
 from tests.pipelines.postgresql import fresh_database, server
 from weaklight.errors import ConfigError, DataError, StorageError, WeaklightError
@@ -207,6 +210,61 @@ def test_both_databases_put_items_in_the_same_order(database, tmp_path):
 def test_a_database_that_cannot_keep_reviews_is_refused(url, says):
     with pytest.raises(ConfigError, match=says):
         ReviewStore(url)
+
+
+def test_a_log_is_taken_over_whole_with_what_was_taken_back(place, tmp_path):
+    before, after = ReviewStore(tmp_path / "before.sqlite"), ReviewStore(place)
+    before.record(relabel("1", "coat"))
+    before.undo("ada")
+    before.record(relabel("1", "shirt", reviewer="bob"))
+    assert after.take_over(before) == 3
+    assert after.digest() == before.digest() and now(after) == {"1": ("relabel", "shirt")}
+    columns = ["time", "action", "new"]
+    assert after.events()[columns].equals(before.events()[columns])
+    after.undo("bob")
+    assert now(after) == {}  # the undo of ada's still stands
+    with pytest.raises(DataError, match="holds reviews already"):
+        after.take_over(before)
+
+
+def project_with(root, url):
+    (root / "weaklight.toml").write_text(
+        f'classes = ["coat", "shirt"]\n[items]\nsource = "items.csv"\ntext = "text"\n'
+        f'[reviews]\nurl = "{url}"\n'
+    )
+    return Project.open(root)
+
+
+def test_a_project_keeps_its_reviews_in_the_database_that_its_settings_name(database, tmp_path):
+    rows = "".join(f"i{i},text {i}\n" for i in range(20))
+    (tmp_path / "items.csv").write_text(f"item_id,text\n{rows}")
+    project = project_with(tmp_path, database)
+    project.reviews().record_many([relabel(f"i{i}", "coat") for i in range(10)])
+    run_line(project, ("ingest",))
+    draw = draw_gold(project, 8, "test", reviewer="ada")
+    record = run_line(project, ("reviews",))
+    human = pd.read_parquet(project.store.path("reviews", record.artifacts["reviews"], "human"))
+    assert 0 < draw.n_labelled < 8 and len(human) == 10 - draw.n_labelled
+    items = pd.read_parquet(project.store.path("ingest", record.artifacts["ingest"], "items"))
+    assert set(items.loc[items["split"] == "test", "item_id"]) == set(draw.items["item_id"])
+    assert not (project.state / "reviews.sqlite").exists()
+    ReviewStore(project.state / "reviews.sqlite").record(relabel("i1", "coat"))
+    with pytest.raises(ConfigError, match=r"reviews.sqlite holds some, too; copy them once"):
+        project.reviews()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql+psycopg://ada:secret@db/mails", "holds a password"),
+        ("postgresql+psycopg://ada@db/mails?password=secret", "holds a password"),
+        ("sqlite:///mine.sqlite", "must be like"),
+    ],
+)
+def test_settings_name_a_database_and_no_password(tmp_path, url, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        project_with(tmp_path, url)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_server_that_cannot_be_reached_says_so_and_keeps_the_password():

@@ -40,7 +40,7 @@ def plan(
     """Say how many items to label by hand, and with --to draw them at random."""
     from pipelines.gold import draw_gold, write_sheet
     from pipelines.project import Project
-    from pipelines.reviews import GOLD_QUEUE, ReviewStore
+    from pipelines.reviews import GOLD_QUEUE
     from weak_supervision.evaluation.sample_size import rows_for_width
     from weaklight.cli.show import table
     from weaklight.contracts import ROLES
@@ -53,7 +53,7 @@ def plan(
         rows = [[f"{w:g}", f"{rows_for_width(w, guess=guess)}"] for w in _WIDTHS]
         typer.echo(f"Items to label by hand, if about {guess:.0%} of the labels are right:")
         typer.echo(table(["width of the 95 % interval", "items"], rows))
-        store = ReviewStore(opened.state / "reviews.sqlite")
+        store = opened.reviews()
         drawn = store.gold().assign(
             is_reviewed=lambda t: t["item_id"].isin(store.current(outside=GOLD_QUEUE)["item_id"])
         )

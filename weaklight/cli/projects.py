@@ -62,6 +62,9 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 # head = "auto"                 # linear, discriminant, mlp or finetune: docs/classifiers.md
 # strategy = "plain"            # forward, elr, ...: training on wrong labels, docs/noise.md
 
+# [reviews]
+# url = "postgresql+psycopg://ada@db/mails"  # such as: a team's database; docs/app.md
+
 # [schedule]
 # cron = "0 2 * * *"            # such as: `weaklight serve` runs the whole line at two
 """
