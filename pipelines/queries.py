@@ -44,7 +44,8 @@ class RunView:
     project
         The opened project.
     record
-        A run that reached ``vote``; questions about labels need ``aggregate`` as well.
+        A run that reached ``ingest``; questions about votes need ``vote``, those about labels
+        ``aggregate``.
     """
 
     def __init__(self, project: Project, record: RunRecord) -> None:
@@ -52,7 +53,7 @@ class RunView:
         self.record = record
         self.run_id = record.run_id
         # Every stage that knows the classes wrote down the same ones.
-        manifest = project.store.manifest("vote", record.artifacts["vote"])
+        manifest = project.store.manifest("ingest", record.artifacts["ingest"])
         self.classes: tuple[str, ...] = tuple(manifest.config["classes"])
         self.class_sets = tuple(
             ClassSet(name, tuple(members)) for name, *members in manifest.config["class_sets"]

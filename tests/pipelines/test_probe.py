@@ -1,19 +1,24 @@
-"""The probe of an encoder: labelled folders in, what its features are worth out."""
+"""The probe of an encoder, and the page that shows how to look at what it sees."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from pipelines.engine import run_line
 from pipelines.probe import probe
 from pipelines.project import Project
-from tests.pipelines.conftest import CLASSES, draw, png
+from pipelines.queries import RunView
+from tests.pipelines.conftest import CLASSES, SETTINGS, SIDE, draw, png
 from weaklight.errors import ArtifactError, DataError
+
+PAGE = Path(__file__).parents[2] / "docs" / "encoders.md"
 
 
 def write_labelled(folder: Path, names: dict[str, str], each: int, seed: int) -> None:
@@ -72,3 +77,23 @@ def test_a_project_of_texts_is_told_where_its_features_are_judged(
     run_line(project, ("pretrain",))
     with pytest.raises(DataError, match="about text items"):
         probe(project, tmp_path)
+
+
+def test_the_page_draws_what_an_encoder_sees(
+    make_project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SETTINGS.replace("[pretrain]", '[pretrain]\nbackbone = "vit_compact"')
+    run_line(Project.open(make_project(settings=settings, name="photos-project")), ("embed",))
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    Path("new.jpg").write_bytes(png(draw("tall", rng)))
+    page = PAGE.read_text().partition("## Looking at what an encoder sees")[2]
+    names: dict[str, object] = {}
+    for snippet in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        exec(compile(snippet, str(PAGE), "exec"), names)
+    width = {p.name: Image.open(p).width for p in tmp_path.glob("*.png")}
+    assert set(width) == {"nearest.png", "attention.png", "parts.png", "matches.png"}
+    assert width["nearest.png"] == 3 * (8 * SIDE + 7 * 4)  # the query and seven, gaps of 4 px
+    view = names["view"]
+    assert isinstance(view, RunView) and names["alike"].rows.shape == (1, 5)
+    assert len(np.load(view.path("embed", "features"))) == len(view.item_ids)

@@ -107,15 +107,16 @@ def write_run(root: Path, kind: str) -> RunView:
     if kind == "text":
         items["text"] = payloads
     gold = pd.DataFrame({"item_id": ids()[9:], "gold": [2, 2, 2]})
+    config = {"classes": CLASSES, "class_sets": []}
     store(
-        project, "ingest", {"items": items, "gold_dev": gold[:1], "gold_test": gold[1:]}, {},
+        project, "ingest", {"items": items, "gold_dev": gold[:1], "gold_test": gold[1:]}, config,
         kind=kind,
     )  # fmt: skip
     human = {"item_id": [ids()[EXCLUDED], ids()[0]], "action": ["exclude", "accept"]}
     store(project, "reviews", {"human": pd.DataFrame({**human, "label": [-1, 0]})}, {})
     lfs = [{"name": "rule", "description": "", "digest": "abc"}]
     votes = np.array(LABELS, np.int16)[:, None]
-    store(project, "vote", {"votes": votes, "lfs": lfs}, {"classes": CLASSES, "class_sets": []})
+    store(project, "vote", {"votes": votes, "lfs": lfs}, config)
     covered = np.arange(len(TEXTS)) != UNCOVERED
     weak = pd.DataFrame({"item_id": ids()})
     weak[[f"p_{name}" for name in CLASSES]] = probabilities()
