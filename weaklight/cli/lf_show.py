@@ -21,6 +21,7 @@ MAX_READ = 6  # values shown beside a mistake
 MAX_FINDINGS = 20
 MAX_CONFLICTS = 5  # pairs of LFs whose contradictions are shown
 MAX_SHOWN_IDS = 5
+OF_MISSING = "(NoneType is the type of a missing cell: return first where the cell is None)"
 
 
 def show_check(
@@ -32,11 +33,15 @@ def show_check(
     """
     names, spread, right = checked.names, checked.spread, checked.right
     shown = {lf.name for lf in chosen}
+    told = set()
     for report in checked.reports:
         if report.timed_out_rows or (report.name in shown and report.n_errors):
+            told.add(report.name)
             typer.secho(f"\n{report.name} {report.note}", fg="red")
             if report.first_traceback:
                 typer.echo(report.first_traceback)
+                if "'NoneType'" in report.first_traceback:
+                    typer.echo(OF_MISSING)
     for lf in chosen:
         if lf.name in changed:
             _show_mistakes(checked, lf.name)
@@ -53,7 +58,12 @@ def show_check(
     header = ["name", "votes for", "coverage", "conflicts", "accuracy on dev"]
     typer.echo("\n" + table(header, rows))
     _show_conflicts(checked, [names.index(lf.name) for lf in chosen])
-    sentences = [finding.sentence for finding in checked.findings() if shown & set(finding.lfs)]
+    sentences = [
+        finding.sentence
+        for finding in checked.findings()
+        if shown & set(finding.lfs)
+        and not (finding.kind == "never votes" and told & set(finding.lfs))  # its error says why
+    ]
     if sentences:
         typer.echo("\nlook at these:")
     for sentence in sentences[:MAX_FINDINGS]:
