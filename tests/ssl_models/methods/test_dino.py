@@ -91,6 +91,7 @@ def test_teacher_follows_by_the_schedules_and_has_no_gradient() -> None:
         for a, b in method.pairs()
         for t, s in zip(a.parameters(), b.parameters(), strict=True)
     ]
+    assert {id(s) for _, s in pairs} == {id(p) for p in method.parameters() if p.requires_grad}
     with torch.no_grad():
         for _, student in pairs:
             student.add_(1)
