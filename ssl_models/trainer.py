@@ -112,6 +112,11 @@ def _build(config: TrainConfig, shape: tuple[int, ...]) -> Method:
 
 
 def _optimiser(method: Objective, config: TrainConfig) -> torch.optim.Optimizer:
+    """Return AdamW for every method.
+
+    Papers on residual networks have SGD or LARS, whose rates are tuned to depth and batch; Adam's
+    carry over to small batches and to all our backbones.
+    """
     learnt = [p for p in method.parameters() if p.requires_grad]  # a teacher's are not
     decayed = [p for p in learnt if p.ndim > 1]
     free = [p for p in learnt if p.ndim <= 1]  # biases, batch norm: as in SimCLR

@@ -93,7 +93,7 @@ def asymmetric(augment: AugmentConfig) -> tuple[AugmentConfig, AugmentConfig]:
 
     T blurs twice as often (the paper: 1.0 for 0.5) and never solarizes. T' blurs a fifth as often
     (0.1) and solarizes at least 0.2 of the views. Without blur in ``augment``, as small images
-    have it, neither blurs.
+    have it, neither blurs. The jitter stays that of ``augment``; the paper's saturation is 0.2.
     """
     first = replace(augment, blur=min(1.0, 2 * augment.blur), solarize=0.0)
     return first, replace(augment, blur=augment.blur / 5, solarize=max(0.2, augment.solarize))

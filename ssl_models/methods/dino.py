@@ -41,7 +41,7 @@ class DINOHead(nn.Module):
     hidden, bottleneck
         The authors' 2048 and 256 serve 65,536 prototypes on ImageNet.
     batch_norm
-        Before each GELU (use_bn_in_head of the authors).
+        Before each GELU (use_bn_in_head of the authors, who leave it out under transformers).
     """
 
     last_layer_learns: Tensor

@@ -21,6 +21,11 @@ __all__ = ["DINOv2"]
 class DINOv2(IBOT):
     """Oquab et al. 2023, "DINOv2: learning robust visual features", arXiv:2304.07193, section 4.
 
+    LayerScale and stochastic depth are parts of our transformers, SwiGLU of those whose name asks
+    for it (:func:`ssl_models.vit.build_variant`). Prototypes keep length 1, as DINO's do, where the
+    authors learn their lengths; their lower rates for the patch embedding and for early blocks are
+    left out, too.
+
     Parameters
     ----------
     encoder, augment, **options

@@ -116,6 +116,8 @@ class MoCoV2(Method):
 class MoCoV1(MoCoV2):
     """He et al. 2019, "Momentum contrast", arXiv:1911.05722, algorithm 1: v2 with a linear head.
 
+    Views are drawn as for v2. The paper's turn gray before the jitter, whose hue reaches 0.4.
+
     Parameters
     ----------
     encoder, augment, queue_size, momentum, projection_dim, norm_groups

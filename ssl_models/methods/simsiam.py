@@ -35,7 +35,7 @@ class SimSiam(Method):
     Notes
     -----
     The paper keeps the predictor's learning rate constant, worth 0.7 points (table 1). Here all
-    parts share the trainer's schedule.
+    parts share the trainer's schedule. Nor do the residual branches of a ResNet start at zero.
     """
 
     category = "self-distillation"
