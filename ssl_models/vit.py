@@ -292,7 +292,7 @@ def kept_rows(draws: Tensor, rate: float) -> tuple[Tensor, float]:
     """Return the rows (k,) that a branch is computed for, and the factor that keeps its mean.
 
     k = B (1 - rate) rounded, so shapes are fixed and skipped rows cost nothing
-    (``drop_add_residual_stochastic_depth`` of DINOv2). B are a process's rows: each skips its share.
+    (``drop_add_residual_stochastic_depth`` of DINOv2). Each process skips a share of its rows.
     """
     n = len(draws)
     keep = max(1, round(n * (1 - rate)))

@@ -32,7 +32,7 @@ class IBOT(DINO):
     Classes and patches have a center each and share a head, as in the authors' published runs,
     where both have one length; patch tokens of the compact network are shorter and get their own.
     As in DINOv2, the teacher's head meets the masked patches alone, so their center is of these,
-    not of all patches. One teacher temperature serves both: the authors' schedules of the two agree.
+    not of all patches. One teacher temperature serves both: the authors' two schedules agree.
 
     Parameters
     ----------
