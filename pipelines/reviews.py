@@ -9,12 +9,9 @@ Try it: ``ReviewStore("my_project/.weaklight/reviews.sqlite").current()``.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
-import os
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +23,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from pipelines.review_table import EVENTS, create_postgresql, create_sqlite, open_engine
 from pipelines.store import explain_disk_errors, write_atomically
 from weaklight.errors import ConfigError, DataError, StorageError
 
@@ -37,48 +35,7 @@ ACTIONS = (*DECISIONS, "flag", "skip", "undo", "comment", "assign", "draw_sample
 # Where items that were drawn at random are labelled; only these labels are gold.
 GOLD_QUEUE = "gold"
 _UNDOABLE = (*DECISIONS, "flag", "skip", "comment")
-# A writer holds the lock for about a millisecond; half a minute outlasts any queue of people.
-BUSY_TIMEOUT_MS = 30_000
-# PostgreSQL's advisory lock of this number is for us what SQLite's lock on the file is.
-WRITER_LOCK = 0x7765616B
-
-# SQLite compares text byte by byte, a server by its language's rules unless told otherwise.
-_ITEM_ID = sa.String().with_variant(sa.String(collation="C"), "postgresql")
-_EVENTS = sa.Table(
-    "events",
-    sa.MetaData(),
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("time", sa.String, nullable=False),
-    sa.Column("item_id", _ITEM_ID, nullable=False, index=True),
-    sa.Column("reviewer", sa.String, nullable=False),
-    sa.Column("action", sa.String, nullable=False),
-    sa.Column("old", sa.String),
-    sa.Column("new", sa.String),
-    sa.Column("run_id", sa.String),
-    sa.Column("queue", sa.String),
-    sa.Column("batch", sa.String),
-    sa.Column("undoes", sa.Integer, unique=True),  # an event is taken back once
-    sqlite_autoincrement=True,  # an id is never given twice
-)
-_COLUMNS = tuple(column.name for column in _EVENTS.columns)
-
-_SQLITE_GUARDS = (
-    """CREATE TRIGGER events_keep BEFORE UPDATE ON events
-       BEGIN SELECT RAISE(ABORT, 'review events are never changed; add an undo event'); END""",
-    """CREATE TRIGGER events_stay BEFORE DELETE ON events
-       BEGIN SELECT RAISE(ABORT, 'review events are never deleted; add an undo event'); END""",
-    # INSERT OR REPLACE deletes without firing the trigger above.
-    """CREATE TRIGGER events_add BEFORE INSERT ON events
-       WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id OR undoes = NEW.undoes)
-       BEGIN SELECT RAISE(ABORT, 'this review event exists or is already undone'); END""",
-)
-_POSTGRESQL_GUARDS = (
-    """CREATE OR REPLACE FUNCTION weaklight_events_stay() RETURNS trigger AS $$
-       BEGIN RAISE EXCEPTION 'review events are never changed or deleted; add an undo event'; END
-       $$ LANGUAGE plpgsql""",
-    """CREATE TRIGGER events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON events
-       FOR EACH STATEMENT EXECUTE FUNCTION weaklight_events_stay()""",
-)
+_COLUMNS = tuple(column.name for column in EVENTS.columns)
 
 
 @dataclass(frozen=True)
@@ -157,7 +114,7 @@ class ReviewStore:
                 f"but came {self.url}"
             )
         self._file = Path(self.url.database or "") if self._is_sqlite else None
-        self._engine = _engine(self.url)
+        self._engine = open_engine(self.url)
 
     def record(self, event: ReviewEvent) -> int:
         """Write one event in one short transaction and return its id.
@@ -189,16 +146,16 @@ class ReviewStore:
         """
         if not self._exists():
             return []
-        mine = (_EVENTS.c.reviewer == reviewer) & _EVENTS.c.action.in_(_UNDOABLE) & _stands()
-        query = sa.select(_EVENTS).where(mine).order_by(_EVENTS.c.id)
+        mine = (EVENTS.c.reviewer == reviewer) & EVENTS.c.action.in_(_UNDOABLE) & _stands()
+        query = sa.select(EVENTS).where(mine).order_by(EVENTS.c.id)
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         with self._writing() as connection:
             last = connection.execute(
-                query.order_by(None).order_by(_EVENTS.c.id.desc()).limit(1)
+                query.order_by(None).order_by(EVENTS.c.id.desc()).limit(1)
             ).one_or_none()
             if last is None:
                 return []
-            same = _EVENTS.c.id == last.id if last.batch is None else _EVENTS.c.batch == last.batch
+            same = EVENTS.c.id == last.id if last.batch is None else EVENTS.c.batch == last.batch
             undone = connection.execute(query.where(same)).all()
             for row in undone:
                 back = {
@@ -233,13 +190,13 @@ class ReviewStore:
         Columns of the events table, one row an item, sorted by ``item_id``. ``new`` is a class
         name; for ``exclude`` it is None.
         """
-        counts = _EVENTS.c.action.in_(actions) & _stands()
+        counts = EVENTS.c.action.in_(actions) & _stands()
         if queue is not None:
-            counts &= _EVENTS.c.queue == queue
+            counts &= EVENTS.c.queue == queue
         if outside is not None:
-            counts &= _EVENTS.c.queue.is_distinct_from(outside)
-        newest = sa.select(sa.func.max(_EVENTS.c.id)).where(counts).group_by(_EVENTS.c.item_id)
-        query = sa.select(_EVENTS).where(_EVENTS.c.id.in_(newest)).order_by(_EVENTS.c.item_id)
+            counts &= EVENTS.c.queue.is_distinct_from(outside)
+        newest = sa.select(sa.func.max(EVENTS.c.id)).where(counts).group_by(EVENTS.c.item_id)
+        query = sa.select(EVENTS).where(EVENTS.c.id.in_(newest)).order_by(EVENTS.c.item_id)
         return self._frame(query)
 
     def gold(self) -> pd.DataFrame:
@@ -264,11 +221,11 @@ class ReviewStore:
 
     def events(self, limit: int | None = None) -> pd.DataFrame:
         """Return the log, newest first."""
-        return self._frame(sa.select(_EVENTS).order_by(_EVENTS.c.id.desc()).limit(limit))
+        return self._frame(sa.select(EVENTS).order_by(EVENTS.c.id.desc()).limit(limit))
 
     def last_id(self) -> int:
         """Return the id of the newest event, 0 when there is none; it changes with every event."""
-        newest = self._frame(sa.select(_EVENTS).order_by(_EVENTS.c.id.desc()).limit(1))
+        newest = self._frame(sa.select(EVENTS).order_by(EVENTS.c.id.desc()).limit(1))
         return int(newest["id"].iloc[0]) if len(newest) else 0
 
     def digest(self) -> str:
@@ -292,7 +249,7 @@ class ReviewStore:
         log = other.events().iloc[::-1].to_dict("records")
         ids: dict[int | None, int | None] = {None: None}
         with self._writing() as connection:
-            if connection.execute(sa.select(_EVENTS.c.id).limit(1)).first() is not None:
+            if connection.execute(sa.select(EVENTS.c.id).limit(1)).first() is not None:
                 raise DataError(f"{self.url} holds reviews already; copy into an empty database")
             for row in log:
                 known = row.pop("id")
@@ -313,7 +270,7 @@ class ReviewStore:
     def _exists(self) -> bool:
         if self._file is not None:
             return self._file.is_file() and self._file.stat().st_size > 0
-        return sa.inspect(self._engine).has_table(_EVENTS.name)
+        return sa.inspect(self._engine).has_table(EVENTS.name)
 
     def _frame(self, query: sa.Select[Any]) -> pd.DataFrame:
         rows: Sequence[Any] = []
@@ -328,11 +285,11 @@ class ReviewStore:
     def _writing(self) -> Iterator[sa.Connection]:
         with self._explained():
             if self._file is not None and not self._exists():
-                _create_sqlite(self._file)
+                create_sqlite(self._file)
             writer = self._engine.execution_options(weaklight_writes=True)
             with writer.begin() as connection:
-                if self._file is None and not sa.inspect(connection).has_table(_EVENTS.name):
-                    _create(connection, _POSTGRESQL_GUARDS)
+                if self._file is None:
+                    create_postgresql(connection)
                 yield connection
 
     @contextmanager
@@ -349,75 +306,17 @@ class ReviewStore:
             ) from error
 
 
-def _create_sqlite(file: Path) -> None:
-    """Build the database aside and rename it into place; of twenty first writers one does it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    door = os.open(file.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(door, fcntl.LOCK_EX)
-        if file.is_file() and file.stat().st_size > 0:
-            return
-        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".reviews-") as folder:
-            fresh = Path(folder) / file.name
-            with _engine(sa.make_url(f"sqlite:///{fresh}")).connect() as connection:
-                connection.exec_driver_sql("COMMIT")  # the mode cannot change in a transaction
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                connection.exec_driver_sql("BEGIN")
-                _create(connection, _SQLITE_GUARDS)
-                connection.commit()
-            os.replace(fresh, file)
-            os.fsync(door)
-    finally:
-        os.close(door)
-
-
-def _create(connection: sa.Connection, guards: Sequence[str]) -> None:
-    _EVENTS.create(connection, checkfirst=False)
-    for statement in guards:
-        connection.exec_driver_sql(statement)
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    # A connection per transaction: opening one costs less than a millisecond, a few on a server,
-    # and none is shared by threads or inherited by a fork.
-    try:
-        engine = sa.create_engine(url, poolclass=sa.NullPool)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{url} needs an optional library, {error.name}; run "
-            '`pip install "weaklight[postgresql]"` and let the URL begin with postgresql+psycopg://'
-        ) from error
-    is_sqlite = url.get_backend_name() == "sqlite"
-    if is_sqlite:
-
-        @sa.event.listens_for(engine, "connect")
-        def _connect(connection: Any, record: Any) -> None:
-            connection.isolation_level = None  # we say BEGIN ourselves
-            connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # Whoever writes waits for the lock at the start, so no writer fails half-way.
-        writes = connection.get_execution_options().get("weaklight_writes", False)
-        if is_sqlite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-        elif writes:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
-
-    return engine
-
-
 def _as_row(event: ReviewEvent) -> dict[str, str | None]:
     return {f.name: getattr(event, f.name) for f in fields(event)}
 
 
 def _insert(connection: sa.Connection, row: dict[str, Any]) -> int:
-    inserted = connection.execute(_EVENTS.insert().values(**row)).inserted_primary_key
+    inserted = connection.execute(EVENTS.insert().values(**row)).inserted_primary_key
     assert inserted is not None  # it is for an insert of one row
     return int(inserted[0])
 
 
 def _stands() -> sa.ColumnElement[bool]:
     """Say whether an event was never taken back."""
-    undo = _EVENTS.alias("undo")
-    return ~sa.exists().where(undo.c.undoes == _EVENTS.c.id)
+    undo = EVENTS.alias("undo")
+    return ~sa.exists().where(undo.c.undoes == EVENTS.c.id)

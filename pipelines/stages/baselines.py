@@ -7,21 +7,28 @@ difference comes from the labels alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.encoders import BASELINES, baseline_features
 from pipelines.sections import EvaluateConfig
-from pipelines.stages.judged import Judged
+from pipelines.stages.judged import Judged, Step
 from ssl_models.knn import knn_predict_proba
 from weak_supervision.classifiers import LinearHead
-from weak_supervision.evaluation import CrossoverPoint, crossover_curve
+from weak_supervision.evaluation import (
+    MIN_ROWS,
+    CrossoverPoint,
+    accuracy,
+    crossover_curve,
+    hand_labels_worth,
+)
 from weaklight.contracts import ABSTAIN
 from weaklight.seeds import numpy_generator
 
-__all__ = ["FEW_GOLD", "NO_TEST_GOLD", "Rival", "gold_only_curve", "rivals"]
+__all__ = ["FEW_GOLD", "NO_TEST_GOLD", "Rival", "crossover", "gold_only_curve", "rivals"]
 
 FEW_GOLD = 100  # what one person labels in an hour: the bar that weak labels have to clear
 NO_TEST_GOLD = "no gold on the test split"
@@ -146,6 +153,54 @@ def gold_only_curve(run: Judged, config: EvaluateConfig, seed: int) -> tuple[Cro
         probability=run.chance_of(query),
         seed=seed,
     )
+
+
+def crossover(
+    run: Judged,
+    curve: Sequence[CrossoverPoint],
+    others: Sequence[Rival],
+    classifier: Step,
+    config: EvaluateConfig,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the curve of :func:`gold_only_curve` and where the classifier meets it, or why not.
+
+    Parameters
+    ----------
+    others
+        From :func:`rivals`; the classifier is compared with the one on all labels by hand.
+    """
+    if not curve:
+        gap = "dev" if len(run.rows("test")) else "test"
+        return {"reason": f"the curve needs gold on dev and test, but {gap} has none"}
+    test = run.rows("test")
+    query = test[run.present[test]]
+    if len(query) < MIN_ROWS:
+        return {
+            "reason": f"only {len(query)} test items have gold, too few to say what the weak "
+            "labels are worth"
+        }
+    by_hand = next(other.labels for other in others if other.key == "gold_only_accuracy_all")
+    assert by_hand is not None  # there is a curve
+    gold = run.gold[test]
+    against_all = run.compare(classifier.labels[test] == gold, by_hand == gold, seed)
+    weak = accuracy(classifier.labels[query], run.gold[query], run.chance_of(query))
+    return {
+        "draws": config.crossover_draws,
+        "points": [
+            {
+                "size": point.size,
+                "mean": point.mean,
+                "low": point.span[0],
+                "high": point.span[1],
+                "values": [a.value for a in point.accuracies],
+                "n": point.accuracies[0].n,
+            }
+            for point in curve
+        ],
+        "weak": weak.as_dict(),
+        **asdict(hand_labels_worth(curve, weak, against_all, n_by_hand=len(run.by_hand))),
+    }
 
 
 def _hand_only(

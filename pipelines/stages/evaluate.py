@@ -21,7 +21,7 @@ from labeling_functions import analyse, find_problems
 from pipelines.encoders import BASELINES
 from pipelines.sections import EvaluateConfig
 from pipelines.stages.base import StageResult, Work
-from pipelines.stages.baselines import NO_TEST_GOLD, Rival, gold_only_curve, rivals
+from pipelines.stages.baselines import NO_TEST_GOLD, Rival, crossover, gold_only_curve, rivals
 from pipelines.stages.gains import gains
 from pipelines.stages.judged import (
     GOLD_SPLITS,
@@ -35,12 +35,9 @@ from pipelines.stages.sensitivity import sensitivities, slices
 from weak_supervision.choice import check_with_gold
 from weak_supervision.evaluation import (
     MIN_ROWS,
-    CrossoverPoint,
     Share,
-    accuracy,
     calibration,
     confusion_matrix,
-    hand_labels_worth,
 )
 from weak_supervision.label_models import TIE_RULE
 from weaklight.contracts import ABSTAIN, SPLITS, expand_votes
@@ -92,7 +89,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "classifier": _classifier(run, steps[-1]),
         "calibration": _calibration(run, work.seed),
         "comparisons": _comparisons(run, steps, others, work.seed),
-        "crossover": _crossover(run, curve, others, steps[-1], config, work.seed),
+        "crossover": crossover(run, curve, others, steps[-1], config, work.seed),
         "agreement": _agreement(run, steps),
         "slices": slices(run, steps[-1], config.slices),
         "sensitivity": ranges,
@@ -299,47 +296,6 @@ def _comparisons(
             entry |= {**asdict(found), "verdict": found.verdict}
         compared.append(entry)
     return compared
-
-
-def _crossover(
-    run: Judged,
-    curve: Sequence[CrossoverPoint],
-    others: Sequence[Rival],
-    classifier: Step,
-    config: EvaluateConfig,
-    seed: int,
-) -> dict[str, Any]:
-    if not curve:
-        gap = "dev" if len(run.rows("test")) else "test"
-        return {"reason": f"the curve needs gold on dev and test, but {gap} has none"}
-    test = run.rows("test")
-    query = test[run.present[test]]
-    if len(query) < MIN_ROWS:
-        return {
-            "reason": f"only {len(query)} test items have gold, too few to say what the weak "
-            "labels are worth"
-        }
-    by_hand = next(other.labels for other in others if other.key == "gold_only_accuracy_all")
-    assert by_hand is not None  # there is a curve
-    gold = run.gold[test]
-    against_all = run.compare(classifier.labels[test] == gold, by_hand == gold, seed)
-    weak = accuracy(classifier.labels[query], run.gold[query], run.chance_of(query))
-    return {
-        "draws": config.crossover_draws,
-        "points": [
-            {
-                "size": point.size,
-                "mean": point.mean,
-                "low": point.span[0],
-                "high": point.span[1],
-                "values": [a.value for a in point.accuracies],
-                "n": point.accuracies[0].n,
-            }
-            for point in curve
-        ],
-        "weak": weak.as_dict(),
-        **asdict(hand_labels_worth(curve, weak, against_all, n_by_hand=len(run.by_hand))),
-    }
 
 
 def _agreement(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
