@@ -82,7 +82,14 @@ def decode_images(
     mode = "RGB" if any(p.mode == "RGB" for p in pictures) else "L"
     pixels = np.stack([fit_to(p, size, mode) for p in pictures])
     facts = {"image": list(pixels.shape[1:])}
-    return Decoded(rows, pixels, sha256, facts, _repeats(table, rows, sha256, "images"))
+    notes = [*_repeats(table, rows, sha256, "images")]
+    n_scaled = sum(p.size != size for p in pictures)
+    if n_scaled:
+        notes.append(
+            f"{n_scaled} of {len(pictures)} images were scaled to {size[0]} x {size[1]} px and cut "
+            "to that shape; image_size under [items] sets another size"
+        )
+    return Decoded(rows, pixels, sha256, facts, tuple(notes))
 
 
 def decode_texts(

@@ -32,6 +32,7 @@ __all__ = [
     "find_source",
     "first_few",
     "neutral_id",
+    "other_files",
     "read_rows",
     "read_source",
 ]
@@ -110,6 +111,16 @@ def files_below(folder: Path) -> list[Path]:
         and not file.name.lower().startswith(_CLUTTER)
         and file.is_file()
     )
+
+
+def other_files(root: Path, config: ItemsConfig) -> list[str]:
+    """Return what a source that is a folder holds beside items of any kind, such as HEIC photos."""
+    folder = root / config.source
+    if not folder.is_dir():
+        return []
+    known = frozenset().union(*SUFFIXES.values())
+    others = [file for file in files_below(folder) if file.suffix.lower() not in known]
+    return [file.relative_to(folder).as_posix() for file in others]
 
 
 def first_few(names: Sequence[object], total: int | None = None) -> str:

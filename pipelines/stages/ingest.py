@@ -17,7 +17,7 @@ from pipelines.decode import DECODERS, Decoded
 from pipelines.item_cache import cached_rows
 from pipelines.measured import measurer
 from pipelines.pixels import write_pixels
-from pipelines.readers import first_few, read_source
+from pipelines.readers import first_few, other_files, read_source
 from pipelines.reviews import ReviewStore
 from pipelines.sections import ItemsConfig, Kind
 from pipelines.signals import write_signals
@@ -72,16 +72,22 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     decoded = DECODERS[kind](table, config, drops.add, work.progress)
     table = table.iloc[decoded.rows]
     gold = gold.loc[table.index]
+    others = other_files(work.project_root, config)
     if table.empty:
+        held = f"it holds other files alone: {first_few(others)}" if others else "it is empty"
         raise DataError(
             f"the source {config.source} gave {n_read} rows and none can be used: "
-            f"{dict(drops.counts) or 'it is empty'}; check [items] in weaklight.toml"
+            f"{dict(drops.counts) or held}; check [items] in weaklight.toml"
         )
     table = table.assign(sha256=decoded.sha256)
     if kind == "text":
         table["text"] = decoded.payload
     bag_labels, notes = _bags(table)
     notes += decoded.notes
+    if others:
+        notes.append(
+            f"left alone {len(others)} files that are no {kind} files: {first_few(others)}"
+        )
 
     order = [*_RESERVED, *(c for c in table.columns if c not in (*_RESERVED, *_NOT_METADATA))]
     _write_table(table[order], work.out / "items.parquet")

@@ -238,6 +238,26 @@ def test_repeated_images_are_counted_and_those_that_test_shares_with_dev(
     ]
 
 
+def test_a_folder_of_other_files_alone_and_scaled_images_are_told(
+    make_project: Callable[..., Path],
+) -> None:
+    photos = make_project(name="photos") / "images"
+    photos.mkdir()
+    (photos / "IMG_1.heic").write_bytes(b"")
+    with pytest.raises(DataError, match=r"it holds other files alone: IMG_1.heic; check"):
+        run(photos.parent, "images")
+    root = make_project()
+    (root / "images").mkdir()
+    for i, side in enumerate((20, 20, 40)):
+        Image.new("L", (side, side), 50 * i).save(root / "images" / f"{i}.png")
+    _, report = run(root, "images")
+    assert report["image"] == [20, 20, 1]
+    assert report["notes"] == [
+        "1 of 3 images were scaled to 20 x 20 px and cut to that shape; image_size under [items] "
+        "sets another size"
+    ]
+
+
 def test_blanks_around_a_class_do_not_make_another(make_project: Callable[..., Path]) -> None:
     table = shapes(40, 10, 10)
     root = make_project(table.assign(gold=table["gold"].map(lambda v: f" {v} ", "ignore")))
@@ -257,8 +277,11 @@ def test_a_stray_file_of_another_kind_is_named_and_clutter_is_not_read(
     for name in ("a.png", "b.png", ".thumbs/a.png", "._a.png"):
         (folder / name).write_bytes(picture)
     (folder / "README.txt").write_text("Fifty photographs.")
+    (folder / "trip").mkdir()
+    (folder / "trip" / "IMG_1.HEIC").write_bytes(picture)
     _, report = run(root, "images")
     assert report["read"] == 2
+    assert report["notes"][1:] == ["left alone 1 files that are no image files: trip/IMG_1.HEIC"]
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"beside 2 image files it holds notes.txt; move these"):
         read_source(root, ItemsConfig(source="images"), 0)
