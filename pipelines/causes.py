@@ -40,7 +40,7 @@ def why_again(
 
     Examples
     --------
-    ``changed: the stage itself (version 3, now 4), the result of ingest, [vote] time_limit_s``
+    ``changed: the stage itself (version 3, now 4); what ingest and embed gave; [vote] folder``
     """
     run = project.latest_run(status=None, having=spec.name)
     if run is None:
@@ -53,7 +53,7 @@ def why_again(
         changed.append("seed")
     if last.extra != extra and spec.fingerprint is not None:
         changed.append(_READ_BESIDES[spec.fingerprint])
-    return f"changed: {', '.join(changed)}" if changed else "its last result is gone"
+    return f"changed: {'; '.join(changed)}" if changed else "its last result is gone"
 
 
 def _of_stage(spec: StageSpec, last: Manifest, inputs: Mapping[str, str]) -> list[str]:
@@ -67,7 +67,8 @@ def _of_stage(spec: StageSpec, last: Manifest, inputs: Mapping[str, str]) -> lis
         if last.inputs.get(field) != inputs.get(field)
     ]
     if stages:
-        changed.append(f"the result of {' and '.join(dict.fromkeys(stages))}")
+        *others, last_one = dict.fromkeys(stages)
+        changed.append(f"what {' and '.join(filter(None, [', '.join(others), last_one]))} gave")
     return changed
 
 
