@@ -21,7 +21,7 @@ from ssl_models.evaluation import FeatureScores, FewLabels, Task, few_labels, sc
 from ssl_models.evaluation.transfer import PIXELS, pixel_features, random_encoder
 from weaklight.errors import ArtifactError, DataError
 
-__all__ = ["Probe", "ProbeRow", "probe"]
+__all__ = ["Probe", "ProbeRow", "labelled_task", "probe"]
 
 JUDGES = ("dev", "test")  # splits of the labelled folder; all others teach
 
@@ -104,7 +104,8 @@ def probe(project: Project, folder: Path, *, seed: int = 0) -> Probe:
     trained = project.store.path("pretrain", run.artifacts["pretrain"], "encoder")
     encoder = load_encoder(trained)
     made = json.loads((trained / "encoder.json").read_bytes())
-    task, classes, left_out = _read(folder, (*made["image_size"], made["channels"]), seed)
+    shape = (*made["image_size"], made["channels"])
+    task, classes, left_out = labelled_task(folder, shape, seed)
     untrained = random_encoder(made["backbone"], made["width"], task.train, seed)
     rows = []
     for name, one in (("encoder", encoder), ("untrained", untrained), (PIXELS, None)):
@@ -117,10 +118,28 @@ def probe(project: Project, folder: Path, *, seed: int = 0) -> Probe:
     return Probe(classes, len(task.train), len(task.test), left_out, tuple(rows))
 
 
-def _read(
-    folder: Path, shape: Sequence[int], seed: int
+def labelled_task(
+    folder: Path, shape: Sequence[int], seed: int = 0
 ) -> tuple[Task[NDArray[np.uint8]], tuple[str, ...], tuple[str, ...]]:
-    """Return the labelled images at the encoder's size, their classes, and what is none."""
+    """Read a folder of labelled images for :mod:`ssl_models.evaluation`.
+
+    Parameters
+    ----------
+    folder, seed
+        As :func:`probe` takes them.
+    shape
+        (H, W, C) that the encoder reads: images are scaled to cover it and cut.
+
+    Returns
+    -------
+    The images that teach and those that judge, the names of the classes, and files that are no
+    whole images.
+
+    Raises
+    ------
+    DataError
+        If no image lies in a folder of a class, or none is left to teach or to judge.
+    """
     height, width, channels = shape
     imported = read_image_folder(folder, seed=seed)
     table = imported.table[imported.table["gold"].notna()]

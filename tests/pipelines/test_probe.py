@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,13 @@ import pytest
 from PIL import Image
 
 from pipelines.engine import run_line
-from pipelines.probe import probe
+from pipelines.probe import labelled_task, probe
 from pipelines.project import Project
 from pipelines.queries import RunView
 from tests.pipelines.conftest import CLASSES, SETTINGS, SIDE, draw, png
 from weaklight.errors import ArtifactError, DataError
 
-PAGE = Path(__file__).parents[2] / "docs" / "encoders.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def write_labelled(folder: Path, names: dict[str, str], each: int, seed: int) -> None:
@@ -47,11 +48,12 @@ def test_labels_that_teach_never_judge(make_project: Callable[..., Path], tmp_pa
     assert [few.n_train for few in found.rows[0].few] == [3, 6]
     assert all(row.scores.knn.successes >= 27 for row in found.rows)
 
-    turned = tmp_path / "turned"  # as before, but who judges calls every shape by another's name
-    write_labelled(turned / "train", true, each=20, seed=1)
-    names = dict(zip(CLASSES, (*CLASSES[1:], CLASSES[0]), strict=True))
-    write_labelled(turned / "test", names, each=10, seed=2)
-    assert all(row.scores.linear.successes <= 3 for row in probe(project, turned).rows)
+    task, classes, _ = labelled_task(folder, (SIDE, SIDE, 1))
+    assert [classes[k] for k in task.test_labels[::10]] == sorted(CLASSES)
+    judges = {picture.tobytes() for picture in task.test}
+    assert len(judges) == 30 and judges.isdisjoint(picture.tobytes() for picture in task.train)
+    files = (Image.open(file) for file in (folder / "test").rglob("*.png"))
+    assert judges == {np.asarray(picture).tobytes() for picture in files}
 
 
 def test_a_fifth_judges_where_the_folders_do_not_say(
@@ -79,6 +81,28 @@ def test_a_project_of_texts_is_told_where_its_features_are_judged(
         probe(project, tmp_path)
 
 
+def run_snippets(text: str) -> dict[str, Any]:
+    """Run the Python of a page and return its names."""
+    names: dict[str, Any] = {}
+    for snippet in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        exec(compile(snippet, "snippet", "exec"), names)
+    return names
+
+
+def test_the_page_judges_an_encoder(
+    make_project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_line(Project.open(make_project(name="photos-project")), ("pretrain",))
+    write_labelled(tmp_path / "sorted", {"tall": "tall", "wide": "wide"}, each=20, seed=1)
+    monkeypatch.chdir(tmp_path)
+    names = run_snippets((DOCS / "ssl_evaluation.md").read_text())
+    assert names["images"].train.shape == (32, SIDE, SIDE, 1) and names["classes"] == (
+        "tall",
+        "wide",
+    )
+    assert len(names["tuned"].losses) == 10 and names["scores"].knn.n == 8
+
+
 def test_the_page_draws_what_an_encoder_sees(
     make_project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,10 +111,8 @@ def test_the_page_draws_what_an_encoder_sees(
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     Path("new.jpg").write_bytes(png(draw("tall", rng)))
-    page = PAGE.read_text().partition("## Looking at what an encoder sees")[2]
-    names: dict[str, object] = {}
-    for snippet in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
-        exec(compile(snippet, str(PAGE), "exec"), names)
+    page = (DOCS / "encoders.md").read_text()
+    names = run_snippets(page.partition("## Looking at what an encoder sees")[2])
     width = {p.name: Image.open(p).width for p in tmp_path.glob("*.png")}
     assert set(width) == {"nearest.png", "attention.png", "parts.png", "matches.png"}
     assert width["nearest.png"] == 3 * (8 * SIDE + 7 * 4)  # the query and seven, gaps of 4 px
