@@ -134,7 +134,21 @@ def portable_encoder(folder: Path) -> Backbone:
     for module in encoder.modules():
         if isinstance(module, GlobalBatchNorm):
             module.__class__ = nn.BatchNorm2d  # type: ignore[assignment]  # in evaluation the same
+        elif isinstance(module, nn.AdaptiveMaxPool2d):
+            module.__class__ = _QuarterPool
     return encoder
+
+
+class _QuarterPool(nn.AdaptiveMaxPool2d):
+    """The largest value of each quarter of a map, by windows of one size: ONNX has no others.
+
+    Of an odd number of rows the middle one belongs to both halves, as in adaptive pooling.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, 2, 2) of (B, C, h, w), h and w at least 2."""
+        height, width = x.shape[-2:]
+        return F.max_pool2d(x, (-(-height // 2), -(-width // 2)), (height // 2, width // 2))
 
 
 def _describe(encoder: Backbone, settings: Mapping[str, Any], format: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class GraphFormat:
     ----------
     suffix : the ending of its file
     write : module in evaluation mode, example input of ``TRACED`` rows, names, path -> the library
-        and its version; raises ConfigError where the library is missing
+        and its version; raises ConfigError where the library is missing or the format too poor
     run : path, names, input -> output; uses nothing of ours
     """
 
@@ -63,15 +63,21 @@ def _run_torch_export(path: Path, names: Names, given: Tensor) -> Tensor:
 
 def _write_onnx(module: nn.Module, example: Tensor, names: Names, path: Path) -> str:
     onnxruntime = _import_onnxruntime()
-    program = torch.onnx.export(
-        module,
-        (example,),
-        input_names=[names.given],
-        output_names=[names.returned],
-        dynamic_shapes=_any_batch(names),
-        dynamo=True,
-        verbose=False,
-    )
+    try:
+        program = torch.onnx.export(
+            module,
+            (example,),
+            input_names=[names.given],
+            output_names=[names.returned],
+            dynamic_shapes=_any_batch(names),
+            dynamo=True,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        raise ConfigError(
+            "ONNX should hold every operation of the network, but one has no translation: "
+            f"{str(error.__cause__ or error).splitlines()[0][:200]}; export it as torch_export"
+        ) from error
     assert program is not None  # as dynamo is on
     program.save(path, external_data=False)
     return f"onnxruntime {onnxruntime.__version__}"

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from ssl_models import build_backbone, load_encoder, save_encoder
 from ssl_models.export import FORMATS, export_backbone
+from ssl_models.graphs import GRAPHS, Names
 from ssl_models.public_weights import load_public_weights
 from ssl_models.whitening import Whitening
 from weaklight.errors import ArtifactError, ConfigError
@@ -128,12 +129,16 @@ def test_torch_export_needs_nothing_of_ours(
     torch.testing.assert_close(features, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_onnx_runs_any_number_of_images(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "height", "width"),
+    [("vit_tiny", 25, 25), ("compact", 40, 48)],  # 5 x 6 places: odd halves overlap
+)
+def test_onnx_runs_any_number_of_images(tmp_path: Path, name: str, height: int, width: int) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    folder = encoder(tmp_path / "encoder", "vit_tiny", 3, 25)
+    folder = encoder(tmp_path / "encoder", name, 3, height, width)
     exported = export_backbone(folder, tmp_path / "encoder.onnx", "onnx")
-    images = torch.rand(7, 3, 25, 25)
+    images = torch.rand(7, 3, height, width)
     session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     (features,) = session.run(["features"], {"images": images.numpy()})
     torch.testing.assert_close(
@@ -159,6 +164,14 @@ def test_an_export_that_computes_something_else_is_not_written(
         export_backbone(small_resnet, out, "torchvision")
     assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
     assert out.read_text() == "the one before"
+
+
+def test_what_onnx_has_no_words_for_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    uneven = torch.nn.AdaptiveMaxPool2d(2).eval()
+    with pytest.raises(ConfigError, match=r"adaptive_max_pool2d.*torch_export"):
+        GRAPHS["onnx"].write(uneven, torch.rand(2, 3, 5, 5), Names("input", "out"), tmp_path / "a")
 
 
 def test_wrong_wishes_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
