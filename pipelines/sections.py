@@ -87,7 +87,8 @@ class PretrainConfig(Section):
 
     ``method``: for images a name that ``weaklight methods`` lists; for text ``word2vec``,
     ``tfidf_svd`` or ``sentence_transformers:MODEL``; for audio ``cpc`` or ``log_mel``; for series
-    ``summary`` or ``values``. ``backbone``, ``init`` and ``temperature`` are read for images alone.
+    ``summary`` or ``values``. ``backbone``, ``init``, ``temperature`` and ``flip`` are read for
+    images alone.
     """
 
     method: str = "auto"
@@ -98,6 +99,8 @@ class PretrainConfig(Section):
     batch_size: int = Field(default=0, ge=0)
     learning_rate: float = Field(default=0.0, ge=0)
     temperature: float = Field(default=0.0, ge=0)
+    # False where the mirror image is something else, as of digits, letters and road signs
+    flip: bool = True
     checkpoint_every: int = Field(default=50, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(default=1, ge=1)

@@ -25,7 +25,7 @@ from ssl_models import load_encoder, save_encoder, suggest_settings
 from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.embed import embed
-from ssl_models.hardware import resolve_device
+from ssl_models.hardware import autocast, keep_freed_memory, resolve_device, resolve_precision
 from weak_supervision.classifiers import LinearHead, balanced_weights
 from weak_supervision.hybrid.fixmatch import FixMatch
 from weak_supervision.noise.robust_head import noise_for
@@ -63,19 +63,26 @@ class Labelled:
 
 
 class _Tunable(nn.Module):
-    """An encoder under the layer of a linear probe; takes uint8 images, or views in 0..1."""
+    """An encoder under the layer of a linear probe; takes uint8 images, or views in 0..1.
 
-    def __init__(self, encoder: Backbone, probe: LinearHead) -> None:
+    The encoder runs in bfloat16 where the device multiplies it.
+    """
+
+    def __init__(self, encoder: Backbone, probe: LinearHead, device: torch.device) -> None:
         super().__init__()
+        self.device, self.precision = device, resolve_precision("auto", device)
         self.encoder = deepcopy(encoder).requires_grad_(True)
         head = LinearHead.from_layer(*probe.layer(), probe.class_prior_, probe.classes_)
         (layer,) = head.networks()
         assert isinstance(layer, nn.Linear)
         self.layer = layer
+        self.to(device)
 
     def forward(self, images: Tensor) -> Tensor:
         pixels = images.float().div(255) if images.dtype == torch.uint8 else images
-        logits: Tensor = self.layer(self.encoder(pixels))
+        with autocast(self.device, self.precision):
+            features = self.encoder(pixels)
+        logits: Tensor = self.layer(features.float())
         return logits
 
 
@@ -111,7 +118,7 @@ def finetune(
     The head starts as a linear probe on the encoder's features: a random one would push good
     features about before it has learnt what they say (Kumar et al. 2022, arXiv:2202.10054). Of two
     networks each starts from the probe of one half of the rows, as equal networks would stay equal;
-    the first is kept. Fp32.
+    the first is kept.
     """
     encoder = load_encoder(folder)
     rows = np.flatnonzero(labelled.weights > 0)
@@ -126,12 +133,14 @@ def finetune(
         )
         for part in np.array_split(order, n_networks)
     ]
-    networks = [_Tunable(encoder, probe).to(device) for probe in probes]
-    weak = _Views(_mild(), seed, "weak")
+    keep_freed_memory()
+    networks = [_Tunable(encoder, probe, device) for probe in probes]
+    flips = 0.5 if encoder.mirrored else 0.0  # as its training did: a mirrored 3 is no 3
+    weak = _Views(_mild(flips), seed, "weak")
     stateful: dict[str, Stateful] = {"weak views": weak}
     consistency = None
     if config.consistency:
-        strong = _Views(_strong(pixels), seed, "strong")
+        strong = _Views(_strong(pixels, flips), seed, "strong")
         consistency = _consistency(pixels, labelled, weak, strong, config, seed)
         stateful |= {"strong views": strong, "consistency": consistency}
     trained = train_robustly(
@@ -186,18 +195,21 @@ def _dev(pixels: Pixels, labelled: Labelled) -> tuple[Tensor, Tensor] | None:
     return _tensor(pixels, labelled.dev[0]), torch.tensor(labelled.dev[1])
 
 
-def _mild() -> AugmentConfig:
+def _mild(flip: float) -> AugmentConfig:
     """Return FixMatch's weak view: flips, and crops that move the image a little."""
     return replace(
-        AugmentConfig.identity(), flip=0.5, crop_scale=(0.6, 1.0), crop_ratio=(3 / 4, 4 / 3)
+        AugmentConfig.identity(),
+        flip=flip,
+        crop_scale=(0.6, 1.0),
+        crop_ratio=(3 / 4, 4 / 3),
     )
 
 
-def _strong(pixels: Pixels) -> AugmentConfig:
+def _strong(pixels: Pixels, flip: float) -> AugmentConfig:
     """Return an SSL method's own augmentation for these images."""
     n, height, width, channels = pixels.shape
     suggested, _ = suggest_settings(n=n, size=min(height, width), channels=channels)
-    return suggested.augment
+    return replace(suggested.augment, flip=flip)
 
 
 class _Views:

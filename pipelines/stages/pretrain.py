@@ -134,6 +134,13 @@ def training_settings(
         stated["batch_size"] = config.batch_size
     if config.learning_rate:
         stated["lr"] = config.learning_rate
+    if not config.flip:
+        stated["augment"] = replace(settings.augment, flip=0.0)
+    elif settings.augment.flip:
+        reasons.append(
+            "flip = True: views are mirrored at random; set flip = false under [pretrain] where a "
+            "mirror image is something else, as of digits, letters and road signs."
+        )
     if config.temperature:
         stated["method_options"] = {"temperature": config.temperature}
     return replace(settings, **stated), reasons

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,15 @@ def test_what_is_stated_wins_over_what_would_be_chosen() -> None:
     settings, _ = training_settings(stated, SHAPE, 3)
     assert (settings.steps, settings.batch_size, settings.lr, settings.seed) == (7, 32, 0.5, 3)
     assert settings.method_options["temperature"] == 0.9
+
+
+def test_digits_are_not_mirrored_where_the_project_says_so() -> None:
+    mirrored, reasons = training_settings(PretrainConfig(), SHAPE, 0)
+    plain, others = training_settings(PretrainConfig(flip=False), SHAPE, 0)
+    assert plain == replace(mirrored, augment=replace(mirrored.augment, flip=0.0)) != mirrored
+    assert [reason for reason in reasons if reason not in others] == [
+        reason for reason in reasons if reason.startswith("flip = True")
+    ]
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
