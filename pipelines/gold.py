@@ -20,7 +20,7 @@ import pandas as pd
 from pipelines.project import Project
 from pipelines.reviews import GOLD_QUEUE, ReviewEvent
 from pipelines.store import write_atomically
-from pipelines.tables import csv_format, unreadable
+from pipelines.tables import as_class_names, read_csv, unreadable
 from weaklight.contracts import ROLES
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
@@ -144,7 +144,7 @@ def _untold(path: str) -> str:
 def add_gold(project: Project, file: Path, *, reviewer: str) -> int:
     """Take in a filled sheet, as a spreadsheet saved it; rows still empty are left for later.
 
-    An id may have lost its leading zeros there.
+    An id may have lost its leading zeros there, and a class be written in another case.
 
     Returns
     -------
@@ -157,13 +157,14 @@ def add_gold(project: Project, file: Path, *, reviewer: str) -> int:
         unknown, an item was never drawn or stands twice.
     """
     try:
-        sheet = pd.read_csv(file, dtype=str, keep_default_na=False, **csv_format(file))
+        sheet = read_csv(file, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise unreadable(file, error) from None
     missing = [column for column in ("item_id", "gold") if column not in sheet]
     if missing:
         raise DataError(f"{file} needs the columns item_id and gold, but lacks {missing}")
-    filled = sheet[sheet["gold"].str.strip() != ""].assign(gold=lambda s: s["gold"].str.strip())
+    sheet["gold"] = as_class_names(sheet["gold"], project.config.classes)
+    filled = sheet[sheet["gold"].notna()].copy()
     unknown = sorted(set(filled["gold"]) - set(project.config.classes))
     if unknown:
         raise DataError(

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.sections import KINDS, ItemsConfig, Kind
-from pipelines.tables import csv_format, rename_columns, require_columns, unreadable
+from pipelines.tables import read_csv, rename_columns, require_columns, unreadable
 from weaklight.contracts import SOURCE_SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
@@ -319,13 +319,10 @@ def _read_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
 def _read_columns(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
     try:
         if kind == "csv":
-            form = csv_format(path)
-            table: pd.DataFrame = pd.read_csv(path, dtype={config.item_id: str}, **form)
+            table = read_csv(path, dtype={config.item_id: str})
             text = config.text or "text"
             if text in table:  # which may be "NA" or "null"; pandas takes that for missing
-                table[text] = pd.read_csv(path, usecols=[text], dtype=str, na_filter=False, **form)[
-                    text
-                ]
+                table[text] = read_csv(path, usecols=[text], dtype=str, na_filter=False)[text]
             return table
         if kind == "jsonl":
             return pd.read_json(path, lines=True, dtype={config.item_id: str})

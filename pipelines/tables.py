@@ -1,6 +1,6 @@
-"""What every reader of tables needs: columns that were named must exist, and CSV as people save it.
+"""What every reader of tables needs: named columns must exist, CSV and labels as people write them.
 
-Try it: ``pandas.read_csv(path, **csv_format(path))``.
+Try it: ``read_csv(path, dtype=str)``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,14 @@ import pandas as pd
 from labeling_functions.ballot import nearest
 from weaklight.errors import DataError
 
-__all__ = ["csv_format", "rename_columns", "require_columns", "unreadable"]
+__all__ = [
+    "as_class_names",
+    "as_name",
+    "read_csv",
+    "rename_columns",
+    "require_columns",
+    "unreadable",
+]
 
 _SEPARATORS = ",;\t"  # a spreadsheet writes ; where the comma is the decimal sign
 _NO_SEPARATOR = "\x1f"  # which no text holds
@@ -69,8 +77,13 @@ def rename_columns(table: pd.DataFrame, roles: Mapping[str, str], name: str) -> 
     return table.rename(columns=dict(roles))
 
 
-def csv_format(path: Path) -> dict[str, Any]:
-    """Return how ``pandas.read_csv`` must read a CSV: what parts its first line into most columns.
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a CSV as people save it; ``options`` are those of ``pandas.read_csv``.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it cannot be read, to be told as :func:`unreadable` tells it.
 
     Notes
     -----
@@ -79,6 +92,14 @@ def csv_format(path: Path) -> dict[str, Any]:
     further down belong to its texts. A byte order mark, which Excel writes, is skipped and tells
     UTF-16 from UTF-8.
     """
+    table: pd.DataFrame = pd.read_csv(path, **_format(path), **options)
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes cells beyond the header for names
+        raise ValueError("the first row has more cells than the header")
+    return table
+
+
+def _format(path: Path) -> dict[str, Any]:
+    """Return how ``pandas.read_csv`` must read a CSV."""
     with path.open("rb") as raw:
         is_utf16 = raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     encoding = "utf-16" if is_utf16 else "utf-8-sig"
@@ -91,6 +112,33 @@ def csv_format(path: Path) -> dict[str, Any]:
     return {"sep": best if n_columns[best] > 1 else _NO_SEPARATOR, "encoding": encoding}
 
 
+def as_class_names(column: pd.Series, classes: tuple[str, ...] = ()) -> pd.Series:
+    """Return labels as class names, without blanks around, or None.
+
+    -1 abstains; a class id becomes its class's name, as does that name in another case, unless two
+    classes differ in nothing else.
+    """
+    by_id = {str(k): name for k, name in enumerate(classes)} | {"-1": None}
+    folded = Counter(name.casefold() for name in classes)
+    by_case = {n.casefold(): n for n in classes if folded[n.casefold()] == 1}
+
+    def read(value: Any) -> str | None:
+        name = as_name(value)
+        if name is None or name in classes:
+            return name
+        return by_id.get(name, by_case.get(name.casefold(), name))
+
+    return pd.Series([read(v) for v in column], index=column.index, dtype=object)
+
+
+def as_name(value: Any) -> str | None:
+    """Return a cell as a name: 1.0, which is 1 beside missing cells, is "1"; " ham " is "ham"."""
+    if pd.isna(value):
+        return None
+    is_whole = isinstance(value, float) and value.is_integer()
+    return (str(int(value)) if is_whole else str(value).strip()) or None
+
+
 def unreadable(path: Path, error: Exception) -> DataError:
     """Return the error that says why a table cannot be read and what to do."""
     if isinstance(error, UnicodeDecodeError):
@@ -98,4 +146,7 @@ def unreadable(path: Path, error: Exception) -> DataError:
             f"{path} is in neither UTF-8 nor UTF-16; save it as UTF-8 (in Excel: Save As, CSV "
             "UTF-8) and try again"
         )
-    return DataError(f"{path} cannot be read ({error}); check that the file is whole")
+    return DataError(
+        f"{path} cannot be read ({error}); check that the file is whole, and in a CSV that cells "
+        "which hold the separator stand in quotes"
+    )

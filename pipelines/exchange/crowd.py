@@ -11,11 +11,10 @@ from pipelines.exchange.projects import VOTE_PREFIX, Imported, class_order
 from pipelines.exchange.tables import (
     PROJECT_COLUMNS,
     Columns,
-    as_class_names,
-    as_name,
     read_items,
     read_table,
 )
+from pipelines.tables import as_class_names, as_name
 from weaklight.errors import DataError
 
 __all__ = ["read_crowd"]

@@ -16,8 +16,8 @@ from pipelines.exchange.card import CARD, KIND
 from pipelines.exchange.exporter import Exporter, optional
 from pipelines.exchange.labels import WeakLabels
 from pipelines.exchange.projects import Imported, class_order, draw_splits
-from pipelines.exchange.tables import Columns, as_class_names
-from pipelines.tables import rename_columns, require_columns
+from pipelines.exchange.tables import Columns
+from pipelines.tables import as_class_names, rename_columns, require_columns
 from weaklight.contracts import SOURCE_SPLITS
 from weaklight.errors import DataError
 

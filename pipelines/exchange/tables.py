@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,14 @@ import pandas as pd
 from pipelines.exchange.exporter import Exporter
 from pipelines.exchange.labels import WeakLabels
 from pipelines.exchange.projects import VOTE_PREFIX, Imported, class_order
-from pipelines.tables import csv_format, rename_columns, require_columns, unreadable
+from pipelines.tables import (
+    as_class_names,
+    as_name,
+    read_csv,
+    rename_columns,
+    require_columns,
+    unreadable,
+)
 from weaklight.errors import DataError
 
 __all__ = [
@@ -22,8 +28,6 @@ __all__ = [
     "PARQUET",
     "PROJECT_COLUMNS",
     "Columns",
-    "as_class_names",
-    "as_name",
     "read_items",
     "read_table",
 ]
@@ -142,8 +146,8 @@ def read_table(file: Path) -> pd.DataFrame:
     """
     try:
         if file.suffix == ".csv":
-            form = csv_format(file) | {"keep_default_na": False, "na_values": [""]}
-            table: pd.DataFrame = pd.read_csv(file, dtype=_texts_of(file, form), **form)
+            empty: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+            table = read_csv(file, dtype=_texts_of(file, empty), **empty)
         elif file.suffix == ".jsonl":
             # not pandas.read_json, which takes some texts for numbers and dates; and a text may
             # hold other ends of line than \n
@@ -165,38 +169,11 @@ def read_table(file: Path) -> pd.DataFrame:
     return table
 
 
-def as_class_names(column: pd.Series, classes: tuple[str, ...] = ()) -> pd.Series:
-    """Return labels as class names, without blanks around, or None.
-
-    -1 abstains; a class id becomes its class's name, as does that name in another case, unless two
-    classes differ in nothing else.
-    """
-    by_id = {str(k): name for k, name in enumerate(classes)} | {"-1": None}
-    folded = Counter(name.casefold() for name in classes)
-    by_case = {n.casefold(): n for n in classes if folded[n.casefold()] == 1}
-
-    def read(value: Any) -> str | None:
-        name = as_name(value)
-        if name is None or name in classes:
-            return name
-        return by_id.get(name, by_case.get(name.casefold(), name))
-
-    return pd.Series([read(v) for v in column], index=column.index, dtype=object)
-
-
-def as_name(value: Any) -> str | None:
-    """Return a cell as a name: 1.0, which is 1 beside missing cells, is "1"; " ham " is "ham"."""
-    if pd.isna(value):
-        return None
-    is_whole = isinstance(value, float) and value.is_integer()
-    return (str(int(value)) if is_whole else str(value).strip()) or None
-
-
-def _texts_of(file: Path, form: dict[str, Any]) -> dict[str, type]:
+def _texts_of(file: Path, empty: dict[str, Any]) -> dict[str, type]:
     """Return the columns whose first cells are numbers with a leading zero: those are names."""
-    sample = pd.read_csv(file, nrows=1000, dtype=str, **form).astype(str)
+    sample = read_csv(file, nrows=1000, dtype=str, **empty).astype(str)
     return {
-        column: str for column in sample if sample[column].str.fullmatch(r"0\d+").any()
+        str(column): str for column in sample if sample[column].str.fullmatch(r"0\d+").any()
     }  # "0012" is an id or a code, never the number 12
 
 

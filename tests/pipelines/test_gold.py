@@ -138,7 +138,7 @@ def test_a_sheet_comes_back_as_a_spreadsheet_saves_it(project: Project, tmp_path
     store, name = ReviewStore(project.state / "reviews.sqlite"), project.config.classes[0]
     store.record(ReviewEvent("0012", "ada", "set_role", new="dev", queue=GOLD_QUEUE))
     ids = [*draw.items["item_id"], "0012"]
-    rows = "".join(f"{i};a, b; {name} \r\n" for i in (*ids[:-1], "12"))
+    rows = "".join(f"{i};a, b; {name.title()} \r\n" for i in (*ids[:-1], "12"))
     sheet.write_bytes(f"item_id;text;gold\r\n{rows}".encode("utf-8-sig"))
     assert add_gold(project, sheet, reviewer="ada") == 5
     drawn = store.gold()

@@ -340,6 +340,17 @@ def test_a_csv_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path) ->
             read()
 
 
+def test_a_row_longer_than_the_header_never_shifts_the_columns(tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("item_id,text\n1,a,late\n2,b\n")  # pandas would take 1 for an index
+    for read in (
+        lambda: read_source(tmp_path, ItemsConfig(source="list.csv"), 0),
+        lambda: read_items(file),
+    ):
+        with pytest.raises(DataError, match=r"more cells than the header.* stand in quotes"):
+            read()
+
+
 def test_a_torchvision_data_set_by_name(make_project: Callable[..., Path]) -> None:
     root = make_project(settings='classes = ["a", "b"]\n[items]\nsource = "items.parquet"\n')
     write_mnist(root / "data" / "MNIST" / "raw")
