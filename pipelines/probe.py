@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipelines.decode import UnusableItemError, decode_image, fit_to
 from pipelines.exchange.image_folder import read_image_folder
 from pipelines.project import Project
+from pipelines.stages.base import Progress, no_progress
 from ssl_models import embed, load_encoder
 from ssl_models.evaluation import FeatureScores, FewLabels, Task, few_labels, score_features
 from ssl_models.evaluation.transfer import PIXELS, pixel_features, random_encoder
@@ -68,7 +69,9 @@ class Probe:
     rows: tuple[ProbeRow, ...]
 
 
-def probe(project: Project, folder: Path, *, seed: int = 0) -> Probe:
+def probe(
+    project: Project, folder: Path, *, seed: int = 0, progress: Progress = no_progress
+) -> Probe:
     """Judge the latest encoder by a folder of labelled images; the project stays as it is.
 
     Parameters
@@ -78,6 +81,8 @@ def probe(project: Project, folder: Path, *, seed: int = 0) -> Probe:
         ``train|val|test/<class>/<image>``, of which ``val`` and ``test`` judge.
     seed
         Of that draw and of the untrained encoder.
+    progress
+        Called with (done, of how many, what) as images are read and embedded.
 
     Raises
     ------
@@ -105,12 +110,12 @@ def probe(project: Project, folder: Path, *, seed: int = 0) -> Probe:
     encoder = load_encoder(trained)
     made = json.loads((trained / "encoder.json").read_bytes())
     shape = (*made["image_size"], made["channels"])
-    task, classes, left_out = labelled_task(folder, shape, seed)
+    task, classes, left_out = labelled_task(folder, shape, seed, progress=progress)
     untrained = random_encoder(made["backbone"], made["width"], task.train, seed)
     rows = []
     for name, one in (("encoder", encoder), ("untrained", untrained), (PIXELS, None)):
         train, test = (
-            pixel_features(pixels) if one is None else embed(one, pixels)
+            pixel_features(pixels) if one is None else embed(one, pixels, progress=progress)
             for pixels in (task.train, task.test)
         )
         known = task.with_rows(train, test)
@@ -119,13 +124,13 @@ def probe(project: Project, folder: Path, *, seed: int = 0) -> Probe:
 
 
 def labelled_task(
-    folder: Path, shape: Sequence[int], seed: int = 0
+    folder: Path, shape: Sequence[int], seed: int = 0, *, progress: Progress = no_progress
 ) -> tuple[Task[NDArray[np.uint8]], tuple[str, ...], tuple[str, ...]]:
     """Read a folder of labelled images for :mod:`ssl_models.evaluation`.
 
     Parameters
     ----------
-    folder, seed
+    folder, seed, progress
         As :func:`probe` takes them.
     shape
         (H, W, C) that the encoder reads: images are scaled to cover it and cut.
@@ -144,7 +149,8 @@ def labelled_task(
     imported = read_image_folder(folder, seed=seed)
     table = imported.table[imported.table["gold"].notna()]
     pixels, is_whole = [], []
-    for image in table["image"]:
+    for done, image in enumerate(table["image"]):
+        progress(done, len(table), "reading images")
         try:
             picture = decode_image((folder / image).read_bytes())
         except UnusableItemError:

@@ -42,7 +42,9 @@ def test_labels_that_teach_never_judge(make_project: Callable[..., Path], tmp_pa
     write_labelled(folder / "train", true, each=20, seed=1)
     write_labelled(folder / "test", true, each=10, seed=2)
     (folder / "train" / "tall" / "cut.png").write_bytes(b"\x89PNG")
-    found = probe(project, folder)
+    told: set[tuple[int, int, str]] = set()
+    found = probe(project, folder, progress=lambda *said: told.add(said))
+    assert {(0, 91, "reading images"), (60, 60, "images embedded")} < told
     assert (found.n_train, found.n_test, found.left_out) == (60, 30, ("train/tall/cut.png",))
     assert [row.features for row in found.rows] == ["encoder", "untrained", "pixels"]
     assert [few.n_train for few in found.rows[0].few] == [3, 6]

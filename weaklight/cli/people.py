@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -126,9 +127,11 @@ def probe(
     from pipelines.probe import probe as judge
     from pipelines.project import Project
     from pipelines.readers import first_few
-    from weaklight.cli.show import table
+    from weaklight.cli.show import Display, table
 
-    found = judge(Project.open(project), folder, seed=seed)
+    with Display() as display:
+        shown = partial(display.progress, "probe")
+        found = judge(Project.open(project), folder, seed=seed, progress=shown)
     if found.left_out:
         told = f"left out {len(found.left_out)}: no whole image: {first_few(found.left_out)}"
         typer.secho(told, fg="yellow", err=True)
