@@ -186,7 +186,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        21,
+        22,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
