@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,27 +45,28 @@ def encoder(folder: Path, name: str, channels: int, height: int, width: int | No
     return folder
 
 
-def test_resnet_weights_load_into_torchvision_and_back(tmp_path: Path) -> None:
-    from torchvision.models import resnet18
-
-    folder = encoder(tmp_path / "encoder", "resnet18", 3, 64)
+@pytest.mark.parametrize("side", [32, 64])  # the stem of small images is another
+def test_resnet_weights_load_into_torchvision_and_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int
+) -> None:
+    folder = encoder(tmp_path / "encoder", "resnet18", 3, side)
     exported = export_backbone(folder, tmp_path / "resnet18.safetensors", "torchvision")
-    net = resnet18()
-    odd = net.load_state_dict(load_file(exported.path), strict=False)
-    assert odd.unexpected_keys == [] and odd.missing_keys == ["fc.weight", "fc.bias"]
-    # By hand, as the JSON tells a reader to.
-    net.fc = torch.nn.Identity()
-    says = json.loads(exported.description.read_text())
-    images = torch.rand(3, 3, 64, 64)
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text()
+    snippet = page.partition("With torchvision alone")[2].split("```python")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(compile(snippet, "encoders.md", "exec"), names)
+    net, says = names["net"], names["says"]
+    images = torch.rand(3, 3, side, side)
     x = (images - says["mean"][0]) / says["std"][0]
-    features = net.eval()(x)
+    features = net(x)
     assert says["mirrored"]
     features = (features + net(x.flip(3))) / 2
     white = load_file(tmp_path / says["whitening"])
     features = (features - white["mean"]) @ white["transform"]
     original = load_encoder(folder)
     torch.testing.assert_close(features, original(images), atol=1e-3, rtol=1e-3)
-    again = build_backbone("resnet18", channels=3, image_size=64, width=64)
+    again = build_backbone("resnet18", channels=3, image_size=side, width=64)
     load_public_weights(again, str(exported.path))
     assert all(
         torch.equal(a, b)
