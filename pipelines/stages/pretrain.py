@@ -134,6 +134,7 @@ def training_settings(
         stated["batch_size"] = config.batch_size
     if config.learning_rate:
         stated["lr"] = config.learning_rate
+    reasons = [reason for reason in reasons if reason.split(" = ")[0] not in stated]
     if not config.flip:
         stated["augment"] = replace(settings.augment, flip=0.0)
     elif settings.augment.flip:

@@ -28,9 +28,16 @@ def test_every_backbone_can_be_named_in_the_settings(backbone: str) -> None:
 
 def test_what_is_stated_wins_over_what_would_be_chosen() -> None:
     stated = PretrainConfig(steps=7, batch_size=32, learning_rate=0.5, temperature=0.9)
-    settings, _ = training_settings(stated, SHAPE, 3)
+    settings, reasons = training_settings(stated, SHAPE, 3)
+    assert not any(reason.startswith(("batch_size", "lr", "epochs")) for reason in reasons)
     assert (settings.steps, settings.batch_size, settings.lr, settings.seed) == (7, 32, 0.5, 3)
     assert settings.method_options["temperature"] == 0.9
+
+
+def test_a_network_of_one_width_is_given_no_reason_for_another() -> None:
+    long = PretrainConfig(backbone="resnet18", steps=10**6)
+    settings, reasons = training_settings(long, SHAPE, 0)
+    assert settings.width == 64 and not any(reason.startswith("width") for reason in reasons)
 
 
 def test_digits_are_not_mirrored_where_the_project_says_so() -> None:
