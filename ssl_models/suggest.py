@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from ssl_models.augment import AugmentConfig
+from ssl_models.backbones import FIXED_WIDTHS, TIMM
 from ssl_models.config import TrainConfig
 from ssl_models.methods import METHODS
 from ssl_models.vit import TRANSFORMERS
@@ -91,7 +92,8 @@ def suggest_settings(
     seen = (steps or 0) * batch_size
     if steps is not None:
         del reasons["epochs"]  # steps say how long
-    if seen >= LONG:
+    has_width = backbone is None or not (backbone in FIXED_WIDTHS or backbone.startswith(TIMM))
+    if seen >= LONG and has_width:
         config = replace(config, width=WIDE)
         reasons["width"] = (
             f"{seen:,} images seen fill a network of width {config.width}, "
@@ -101,7 +103,8 @@ def suggest_settings(
     own = dict(METHODS[method].settings)
     if backbone is not None:
         del reasons["backbone"]
-        config = replace(config, backbone=backbone)
+        width = FIXED_WIDTHS.get(backbone, config.width)
+        config = replace(config, backbone=backbone, width=width)
         if backbone.startswith(TRANSFORMERS):
             own |= METHODS[method].transformer_settings
     config = replace(config, **own)

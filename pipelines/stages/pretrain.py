@@ -22,7 +22,6 @@ from pipelines.stages.base import StageResult, Work
 from pipelines.store import digest_json
 from ssl_models import LaunchSpec, TrainConfig, launch, suggest_settings
 from ssl_models import pretrain as train_encoder
-from ssl_models.backbones import FIXED_WIDTHS
 from weaklight.errors import DataError
 
 __all__ = ["PretrainInputs", "pretrain"]
@@ -128,8 +127,6 @@ def training_settings(
         "device": config.device,
         "checkpoint_every": config.checkpoint_every,
     }
-    if config.backbone in FIXED_WIDTHS:
-        stated["width"] = FIXED_WIDTHS[config.backbone]
     if config.batch_size:
         stated["batch_size"] = config.batch_size
     if config.learning_rate:

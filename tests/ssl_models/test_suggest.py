@@ -62,6 +62,14 @@ def test_long_training_gets_a_wider_network_and_says_why() -> None:
     assert not any(reason.startswith("epochs") for reason in reasons)
 
 
+@pytest.mark.parametrize(("backbone", "width"), [("resnet18", 64), ("timm:resnet10t", 32)])
+def test_a_network_that_has_its_width_keeps_it(backbone: str, width: int) -> None:
+    config, reasons = suggest_settings(
+        n=20_000, size=32, channels=3, steps=10_000, backbone=backbone
+    )
+    assert config.width == width and not any(reason.startswith("width") for reason in reasons)
+
+
 def test_one_image_no_channel_or_no_such_method_is_refused() -> None:
     with pytest.raises(DataError, match="at least 2"):
         suggest_settings(n=1, size=28, channels=1)
