@@ -92,7 +92,7 @@ def measure(embeddings: Tensor, n_views: int = 1) -> Health:
         between_views = (first - views[1]).square().sum(1).mean()
         alignment = float(between_views / distances.mean().clamp(min=1e-12))
     return Health(
-        std=float(spread(first)),
+        std=float(_spread_of_units(first)),
         rank=rank,
         rank_cap=min(n - 1, d),
         alignment=alignment,
@@ -107,8 +107,11 @@ def spread(embeddings: Tensor) -> Tensor:
     1 when the rows (N, d) fill the sphere, 0 when all point the same way: figure 2 of SimSiam
     (Chen and He 2020, arXiv:2011.10566).
     """
-    unit = F.normalize(embeddings.float(), dim=1)
-    return unit.std(0, correction=0).mean() * math.sqrt(unit.shape[1])
+    return _spread_of_units(F.normalize(embeddings.float(), dim=1))
+
+
+def _spread_of_units(rows: Tensor) -> Tensor:
+    return rows.std(0, correction=0).mean() * math.sqrt(rows.shape[1])
 
 
 @torch.no_grad()
