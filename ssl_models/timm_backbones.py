@@ -60,9 +60,9 @@ def timm_options(name: str, channels: int, image_size: int) -> dict[str, Any]:
     timm = import_timm()
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models())
+        hint = f"; did you mean one of {near}?" if near else ""
         raise ConfigError(
-            f"timm {timm.__version__} has no model {name!r}; the nearest names are {near}, and "
-            "timm.list_models() shows all"
+            f"timm {timm.__version__} has no model {name!r}{hint}; timm.list_models() shows all"
         )
     options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
     if timm.get_pretrained_cfg(name).fixed_input_size:
