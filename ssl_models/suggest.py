@@ -89,9 +89,17 @@ def suggest_settings(
     }
     if batch_size < MIN_BATCH:
         reasons["batch_size"] = f"all images at once, as there are fewer than {MIN_BATCH}."
-    seen = (steps or 0) * batch_size
     if steps is not None:
         del reasons["epochs"]  # steps say how long
+    own = dict(METHODS[method].settings)
+    if backbone is not None:
+        del reasons["backbone"]
+        config = replace(config, backbone=backbone, width=FIXED_WIDTHS.get(backbone, config.width))
+        if backbone.startswith(TRANSFORMERS):
+            own |= METHODS[method].transformer_settings
+    config = replace(config, **own)
+    reasons |= {name: f"what {method} needs on small data." for name in own}
+    seen = (steps or 0) * config.batch_size
     has_width = backbone is None or not (backbone in FIXED_WIDTHS or backbone.startswith(TIMM))
     if seen >= LONG and has_width:
         config = replace(config, width=WIDE)
@@ -100,15 +108,6 @@ def suggest_settings(
             "at twice the time an image (SimCLR on CIFAR-10, 20 minutes of one core: kNN 0.643 "
             "against 0.636, linear 0.687 against 0.671)."
         )
-    own = dict(METHODS[method].settings)
-    if backbone is not None:
-        del reasons["backbone"]
-        width = FIXED_WIDTHS.get(backbone, config.width)
-        config = replace(config, backbone=backbone, width=width)
-        if backbone.startswith(TRANSFORMERS):
-            own |= METHODS[method].transformer_settings
-    config = replace(config, **own)
-    reasons |= {name: f"what {method} needs on small data." for name in own}
     return config, [
         *(f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()),
         *([] if "augment" in own else [why_augment]),

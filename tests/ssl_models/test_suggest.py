@@ -60,6 +60,8 @@ def test_long_training_gets_a_wider_network_and_says_why() -> None:
     assert (short.steps, short.width, long.width) == (1000, 32, 48)
     assert any(reason.startswith("width = 48: 2,560,000 images") for reason in reasons)
     assert not any(reason.startswith("epochs") for reason in reasons)
+    of_dino, _ = suggest_settings(n=20_000, size=32, channels=3, steps=10_000, method="dino")
+    assert (of_dino.batch_size, of_dino.width) == (64, 32)  # a quarter as many images
 
 
 @pytest.mark.parametrize(("backbone", "width"), [("resnet18", 64), ("timm:resnet10t", 32)])
