@@ -76,7 +76,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "pretrain",
-        6,
+        7,
         "pipelines.stages.pretrain:pretrain",
         {"items": "ingest.items"},
         "pretrain",
@@ -142,7 +142,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        11,
+        12,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
