@@ -48,7 +48,7 @@ def why_again(
     if not project.store.has(spec.name, run.artifacts[spec.name]):
         return "its last result is gone"
     last = project.store.manifest(spec.name, run.artifacts[spec.name])
-    changed = [*_of_stage(spec, last, inputs), *_settings(spec, last.config, config)]
+    changed = [*_of_stage(spec, last, inputs), *_settings(project, spec, last.config, config)]
     if last.seed != project.config.seed:
         changed.append("seed")
     if last.extra != extra and spec.fingerprint is not None:
@@ -72,6 +72,10 @@ def _of_stage(spec: StageSpec, last: Manifest, inputs: Mapping[str, str]) -> lis
     return changed
 
 
-def _settings(spec: StageSpec, last: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    keys = [key for key in now.keys() | last.keys() if now.get(key) != last.get(key)]
+def _settings(
+    project: Project, spec: StageSpec, last: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[str]:
+    chosen = getattr(project.config, spec.section).chosen() if spec.section else {}
+    known = last.keys() | chosen.keys()  # a key that came with an update was at its default
+    keys = [key for key in known if now.get(key) != last.get(key)]
     return [key if key in _TOP_LEVEL else f"[{spec.section}] {key}" for key in sorted(keys)]

@@ -1,7 +1,8 @@
 """Runs the line: computes each stage's key, runs what is missing, writes the run record.
 
-A stage's key is its version, its slice of the settings and the hashes of its upstream *outputs*,
-so identical outputs stop the cascade. Nothing here imports Prefect or a stage that is cached.
+A stage's key is its version, those of its settings that are not at their defaults, and the hashes
+of its upstream *outputs*, so identical outputs stop the cascade. Nothing here imports Prefect or a
+stage that is cached.
 
 Try it: ``weaklight run --no-prefect``.
 """
@@ -32,6 +33,7 @@ from pipelines.looks import looks_at_test
 from pipelines.measure import PeakMemory
 from pipelines.preflight import check_encoder, check_votes, line_of, preflight
 from pipelines.project import Project, RunRecord, StageRecord
+from pipelines.sections import Section
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import Manifest, Output, digest_json, explain_disk_errors, hash_path
 from weaklight.errors import WeaklightError
@@ -326,18 +328,21 @@ def _key(project: Project, spec: StageSpec, sources: Mapping[str, str]) -> _Keye
             continue
         inputs[field] = manifest.outputs[output].sha256
         paths[field] = store.folder(stage, sources[stage]) / manifest.outputs[output].file
-    section: dict[str, Any] = {}
+    section: dict[str, Any] = {}  # for the manifest: all settings
+    chosen: dict[str, Any] = {}  # for the key: those that are not at their defaults
     if spec.section is not None:
-        section = getattr(config, spec.section).model_dump(mode="json")
-    if spec.name == "pretrain":
-        section = {k: v for k, v in section.items() if k not in pin.NOT_LEARNED_FROM}
+        settings: Section = getattr(config, spec.section)
+        leave_out = pin.NOT_LEARNED_FROM if spec.name == "pretrain" else frozenset()
+        section = settings.model_dump(mode="json", exclude=set(leave_out))
+        chosen = settings.chosen(leave_out=leave_out)
     if spec.uses_classes:
-        section["classes"] = list(config.classes)
-        section["class_sets"] = [[s.name, *s.members] for s in config.vote_sets]
+        sets = [[s.name, *s.members] for s in config.vote_sets]
+        classes = {"classes": list(config.classes), "class_sets": sets}
+        section, chosen = section | classes, chosen | classes
     extra: Mapping[str, str] = {}
     if spec.fingerprint is not None:
         extra = getattr(fingerprints, spec.fingerprint)(project, paths)
-    digest = digest_json([spec.name, spec.version, inputs, section, config.seed, extra])
+    digest = digest_json([spec.name, spec.version, inputs, chosen, config.seed, extra])
     return _Keyed(digest, inputs, paths, extra, section)
 
 

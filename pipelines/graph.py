@@ -20,7 +20,8 @@ class StageSpec:
     Attributes
     ----------
     name : the stage's name, also the folder of its artifacts
-    version : raised whenever the same inputs would give other outputs
+    version : raised whenever the same inputs would give other outputs, as when a default of its
+        section changes, for keys hold no defaults
     function : ``module:function``, imported only when the stage runs
     inputs : field of the stage's inputs dataclass -> ``"stage.output"``
     optional : the same for outputs that may be missing, such as pixels where items are no images;

@@ -33,10 +33,12 @@ class Pin:
 
 
 def settings_digest(project: Project) -> str:
-    """Digest what trains the encoder anew when it changes: ``[pretrain]``, first weights, seed."""
-    section = project.config.pretrain.model_dump(mode="json")
-    kept = {k: v for k, v in section.items() if k not in NOT_LEARNED_FROM}
-    return digest_json([kept, project.config.seed, starting_weights(project, {})])
+    """Digest what asks for a new snapshot when it changes: ``[pretrain]``, first weights, seed.
+
+    A default that changes with a version of Weaklight is nobody's wish: it asks for none.
+    """
+    chosen = project.config.pretrain.chosen(leave_out=NOT_LEARNED_FROM)
+    return digest_json([chosen, project.config.seed, starting_weights(project, {})])
 
 
 def read_pin(project: Project) -> Pin | None:

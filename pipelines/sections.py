@@ -5,9 +5,10 @@ Try it: ``PretrainConfig(method="simclr", steps=2000)``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -43,6 +44,14 @@ class Section(BaseModel):
     """What every section is: no unknown key, no change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def chosen(self, *, leave_out: Collection[str] = ()) -> dict[str, Any]:
+        """Return the settings that are not at their defaults: what a key is made of.
+
+        So a key that a later version adds changes no project's keys, nor does a default that is
+        written down. Where a default itself changes, the version of its stage is raised.
+        """
+        return self.model_dump(mode="json", exclude=set(leave_out), exclude_defaults=True)
 
 
 class ItemsConfig(Section):

@@ -20,6 +20,7 @@ from pipelines.engine import Run, plan, run_line
 from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
 from pipelines.reviews import ReviewEvent, ReviewStore
+from pipelines.sections import PretrainConfig
 from tests.pipelines.conftest import LFS, SETTINGS, draw, png, shapes
 from tests.pipelines.test_kill import contents
 from weaklight.cli.show import Display
@@ -178,6 +179,22 @@ def test_refresh_decides_when_the_encoder_is_trained_again(project: Path) -> Non
     assert pin.choose_snapshot(nightly, grown, now=pinned)[0] == first
     later = datetime(pinned.year + 1, 1, 1, tzinfo=UTC)
     assert pin.choose_snapshot(nightly, grown, now=later)[0] == grown
+
+
+def test_a_key_that_an_update_adds_trains_nothing_anew_until_it_is_set(project: Path) -> None:
+    class Later(PretrainConfig):
+        flop: bool = True
+
+    for flop, status, why in (
+        (True, "cached", "pinned to 120 items"),
+        (False, "runs", "changed: [pretrain] flop; [pretrain] changed"),
+    ):
+        opened = Project.open(project)
+        set_before = opened.config.pretrain.model_dump(exclude_unset=True)
+        updated = {"pretrain": Later(**set_before, flop=flop)}
+        opened.config = opened.config.model_copy(update=updated)
+        planned = {p.name: p for p in plan(opened)}["pretrain"]
+        assert planned.status == status and planned.why.startswith(why)
 
 
 def test_a_review_reruns_only_what_depends_on_it_and_outranks_the_rest(project: Path) -> None:
