@@ -164,7 +164,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        20,
+        21,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -187,7 +187,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        22,
+        23,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

@@ -38,12 +38,16 @@ _FOLDS = 5
 
 @dataclass(frozen=True)
 class Rival:
-    """A baseline's labels of the test rows with gold, or the reason why there are none."""
+    """A baseline's labels of the test rows with gold, or the reason why there are none.
+
+    ``n_by_hand`` is how many labels by hand it has to learn from; None where it takes weak ones.
+    """
 
     key: str
     title: str
     labels: NDArray[np.int64] | None
     reason: str = ""
+    n_by_hand: int | None = None
 
 
 def rivals(
@@ -55,7 +59,7 @@ def rivals(
     ----------
     curve
         From :func:`gold_only_curve`; its point at 100 gold rows is shown by the draw of median
-        accuracy.
+        accuracy, unless these are all.
     """
     test, (hand, said) = run.rows("test"), _hand_labels(run)
     query = test[run.present[test]]
@@ -65,15 +69,19 @@ def rivals(
     no_hand = "" if len(hand) else "no gold on the dev split"
 
     def rival(
-        key: str, title: str, label_query: Callable[[], NDArray[np.int64]], missing: str
+        key: str,
+        title: str,
+        label_query: Callable[[], NDArray[np.int64]],
+        missing: str,
+        n_by_hand: int | None = len(hand),
     ) -> Rival:
         if len(query) == 0:
-            return Rival(key, title, None, NO_TEST_GOLD)
+            return Rival(key, title, None, NO_TEST_GOLD, n_by_hand)
         if missing:
-            return Rival(key, title, None, missing)
+            return Rival(key, title, None, missing, n_by_hand)
         labels = np.full(len(test), ABSTAIN, dtype=np.int64)  # no features, no label
         labels[run.present[test]] = label_query()
-        return Rival(key, title, labels)
+        return Rival(key, title, labels, n_by_hand=n_by_hand)
 
     def nearest(
         values: NDArray[np.floating], query_values: NDArray[np.floating]
@@ -87,13 +95,19 @@ def rivals(
         learn = np.flatnonzero(run.in_split("unlabeled"))
         return nearest(*baseline_features(run.payload, learn, hand, query, seed=seed))
 
-    n_by_hand = len(run.by_hand)
-    hand_only: tuple[Rival, ...] = ()
-    if n_by_hand:
-        title = f"Classifier on the {n_by_hand:,} labels by hand that taught it, nothing else"
-        hand_only = (
-            rival("hand_only_accuracy", title, lambda: _hand_only(run, said, query, seed), ""),
+    on_few: list[Rival] = []
+    if len(hand) != FEW_GOLD:  # else these are all
+        title = f"Classifier on {FEW_GOLD} hand labels, nothing else"
+        missing = no_hand or ("" if few else f"only {n_hand} hand labels with features")
+        few_labels = few.labels[few.median_draw] if few else np.empty(0, np.int64)
+        on_few.append(rival("gold_only_accuracy_100", title, lambda: few_labels, missing))
+    hand_only: list[Rival] = []
+    if n := len(run.by_hand):
+        title = f"Classifier on the {n:,} labels by hand that taught it, nothing else"
+        taught = rival(
+            "hand_only_accuracy", title, lambda: _hand_only(run, said, query, seed), "", n
         )
+        hand_only.append(taught)
 
     return [
         rival(
@@ -101,13 +115,9 @@ def rivals(
             "Majority vote, then a linear classifier",
             lambda: _head_labels(run, run.posterior("majority_vote"), voted, query),
             "" if len(voted) else "no unlabeled item has a vote",
+            n_by_hand=None,
         ),
-        rival(
-            "gold_only_accuracy_100",
-            f"Classifier on {FEW_GOLD} hand labels, nothing else",
-            lambda: few.labels[few.median_draw] if few else np.empty(0, np.int64),
-            no_hand or ("" if few else f"only {n_hand} hand labels with features"),
-        ),
+        *on_few,
         rival(
             "gold_only_accuracy_all",
             f"Classifier on all {n_hand} hand labels, nothing else",

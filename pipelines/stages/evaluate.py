@@ -139,6 +139,7 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
     def right(step: Step, rows: NDArray[np.int64], reason: str = NO_TEST_GOLD) -> dict[str, Any]:
         return run.share(step.labels == run.gold, rows, reason)
 
+    n_by_hand = {other.key: other.n_by_hand for other in others}
     entries = [
         ("majority_vote_accuracy", "Majority vote, all items", right(majority, test)),
         (
@@ -149,7 +150,9 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
         (
             "covered_accuracy",
             "Majority vote, covered items",
-            right(majority, reached, "no covered test item has gold"),
+            right(
+                majority, reached, "no covered test item has gold" if len(test) else NO_TEST_GOLD
+            ),
         ),
         ("posterior_accuracy", "Weak labels", right(by_key["chosen"], test)),
         ("classifier_accuracy", "Classifier", right(by_key["classifier"], test)),
@@ -166,6 +169,7 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
             "key": key,
             "title": title,
             "split": "all" if key == "coverage" and not in_test.any() else "test",
+            "n_by_hand": n_by_hand.get(key),
             **measured,
         }
         for key, title, measured in entries

@@ -328,6 +328,15 @@ def test_what_cannot_be_measured_says_why(
     assert made.page.startswith("<!doctype html>")
 
 
+def test_a_hundred_hand_labels_are_named_once(tmp_path: Path) -> None:
+    made = Made(tmp_path, write_run(tmp_path, sizes=(60, 100, 30)))
+    assert "gold_only_accuracy_100" not in made.headline
+    assert made.headline["gold_only_accuracy_all"]["n_by_hand"] == 100
+    assert made.headline["majority_vote_head_accuracy"]["n_by_hand"] is None
+    words = " ".join(read(made.page).words)
+    assert "all 100 hand labels" in words and "draw of median accuracy" not in words
+
+
 @pytest.mark.parametrize("sizes", [(60, 30, 12), (60, 30, 30), (400, 12, 40), (400, 120, 200)])
 def test_the_two_sentences_at_the_top_agree(tmp_path: Path, sizes: tuple[int, int, int]) -> None:
     made = Made(tmp_path, write_run(tmp_path, sizes=sizes))

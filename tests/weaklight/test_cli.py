@@ -121,6 +121,31 @@ def test_methods_lists_every_method_of_every_kind_of_items() -> None:
         assert known and all(f"  {name} " in shown for name in known), kind
 
 
+def test_results_list_what_was_measured_and_say_once_why_the_rest_was_not(tmp_path: Path) -> None:
+    def entry(title: str, value: float | None = None, **more: Any) -> dict[str, Any]:
+        return {"title": title, "value": value, "low": 0.7, "high": 0.9, "n": 60, **more}
+
+    file = tmp_path / "evaluation.json"
+    project: Any = SimpleNamespace(store=SimpleNamespace(path=lambda *_: file))
+    record: Any = SimpleNamespace(artifacts={"evaluate": "d"})
+    headline = [
+        entry("Coverage", 0.8, n_by_hand=None),
+        entry("Weak labels", reason="no gold on the test split", n_by_hand=None),
+        entry("5 nearest of 0 hand labels", reason="no gold on the test split", n_by_hand=0),
+        entry("Classifier on 100", reason="only 30 hand labels", n_by_hand=30),
+        entry("Classifier on all 19", 0.8, n_by_hand=19),
+        entry("Classifier on all 20", 0.8, n_by_hand=20),
+    ]
+    file.write_text(json.dumps({"headline": headline, "gains": [], "weighted_by": None}))
+    assert [line.partition("  ")[0] for line in results(project, record).splitlines()[2:]] == [
+        "Coverage",
+        "Classifier on all 20",
+        "2 more numbers: not measured, no gold on the test split; `weaklight gold plan` says how "
+        "many items to label",
+        "Classifier on 100: not measured, only 30 hand labels",
+    ]
+
+
 def test_results_say_what_labels_by_hand_gained_as_the_report_does(tmp_path: Path) -> None:
     gain = {
         "key": "hand", "title": "Labels by hand teach it, too: 20", "verdict": "better",

@@ -97,21 +97,31 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def results(project: Project, record: RunRecord) -> str:
-    """Return the short results of a run: the headline numbers, and what labels by hand gained."""
+    """Return the short results of a run: the headline numbers, and what labels by hand gained.
+
+    Baselines that have a handful of labels by hand to learn from are left to the report.
+    """
     from pipelines.report.words import MIN_ROWS, gain_words
 
     path = project.store.path("evaluate", record.artifacts["evaluate"], "evaluation")
     evaluation = json.loads(path.read_text(encoding="utf-8"))
-    rows = []
+    rows: list[list[str]] = []
+    missing: dict[str, list[str]] = {}  # titles by reason
     for entry in evaluation["headline"]:
         if entry["value"] is None:
-            rows.append([entry["title"], "-", "", str(entry.get("reason", "no gold"))])
+            missing.setdefault(entry["reason"], []).append(entry["title"])
+        elif 0 < (entry.get("n_by_hand") or 0) < MIN_ROWS:
+            continue
         elif entry["n"] < MIN_ROWS:
             rows.append([entry["title"], "too few", "", str(entry["n"])])
         else:
             interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
             rows.append([entry["title"], f"{entry['value']:.3f}", interval, str(entry["n"])])
     shown = table(["", "value", "95 % interval", "n"], rows)
+    for reason, titles in missing.items():
+        what = titles[0] if len(titles) == 1 else f"{len(titles)} more numbers"
+        hint = "; `weaklight gold plan` says how many items to label" * ("no gold" in reason)
+        shown += f"\n{what}: not measured, {reason}{hint}"
     shown += "".join(
         f"\n{gain['title']}; against {gain['before']}: {gain_words(gain)}"
         for gain in evaluation["gains"]
