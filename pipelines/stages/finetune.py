@@ -36,8 +36,8 @@ from weaklight.seeds import derive_seed, numpy_generator
 __all__ = ["Labelled", "finetune"]
 
 EPOCHS, BATCH_SIZE, PREDICT_BATCH = 10, 64, 256
-# The encoder starts from something worth keeping. At 0.1, 0.3 and 1 of the head's rate: 0.702, 0.713
-# and 0.715 with 16,000 labelled CIFAR-10 images, 0.596, 0.598 and 0.579 with 1,000 (SimCLR, ten
+# The encoder starts from something worth keeping. At 0.1, 0.3 and 1 of the head's rate: 0.702,
+# 0.713, 0.715 with 16,000 labelled CIFAR-10 images, 0.596, 0.598, 0.579 with 1,000 (SimCLR, ten
 # epochs, 4,000 other training images).
 HEAD_LR, ENCODER_SHARE = 3e-3, 0.3
 
