@@ -28,7 +28,7 @@ __all__ = ["EXPORTERS", "export_labels"]
 EXPORTERS: dict[str, Exporter] = {
     "parquet": tables.PARQUET,
     "jsonl": tables.JSONL,
-    "csv": spreadsheet.CSV,
+    "csv": spreadsheet.csv_exporter(),
     "hf": hugging_face.HUGGING_FACE,
     "webdataset": webdataset.WEBDATASET,
     "labelstudio": label_studio.LABEL_STUDIO,
@@ -37,7 +37,9 @@ EXPORTERS: dict[str, Exporter] = {
 }
 
 
-def export_labels(labels: WeakLabels, format: str, folder: Path) -> dict[str, Any]:
+def export_labels(
+    labels: WeakLabels, format: str, folder: Path, *, delimiter: str | None = None
+) -> dict[str, Any]:
     """Write weak labels into a new folder: the files of the format, ``card.json``, ``README.md``.
 
     Parameters
@@ -48,6 +50,8 @@ def export_labels(labels: WeakLabels, format: str, folder: Path) -> dict[str, An
         A key of :data:`EXPORTERS`.
     folder
         Appears whole or not at all.
+    delimiter
+        Between the cells of ``csv``, instead of the comma.
 
     Returns
     -------
@@ -56,13 +60,21 @@ def export_labels(labels: WeakLabels, format: str, folder: Path) -> dict[str, An
     Raises
     ------
     ConfigError
-        If the format is unknown, its package is not installed, or the folder is not empty.
+        If the format is unknown or has no delimiter, its package is not installed, or the folder is
+        not empty.
     DataError
         If the format cannot hold these items.
     """
     if format not in EXPORTERS:
         raise ConfigError(f"--format must be one of {list(EXPORTERS)}, but is {format!r}")
     exporter = EXPORTERS[format]
+    if delimiter is not None:
+        if format != "csv":
+            raise ConfigError(f"--delimiter is for --format csv, but the format is {format}")
+        exporter = spreadsheet.csv_exporter(delimiter)
     with new_folder(folder) as fresh:
         exporter.write(labels, fresh)
-        return write_card(labels, fresh, format, exporter.load)
+        load = exporter.load
+        for role in ("item_id", "text"):
+            load = load.replace(f"{{{role}}}", labels.names.get(role, role))
+        return write_card(labels, fresh, format, load)

@@ -21,7 +21,8 @@ class Exporter:
     Attributes
     ----------
     write : fills an empty folder
-    load : Python that reads the export back, run inside its folder; shown in the data card
+    load : Python that reads the export back, run inside its folder; shown in the data card, with
+        what the source calls its columns in place of ``{item_id}`` and ``{text}``
     """
 
     write: Callable[[WeakLabels, Path], None]

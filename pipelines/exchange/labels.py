@@ -69,10 +69,33 @@ class WeakLabels:
         return _kind(self.view)
 
     @property
+    def names(self) -> dict[str, str]:
+        """Map ``item_id``, ``text`` and ``path`` to what the source calls them, where it differs.
+
+        A name that another column of the table has is left out.
+        """
+        config, content = self.view.project.config.items, "text" if self.kind == "text" else "path"
+        named = {"item_id": config.item_id, content: getattr(config, self.kind)}
+        return {
+            role: name
+            for role, name in named.items()
+            if isinstance(name, str) and role in self.table and name not in self.table
+        }
+
+    @property
     def flat_table(self) -> pd.DataFrame:
-        """The table with one column ``p_<class>`` a class."""
+        """The table as the source names its columns, ``p_<class>`` for each, the source's others.
+
+        A column of the source whose name is taken becomes ``<name>_in_source``.
+        """
         p = pd.DataFrame(self.probabilities, columns=[f"p_{name}" for name in self.classes])
-        return pd.concat([self.table, p], axis=1)
+        ours = pd.concat([self.table.rename(columns=self.names), p], axis=1)
+        items = self.view.items.dropna(axis=1, how="all")
+        there = {"sha256", "item_id", "split", "text" if self.kind == "text" else "path"}
+        others = [c for c in items if c not in there]
+        theirs = items[others].iloc[self.rows].reset_index(drop=True)
+        theirs.columns = pd.Index([f"{c}_in_source" if c in ours else c for c in others])
+        return pd.concat([ours, theirs], axis=1)
 
     @property
     def label_ids(self) -> NDArray[np.int64]:

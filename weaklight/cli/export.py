@@ -96,6 +96,10 @@ def labels(
         list[str] | None,
         typer.Option(help="Which split; repeat for several. unlabeled if not given."),
     ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(help="Between the cells of csv: a comma if not given, or ; or tab."),
+    ] = None,
     run: Annotated[str | None, typer.Option(help="A run's id; the latest if not given.")] = None,
     project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
 ) -> None:
@@ -120,7 +124,7 @@ def labels(
         min_confidence=min_confidence,
         include_uncovered=include_uncovered,
     )
-    card = export_labels(chosen, format, folder)
+    card = export_labels(chosen, format, folder, delimiter=delimiter)
     for reason, n in card["left_out"].items():
         typer.echo(f"left out {n}: {reason}")
     typer.echo(

@@ -16,6 +16,7 @@ from PIL import Image
 
 from pipelines.exchange import EXPORTERS, export_labels, neutralise, restore, weak_labels
 from pipelines.exchange.media import image_suffix
+from pipelines.project import Project
 from pipelines.queries import RunView
 from tests.pipelines.exchange.stored import (
     CLASSES,
@@ -143,6 +144,36 @@ def test_a_spreadsheet_runs_no_cell_and_every_cell_comes_back(
     assert back["text"].tolist() == KEPT_TEXTS
     assert back["label"].tolist() == KEPT_LABELS
     assert back["p_=other"].to_numpy() == pytest.approx(probabilities()[KEPT, 2])
+
+
+def test_tables_keep_the_columns_of_the_source_and_what_it_calls_them(
+    texts: RunView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = texts.project.root / "weaklight.toml"
+    named = settings.read_text().replace('text = "text"', 'text = "body"\nitem_id = "mail no"')
+    settings.write_text(named)
+    file = texts.path("ingest", "items")
+    assert file is not None
+    price = 1 / 3
+    pd.read_parquet(file).assign(price=price, label="old", empty=None).to_parquet(file)
+    view = RunView(Project.open(texts.project.root), texts.record)
+    labels = weak_labels(view)
+    assert list(labels.flat_table) == [
+        "mail no", "split", "body", "label", "confidence", "covered", "source", "weight",
+        "p_ham", "p_spam & <eggs>", "p_=other", "price", "label_in_source",
+    ]  # fmt: skip
+    thirds = replace(labels, probabilities=np.full((len(KEPT), 3), 1 / 3, np.float32))
+    export_labels(thirds, "csv", tmp_path / "out", delimiter=";")
+    monkeypatch.chdir(tmp_path / "out")
+    names: dict[str, pd.DataFrame] = {}
+    exec(json.loads(Path("card.json").read_text())["load"], names)
+    back = names["labels"]
+    assert back["mail no"].tolist() == KEPT_IDS and back["body"].tolist() == KEPT_TEXTS
+    assert back["label_in_source"].tolist() == ["old"] * len(KEPT)
+    assert set(back["p_ham"]) == {0.3333} and set(back["price"]) == {price}
+    for format, delimiter in (("csv", "|"), ("jsonl", ";")):
+        with pytest.raises(ConfigError, match="--delimiter"):
+            export_labels(labels, format, tmp_path / "none", delimiter=delimiter)
 
 
 def test_neutralise_is_undone_whatever_the_cell() -> None:
