@@ -13,11 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from pipelines.config import load_config, parse_config
 from pipelines.encoders import choose_method
 from pipelines.readers import find_source
 from pipelines.sections import PretrainConfig
+from weaklight.cli import app
 from weaklight.cli.projects import _TEMPLATE, project_about
 from weaklight.cli.show import results, table
 from weaklight.errors import ConfigError
@@ -67,6 +69,18 @@ def test_errors_are_one_plain_message_with_the_right_exit_code(tmp_path: Path) -
     assert empty.returncode == 1
     assert "it is empty" in empty.stderr
     assert weaklight("run", "--nonsense", cwd=tmp_path).returncode == 2
+
+
+def test_a_project_given_as_an_argument_is_told_how_to_be_named() -> None:
+    for command in (["run"], ["review"], ["lf", "list"], ["export", "labels"], ["gold", "plan"]):
+        wrong = CliRunner().invoke(app, [*command, "my_project"])
+        assert wrong.exit_code == 2
+        assert (
+            "extra argument(s) (my_project); a project's folder is named by --project my_pro"
+            in (wrong.output)
+        )
+    wrong = CliRunner().invoke(app, ["methods", "my_project"])
+    assert wrong.exit_code == 2 and "--project" not in wrong.output
 
 
 def test_every_command_takes_h_for_help() -> None:

@@ -9,8 +9,12 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
+from typer.models import CommandInfo
 
 from weaklight import __version__
 from weaklight.cli import export, gold, imports, lf, line, people, projects
@@ -31,6 +35,33 @@ app = typer.Typer(
 )
 for room in (projects, imports, line, lf, people, gold, export):
     room.register(app)
+
+
+class _Command(TyperCommand):
+    """A command that says how to name the project where it came as an argument too many."""
+
+    allow_extra_args = True  # to say it here
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, then refuse what is left; ``ctx`` is of click, or of typer's copy of it."""
+        left = super().parse_args(ctx, args)
+        if left:
+            message = f"Got unexpected extra argument(s) ({' '.join(left)})"
+            if any(parameter.name == "project" for parameter in self.params):
+                message += f"; a project's folder is named by --project {left[0]}"
+            ctx.fail(message)
+        return left
+
+
+def _commands(group: typer.Typer) -> Iterator[CommandInfo]:
+    yield from group.registered_commands
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            yield from _commands(inner.typer_instance)
+
+
+for command in _commands(app):
+    command.cls = _Command
 
 
 def _version(show: bool) -> None:
