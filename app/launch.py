@@ -6,9 +6,13 @@ Nothing leaves the machine: loopback only, no usage statistics, no network asset
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
+
+from weaklight.errors import ConfigError
 
 __all__ = ["PROJECT_VARIABLE", "command", "launch"]
 
@@ -35,6 +39,28 @@ def command(port: int, open_browser: bool) -> list[str]:
 
 
 def launch(project_root: Path, port: int = 8501, open_browser: bool = True) -> NoReturn:
-    """Become the server of the app for a project; a signal to this process stops it."""
+    """Become the server of the app for a project; a signal to this process stops it.
+
+    Its address is printed once it answers.
+
+    Raises
+    ------
+    ConfigError
+        If the port is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigError(
+                f"the review app needs a free port, but {port} is not ({error.strerror}); name "
+                "another with --port"
+            ) from None
+    told = f"review app on http://127.0.0.1:{port}; Ctrl-C ends it"
+    subprocess.Popen(
+        [sys.executable, str(_HERE / "ready.py"), str(os.getpid()), str(port), told],
+        start_new_session=True,  # Ctrl-C is for the server
+    )
     environment = {**os.environ, PROJECT_VARIABLE: str(Path(project_root).resolve())}
     os.execve(sys.executable, command(port, open_browser), environment)

@@ -82,7 +82,7 @@ def decode_images(
     mode = "RGB" if any(p.mode == "RGB" for p in pictures) else "L"
     pixels = np.stack([fit_to(p, size, mode) for p in pictures])
     facts = {"image": list(pixels.shape[1:])}
-    notes = [*_repeats(table, rows, sha256, "images")]
+    notes = [*_repeats(table, rows, sha256, "image")]
     n_scaled = sum(p.size != size for p in pictures)
     if n_scaled:
         notes.append(
@@ -97,7 +97,7 @@ def decode_texts(
 ) -> Decoded:
     """Check every text; texts that come twice are kept and counted."""
     rows, texts, sha256 = _decode_each(table, "text", decode_text, drop, progress)
-    notes = [*_repeats(table, rows, texts, "texts")]
+    notes = [*_repeats(table, rows, texts, "text")]
     n_broken = sum("\N{REPLACEMENT CHARACTER}" in text for text in texts)
     if n_broken:
         notes.append(
@@ -127,7 +127,7 @@ def decode_audio(
             f"files); set sample_rate = {min(rates)} under [items] to resample the others to that"
         )
     rate = config.sample_rate or (waves[0].rate if waves else 0)
-    notes = [*_repeats(table, rows, sha256, "clips")]
+    notes = [*_repeats(table, rows, sha256, "clip")]
     n_resampled = sum(wave.rate != rate for wave in waves)
     if n_resampled:
         notes.append(f"{n_resampled} clips were resampled to {rate} hertz")
@@ -224,7 +224,7 @@ def _decode_each(
 
 
 def _repeats(
-    table: pd.DataFrame, rows: list[int], contents: list[str], what: str
+    table: pd.DataFrame, rows: list[int], contents: list[str], one: str
 ) -> tuple[str, ...]:
     """Say how many items have the same content as an earlier one, and which of test dev holds."""
     n_double = len(contents) - len(set(contents))
@@ -233,8 +233,11 @@ def _repeats(
     splits = table["split"].to_numpy()[rows]
     tuned_on = {c for c, s in zip(contents, splits, strict=True) if s == "dev"}
     leaked = sum(c in tuned_on for c, s in zip(contents, splits, strict=True) if s == "test")
-    also = f"; {leaked} of test are also in dev, which flatters the test numbers"
-    return (f"{n_double} {what} repeat an earlier one{also if leaked else ''}",)
+    several = one if one == "series" else f"{one}s"
+    repeat = f"{one} repeats" if n_double == 1 else f"{several} repeat"
+    are = "is" if leaked == 1 else "are"
+    also = f"; {leaked} of test {are} also in dev, which flatters the test numbers"
+    return (f"{n_double} {repeat} an earlier one{also if leaked else ''}",)
 
 
 def _digest(content: bytes | str | NDArray[np.float32]) -> str:

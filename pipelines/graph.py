@@ -54,7 +54,7 @@ class StageSpec:
 _PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 9, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 10, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
         4,

@@ -128,10 +128,14 @@ def training_settings(
         "checkpoint_every": config.checkpoint_every,
     }
     if config.batch_size:
-        stated["batch_size"] = config.batch_size
+        stated["batch_size"] = min(config.batch_size, n)
     if config.learning_rate:
         stated["lr"] = config.learning_rate
     reasons = [reason for reason in reasons if reason.split(" = ")[0] not in stated]
+    if config.batch_size > n:
+        reasons.append(
+            f"batch_size = {n}: there are no more images, {config.batch_size} is stated."
+        )
     if not config.flip:
         stated["augment"] = replace(settings.augment, flip=0.0)
     elif settings.augment.flip:

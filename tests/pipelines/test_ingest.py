@@ -236,6 +236,12 @@ def test_repeated_images_are_counted_and_those_that_test_shares_with_dev(
     assert [n for n in report["notes"] if "repeat" in n] == [
         "3 images repeat an earlier one; 2 of test are also in dev, which flatters the test numbers"
     ]
+    once = shapes(40, 10, 10)
+    once.at[test[0], "image"] = once.at[dev[0], "image"]
+    _, report = run(make_project(once, name="once"))
+    assert [n for n in report["notes"] if "repeat" in n] == [
+        "1 image repeats an earlier one; 1 of test is also in dev, which flatters the test numbers"
+    ]
 
 
 def test_a_folder_of_other_files_alone_and_scaled_images_are_told(

@@ -34,6 +34,14 @@ def test_what_is_stated_wins_over_what_would_be_chosen() -> None:
     assert settings.method_options["temperature"] == 0.9
 
 
+def test_a_batch_larger_than_all_images_is_cut_and_told() -> None:
+    settings, reasons = training_settings(PretrainConfig(batch_size=512), (300, 28, 28, 1), 0)
+    assert settings.batch_size == 300
+    assert "batch_size = 300: there are no more images, 512 is stated." in reasons
+    _, reasons = training_settings(PretrainConfig(batch_size=300), (300, 28, 28, 1), 0)
+    assert not any(reason.startswith("batch_size") for reason in reasons)
+
+
 def test_a_network_of_one_width_is_given_no_reason_for_another() -> None:
     long = PretrainConfig(backbone="resnet18", steps=10**6)
     settings, reasons = training_settings(long, SHAPE, 0)

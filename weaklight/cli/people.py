@@ -68,10 +68,7 @@ def review(
     from app.launch import launch
     from pipelines.project import Project
 
-    root = Project.open(project).root
-    typer.echo(f"review app on http://127.0.0.1:{port}; Ctrl-C ends it")
-    sys.stdout.flush()  # the server takes the place of this process
-    launch(root, port=port, open_browser=browser)
+    launch(Project.open(project).root, port=port, open_browser=browser)
 
 
 def predict(
