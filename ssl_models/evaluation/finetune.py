@@ -52,7 +52,9 @@ class FinetuneConfig:
 
     epochs: int = 10  # fixed beforehand: the last epoch is returned, not the best
     batch_size: int = 64
-    encoder_lr: float = 3e-4  # a tenth of the head's: it starts from something worth keeping
+    # A third of the head's, as the encoder starts from something worth keeping: 0.596 and 0.668 on
+    # CIFAR-10 with 1,000 and 4,000 labels (SimCLR, other training images); a tenth 0.597 and 0.660.
+    encoder_lr: float = 1e-3
     head_lr: float = 3e-3
     weight_decay: float = 1e-4  # weights only, not biases or norms
     warmup: float = 0.1  # share of the steps
