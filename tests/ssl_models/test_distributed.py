@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch import multiprocessing, nn
@@ -32,7 +35,11 @@ def worker(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-def test_batch_norm_of_unequal_shares_is_that_of_the_whole(tmp_path: Path) -> None:
+def test_batch_norm_of_unequal_shares_is_that_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Children would run the main module, which pages that were tested before may have replaced.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     multiprocessing.spawn(worker, (tmp_path,), nprocs=len(ROWS))
     parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(len(ROWS))]
     whole = normalise(nn.BatchNorm1d(4), draw(0), draw(1))
