@@ -12,7 +12,7 @@ import json
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,10 +32,10 @@ __all__ = [
     "Decoded",
     "UnusableItemError",
     "decode_image",
+    "decode_image_as",
     "decode_one_series",
     "decode_text",
     "decode_wave",
-    "fit_to",
 ]
 
 Drop = Callable[[str, str], None]  # (reason, file or item_id)
@@ -261,6 +261,18 @@ def decode_image(data: bytes) -> Image.Image:
         raise UnusableItemError("image cannot be decoded") from None
     gray = picture.mode in ("L", "1", "I", "I;16", "F", "LA")
     return picture.convert("L" if gray else "RGB")
+
+
+def decode_image_as(data: bytes, shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Return an image file's bytes as what an encoder of images of ``shape`` (H, W, C) reads.
+
+    Raises
+    ------
+    UnusableItemError
+        As :func:`decode_image`.
+    """
+    height, width, channels = shape
+    return fit_to(decode_image(data), (width, height), "L" if channels == 1 else "RGB")
 
 
 def fit_to(picture: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:

@@ -15,11 +15,10 @@ import pandas as pd
 
 from pipelines.decode import (
     UnusableItemError,
-    decode_image,
+    decode_image_as,
     decode_one_series,
     decode_text,
     decode_wave,
-    fit_to,
 )
 from pipelines.encoders import embedder
 from pipelines.project import Project, RunRecord
@@ -161,9 +160,7 @@ def _content(payload: Any, kind: Kind) -> Any:
 def _decoder(kind: Kind, ingested: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Return what makes of an item's bytes, text or numbers what ingest made of the project's."""
     if kind == "image":
-        height, width, channels = ingested["image"]
-        mode = "L" if channels == 1 else "RGB"
-        return lambda data: fit_to(decode_image(data), (width, height), mode)
+        return lambda data: decode_image_as(data, ingested["image"])
     if kind == "text":
         return decode_text
     if kind == "audio":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.decode import UnusableItemError, decode_image, fit_to
+from pipelines.decode import UnusableItemError, decode_image_as
 from pipelines.exchange.image_folder import read_image_folder
 from pipelines.project import Project
 from pipelines.stages.base import Progress, no_progress
@@ -145,19 +145,16 @@ def labelled_task(
     DataError
         If no image lies in a folder of a class, or none is left to teach or to judge.
     """
-    height, width, channels = shape
     imported = read_image_folder(folder, seed=seed)
     table = imported.table[imported.table["gold"].notna()]
     pixels, is_whole = [], []
     for done, image in enumerate(table["image"]):
         progress(done, len(table), "reading images")
         try:
-            picture = decode_image((folder / image).read_bytes())
+            pixels.append(decode_image_as((folder / image).read_bytes(), shape))
+            is_whole.append(True)
         except UnusableItemError:
             is_whole.append(False)
-            continue
-        is_whole.append(True)
-        pixels.append(fit_to(picture, (width, height), "L" if channels == 1 else "RGB"))
     whole = table[is_whole]
     judges = whole["split"].isin(JUDGES).to_numpy()
     if not 0 < judges.sum() < len(judges):

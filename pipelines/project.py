@@ -115,7 +115,7 @@ class Project:
         """
         from pipelines.reviews import ReviewStore  # SQLAlchemy takes its time to import
 
-        file, url = self.state / "reviews.sqlite", self.config.reviews.url
+        file, url = self._reviews_file, self.config.reviews.url
         if url is not None and file.is_file():
             raise ConfigError(
                 f"reviews are to be kept in {url}, but {file} holds some, too; copy them once, as "
@@ -126,7 +126,11 @@ class Project:
     @property
     def has_reviews(self) -> bool:
         """Whether there may be reviews; False where looking would be in vain."""
-        return self.config.reviews.url is not None or (self.state / "reviews.sqlite").is_file()
+        return self.config.reviews.url is not None or self._reviews_file.is_file()
+
+    @property
+    def _reviews_file(self) -> Path:
+        return self.state / "reviews.sqlite"
 
     def runs(self) -> list[RunRecord]:
         """Every readable run record, oldest first."""

@@ -87,9 +87,8 @@ def _options(
 def main() -> None:
     """Run the command line; errors of ours are one plain message, exit code 1 (2: wrong usage)."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
-    os.environ["PYTHONSAFEPATH"] = (
-        "1"  # what we start takes no app.py of the current folder for ours
-    )
+    # What we start takes no app.py of the current folder for ours.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         app()
     except WeaklightError as error:

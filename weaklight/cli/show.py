@@ -120,8 +120,9 @@ def results(project: Project, record: RunRecord) -> str:
     shown = table(["", "value", "95 % interval", "n"], rows)
     for reason, titles in missing.items():
         what = titles[0] if len(titles) == 1 else f"{len(titles)} more numbers"
-        hint = "; `weaklight gold plan` says how many items to label" * ("no gold" in reason)
-        shown += f"\n{what}: not measured, {reason}{hint}"
+        shown += f"\n{what}: not measured, {reason}"
+        if "no gold" in reason:
+            shown += "; `weaklight gold plan` says how many items to label"
     shown += "".join(
         f"\n{gain['title']}; against {gain['before']}: {gain_words(gain)}"
         for gain in evaluation["gains"]
