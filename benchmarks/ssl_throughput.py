@@ -6,18 +6,23 @@ flat JSON object. ``docs/benchmarks.md`` says what each key means.
 Both sides train the same backbone on the same batch and view sizes with two threads. Ours is a
 step of the trainer: augmentation, bf16 where the hardware has it, optimiser, teacher, monitor and
 checkpoints. The peer's images are augmented by two worker processes, which share the cores with
-its step. The sides take turns (ours, peer, peer in bf16, ours, ...).
+its step. The sides take turns (ours, peer, peer in bf16, ours, ...), each in a process of its own,
+as a training has: workers that a process forks turn its huge pages into small ones, which slowed
+whoever shared it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from importlib.util import find_spec
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -51,6 +56,8 @@ class Side(NamedTuple):
 
     begin: Callable[[], Step]
     warm_up: int
+    device: torch.device
+    trainer: ImageTrainer | None = None  # ours has one
 
 
 class Work(NamedTuple):
@@ -100,23 +107,19 @@ def _options() -> argparse.Namespace:
 
 def _measure(method: str, size: int, options: argparse.Namespace, peak: float) -> dict[str, Any]:
     """Return the keys of one cell, without its prefix."""
-    pixels = np.random.default_rng(0).integers(0, 256, (N_IMAGES, size, size, 3), dtype=np.uint8)
-    with tempfile.TemporaryDirectory(prefix="weaklight-speed-") as scratch:
-        trainer = _trainer(method, pixels, options, Path(scratch))
-        flops = _flops_of_a_step(trainer)
-        sides = {"ours": Side(lambda: trainer.train_step, warm_up=1)}
-        reasons = {name: _why_not(precision, trainer) for name, precision in PEERS.items()}
-        for name, reason in reasons.items():
-            if reason is None:
-                sides[name] = _lightly(method, pixels, options, PEERS[name])
-        seconds = options.seconds / len(sides) / ROUNDS
-        works: dict[str, list[Work]] = {name: [] for name in sides}
+    reasons = {name: _why_not(precision) for name, precision in PEERS.items()}
+    names = ["ours", *(name for name, reason in reasons.items() if reason is None)]
+    seconds = options.seconds / len(names) / ROUNDS
+    works: dict[str, list[Work]] = {name: [] for name in names}
+    with ExitStack() as stack:
+        ask = {name: stack.enter_context(_process(name, method, size, options)) for name in names}
+        flops = ask["ours"](_flops_of_a_step)
         for _ in range(ROUNDS):
-            for name, side in sides.items():
-                works[name].append(_turn(side, seconds, trainer.device))
-        share = _augment_share(trainer, seconds)
-    rates = {name: [work.steps / work.seconds for work in works[name]] for name in sides}
-    cheapness = {name: [work.steps / work.cpu_seconds for work in works[name]] for name in sides}
+            for name in names:
+                works[name].append(ask[name](_turn, seconds))
+        share = ask["ours"](_augment_share, seconds)
+    rates = {name: [work.steps / work.seconds for work in works[name]] for name in names}
+    cheapness = {name: [work.steps / work.cpu_seconds for work in works[name]] for name in names}
     speed = median(rates["ours"])
     cell: dict[str, Any] = {"images_per_s": round(speed * options.batch_size, 1)}
     for name, reason in reasons.items():
@@ -137,17 +140,58 @@ def _ratio(ours: list[float], theirs: list[float]) -> float:
     return round(median(a / b for a, b in zip(ours, theirs, strict=True)), 2)
 
 
-def _turn(side: Side, seconds: float, device: torch.device) -> Work:
+@contextmanager
+def _process(
+    name: str, method: str, size: int, options: argparse.Namespace
+) -> Iterator[Callable[..., Any]]:
+    """Yield what calls a function of a :class:`Side` in a process that holds this side alone."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, name, method, size, options))
+    process.start()
+    there.close()  # so that the end of the process ends a wait for its answer
+
+    def ask(do: Callable[..., Any], *arguments: Any) -> Any:
+        here.send((do, arguments))
+        return here.recv()
+
+    try:
+        yield ask
+    finally:
+        here.close()
+        process.join()
+
+
+def _serve(
+    pipe: Connection, name: str, method: str, size: int, options: argparse.Namespace
+) -> None:
+    torch.set_num_threads(THREADS)
+    pixels = np.random.default_rng(0).integers(0, 256, (N_IMAGES, size, size, 3), dtype=np.uint8)
+    with tempfile.TemporaryDirectory(prefix="weaklight-speed-") as scratch:
+        side = (
+            _ours(method, pixels, options, Path(scratch))
+            if name == "ours"
+            else _lightly(method, pixels, options, PEERS[name])
+        )
+        while True:
+            try:
+                do, arguments = pipe.recv()
+            except EOFError:
+                return
+            pipe.send(do(side, *arguments))
+
+
+def _turn(side: Side, seconds: float) -> Work:
     step = side.begin()
     for _ in range(side.warm_up):
         step()
-    return _repeat(step, seconds, device)
+    return _repeat(step, seconds, side.device)
 
 
-def _why_not(precision: str, trainer: ImageTrainer) -> str | None:
+def _why_not(precision: str) -> str | None:
     if not _has("lightly"):
         return 'lightly is not installed; pip install -e ".[dev]"'
-    if resolve_precision("auto", trainer.device) == "fp32" and precision == "bf16":
+    if resolve_precision("auto", resolve_device("auto")) == "fp32" and precision == "bf16":
         return "this machine does not multiply bf16"
     return None
 
@@ -156,9 +200,9 @@ def _has(package: str) -> bool:
     return find_spec(package) is not None
 
 
-def _trainer(
+def _ours(
     method: str, pixels: NDArray[np.uint8], options: argparse.Namespace, scratch: Path
-) -> ImageTrainer:
+) -> Side:
     suggested, _ = suggest_settings(len(pixels), pixels.shape[1], pixels.shape[3])
     config = TrainConfig(
         method=method,
@@ -168,7 +212,8 @@ def _trainer(
         batch_size=options.batch_size,
         steps=10**6,  # the clock ends the run, not the schedule
     )
-    return ImageTrainer(pixels, config, scratch)
+    trainer = ImageTrainer(pixels, config, scratch)
+    return Side(lambda: trainer.train_step, warm_up=1, device=trainer.device, trainer=trainer)
 
 
 def _lightly(
@@ -205,11 +250,14 @@ def _lightly(
 
         return step
 
-    return Side(begin, warm_up=2 * WORKERS)  # until the queue is as full or empty as it stays
+    # Until the queue is as full or empty as it stays.
+    return Side(begin, warm_up=2 * WORKERS, device=device)
 
 
-def _augment_share(trainer: ImageTrainer, seconds: float) -> float:
+def _augment_share(side: Side, seconds: float) -> float:
     """Return the share of a step's time that drawing the views takes."""
+    trainer = side.trainer
+    assert trainer is not None
     draw, device, spent = trainer.method.views, trainer.device, 0.0
 
     def timed(*arguments: Any) -> Any:
@@ -225,10 +273,11 @@ def _augment_share(trainer: ImageTrainer, seconds: float) -> float:
     return spent / work.seconds
 
 
-def _flops_of_a_step(trainer: ImageTrainer) -> int:
+def _flops_of_a_step(side: Side) -> int:
     """Return the floating point operations of products and convolutions, both passes."""
+    assert side.trainer is not None
     with FlopCounterMode(display=False) as counter:
-        trainer.train_step()
+        side.trainer.train_step()
     return counter.get_total_flops()
 
 
