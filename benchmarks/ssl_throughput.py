@@ -237,7 +237,8 @@ def _lightly(
 
     def begin() -> Step:
         # Workers live for one turn: else they would prepare batches while it is ours.
-        batches = loader(peer, pixels, options.batch_size, WORKERS)
+        # Forked, as they are where no process was spawned: spawned ones take seconds to begin.
+        batches = loader(peer, pixels, options.batch_size, WORKERS, multiprocessing_context="fork")
 
         def step() -> None:
             peer.before_step()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, ValidationError, create_model
 
 from labeling_functions.ballot import nearest
 from pipelines.payload import Payload, Texts
@@ -26,6 +27,7 @@ from ssl_models.audio import AudioConfig, embed_audio, load_audio_encoder, pretr
 from ssl_models.checkpoints import write_json
 from ssl_models.embed import embed as embed_images
 from ssl_models.embed import load_encoder
+from ssl_models.methods import method_options
 from ssl_models.statistics import STATISTICS, StatisticsEncoder
 from ssl_models.text import (
     TEXT_ENCODERS,
@@ -41,6 +43,7 @@ __all__ = [
     "BASELINES",
     "METHODS_OF",
     "baseline_features",
+    "checked_options",
     "choose_method",
     "embedder",
     "fit_encoder",
@@ -99,6 +102,32 @@ def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple
     return "tfidf_svd", [
         f"tfidf_svd: {n_words:,} running words; word2vec wants {LEAST_WORDS:,}.",
     ]
+
+
+def checked_options(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``[pretrain.options]`` as this method takes them, say 1 as 1.0.
+
+    Raises
+    ------
+    ConfigError
+        If the method has no such option, or one is of another type.
+    """
+    known = {name: (o.type, o.default) for name, o in method_options(method).items()}
+    model = create_model("Options", __config__=ConfigDict(extra="forbid"), **known)
+    try:
+        return model.model_validate(dict(options)).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0])
+    if name not in known:
+        raise ConfigError(
+            f"[pretrain.options] {name}: {method} has no such option{nearest(name, known)}; it "
+            f"takes {', '.join(sorted(known)) or 'none'}"
+        )
+    raise ConfigError(
+        f"[pretrain.options] {name}: {problem['msg']}, but is {options[name]!r}; {method} has "
+        f"{known[name][1]!r} where nothing is said"
+    )
 
 
 def fit_encoder(

@@ -64,8 +64,8 @@ def check_encoder(project: Project, line: Iterable[StageSpec], kind: Kind | None
     Raises
     ------
     ConfigError
-        If the method is none for such items, a package that it needs is not installed, or the
-        weights that it starts from are not there.
+        If the method is none for such items or does not take its options, a package that it needs
+        is not installed, or the weights that it starts from are not there.
 
     Notes
     -----
@@ -124,7 +124,7 @@ def _has_trained(project: Project) -> bool:
     now = config.model_dump(mode="json")
     start = config.init_file(project.root)
     return (start is None or start.is_file()) and all(
-        made.get(key) == now[key] for key in ("method", "backbone", "init")
+        made.get(key) == now[key] for key in ("method", "backbone", "init", "options")
     )
 
 
@@ -155,6 +155,10 @@ def _check_pretrain(project: Project, kind: Kind | None) -> None:
 
             find_model(model, project.root)
             require_library()
+    if config.options and kind in ("image", None):  # others do not read them
+        from pipelines.encoders import checked_options, choose_method
+
+        checked_options(choose_method(config, "image")[0], config.options)
     if config.backbone.startswith("timm:"):
         from ssl_models.timm_backbones import import_timm
 

@@ -96,21 +96,26 @@ class PretrainConfig(Section):
 
     ``method``: for images a name that ``weaklight methods`` lists; for text ``word2vec``,
     ``tfidf_svd`` or ``sentence_transformers:MODEL``; for audio ``cpc`` or ``log_mel``; for series
-    ``summary`` or ``values``. ``backbone``, ``init``, ``temperature`` and ``flip`` are read for
-    images alone.
+    ``summary`` or ``values``. ``backbone``, ``width``, ``init``, ``options``, ``flip``,
+    ``accumulate`` and ``precision`` are read for images alone.
     """
 
     method: str = "auto"
     backbone: str = "auto"
+    width: int = Field(default=0, ge=0)  # of the backbone; docs/encoders.md says what it scales
     # Weights to start from: a file (relative to the project), torchvision:NAME or timm:NAME.
     init: str | None = None
     steps: int = Field(default=0, ge=0)
     batch_size: int = Field(default=0, ge=0)
     learning_rate: float = Field(default=0.0, ge=0)
-    temperature: float = Field(default=0.0, ge=0)
+    # What the method alone understands, such as temperature = 0.1; `weaklight methods NAME` lists
+    options: dict[str, Any] = Field(default_factory=dict)
     # False where the mirror image is something else, as of digits, letters and road signs
     flip: bool = True
     checkpoint_every: int = Field(default=50, ge=1)
+    # Into how many parts a batch is cut that memory has no room for at once
+    accumulate: int = Field(default=1, ge=1)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(default=1, ge=1)
     refresh: str = "manual"

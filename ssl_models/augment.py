@@ -24,7 +24,13 @@ import torch
 from torch import Tensor
 
 from ssl_models.distributed import shared_rows
-from ssl_models.resampling import blurred_rows, filtered, interpolation, rotated
+from ssl_models.resampling import (
+    blurred_rows,
+    compute_dtype,
+    filtered,
+    interpolation,
+    rotated,
+)
 from weaklight.errors import ConfigError, DataError
 
 __all__ = ["Augment", "AugmentConfig"]
@@ -180,12 +186,12 @@ class Augment:
         angle = math.radians(config.rotate) * uniforms.between(-1, 1)
         middle_x = 2 * left + box_w - 1 + 2 * config.translate * uniforms.between(-1, 1)
         middle_y = 2 * top + box_h - 1 + 2 * config.translate * uniforms.between(-1, 1)
-        chosen = (uniforms.take() < config.blur).nonzero().squeeze(1)
-        sigma = uniforms.between(*config.blur_sigma)
+        chosen = uniforms.take() < config.blur
+        sigma = torch.where(chosen, uniforms.between(*config.blur_sigma), 0.0)
         if config.rotate:
             x = torch.cat([images] * (len(angle) // len(images))).float()
             x = rotated(x, angle, (box_h, box_w), mirror, (middle_y, middle_x), size)
-            if len(chosen) == 0:
+            if not config.blur:
                 return x.div_(255)
             filters = [torch.eye(n, device=x.device).repeat(len(x), 1, 1) for n in size]
         else:
@@ -194,11 +200,10 @@ class Augment:
                 interpolation(box_h, middle_y, height, size[0]),
                 interpolation(box_w * mirror, middle_x, width, size[1]),
             ]
-        if len(chosen):
+        filters = [each.to(compute_dtype(x.device)) for each in filters]
+        if config.blur:
             radius = max(1, min(size) // 20)
-            for each in filters:
-                blurred = blurred_rows(each.index_select(0, chosen), sigma[chosen], radius)
-                each.index_copy_(0, chosen, blurred)
+            filters = [blurred_rows(each, sigma, radius) for each in filters]
         return filtered(x, filters[0].div_(255), filters[1])
 
     def _recolour(self, x: Tensor, uniforms: _Uniforms) -> Tensor:

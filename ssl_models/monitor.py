@@ -173,6 +173,11 @@ def verdict(health: Health, signals: Mapping[str, float] | None = None) -> str:
             "Collapsed to one prototype: the teacher gives all images the same answer. Raise the "
             "teacher temperature, lower lr, or let the center follow faster."
         )
+    if signals.get("patch_prototypes_used", math.inf) < COLLAPSED_PROTOTYPES:
+        return (
+            "Collapsed to one prototype of patches: the teacher says the same of every place, so "
+            "only whole images teach. Raise the teacher temperature or lower lr."
+        )
     if signals.get("teacher_entropy", 0.0) > SILENT_TEACHER:
         return (
             "Not learning: the teacher finds all prototypes equally likely for every image "

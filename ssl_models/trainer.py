@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import signal
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ssl_models.backbones import Backbone, build_backbone
+from ssl_models.backbones import TIMM, Backbone, build_backbone
 from ssl_models.checkpoints import CheckpointStore, pack, unpack, write_json, write_tensors
 from ssl_models.config import TrainConfig
 from ssl_models.distributed import (
@@ -137,6 +140,35 @@ def _clip_each(parameters: Iterable[nn.Parameter], longest: float) -> None:
     torch._foreach_mul_(gradients, [(longest / (n + 1e-6)).clamp(max=1) for n in lengths])
 
 
+@contextmanager
+def held_back(*signals: signal.Signals) -> Iterator[list[signal.Signals]]:
+    """Yield a list into which these signals go instead of stopping the process; send them after.
+
+    A second one of a kind acts at once, and what is ignored stays so. In a thread, where Python
+    hears no signals, and among several processes, which would stop at different steps, nothing is
+    held back.
+    """
+    came: list[signal.Signals] = []
+    before = {number: signal.getsignal(number) for number in signals}
+    if threading.current_thread() is not threading.main_thread() or world_size() > 1:
+        before = {}
+    before = {n: handler for n, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+
+    def hold(number: int, frame: object) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        came.append(signal.Signals(number))
+
+    for number in before:
+        signal.signal(number, hold)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
+
+
 class Trainer(ABC):
     """The loop over data of any kind; a subclass says what a batch is and what is written.
 
@@ -194,10 +226,14 @@ class Trainer(ABC):
     def run(self, out: Path, progress: Progress | None) -> dict[str, Any]:
         """Go on to the last step, write the encoder and return the metrics."""
         self.resume()
-        while self.step < self.total_steps:
-            self.train_step()
-            if progress is not None:
-                progress(self.step, self.total_steps, f"loss {self.last_loss:.3f}")
+        while self.step < self.total_steps:  # again where someone hears a signal and goes on
+            with held_back(signal.SIGINT, signal.SIGTERM) as stop:
+                while self.step < self.total_steps and not stop:
+                    self.train_step()
+                    if progress is not None:
+                        progress(self.step, self.total_steps, f"loss {self.last_loss:.3f}")
+                if stop and self.step not in self.store.steps():
+                    self._save()
         return self.export(out)
 
     # One step ---------------------------------------------------------------------------------
@@ -359,6 +395,21 @@ class ImageTrainer(Trainer):
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """Return (B, C, H, W) uint8."""
         return torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
+
+    def train_step(self) -> None:
+        """Do one optimiser step, then log and save where it is time."""
+        try:
+            super().train_step()
+        except RuntimeError as error:
+            foreign = self.config.backbone.startswith(TIMM) and self.step == 0
+            if not foreign or isinstance(error, torch.OutOfMemoryError):
+                raise
+            side = min(self.pixels.shape[1:3])
+            raise ConfigError(
+                f"{self.config.method} shows a network parts of an image too, and "
+                f"{self.config.backbone} cannot take those of images of {side} px ({error}); set a "
+                "larger [items] image_size, or take another method or backbone"
+            ) from error
 
     def export(self, out: Path) -> dict[str, Any]:
         """Write the encoder, the heads and the history; return the metrics."""

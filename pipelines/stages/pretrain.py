@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.encoders import choose_method, fit_encoder
+from pipelines.encoders import checked_options, choose_method, fit_encoder
 from pipelines.payload import load_payload
 from pipelines.pixels import Pixels
 from pipelines.sections import PretrainConfig
@@ -111,13 +111,20 @@ def training_settings(
     Returns
     -------
     The settings, and one sentence for each value that was chosen.
+
+    Raises
+    ------
+    ConfigError
+        If the method is none for images, or does not take its options.
     """
     n, height, width, channels = shape
+    method = choose_method(config, "image")[0]
+    options = checked_options(method, config.options)
     settings, reasons = suggest_settings(
         n=n,
         size=min(height, width),
         channels=channels,
-        method=choose_method(config, "image")[0],
+        method=method,
         steps=config.steps or None,
         backbone=None if config.backbone == "auto" else config.backbone,
     )
@@ -126,11 +133,16 @@ def training_settings(
         "seed": seed,
         "device": config.device,
         "checkpoint_every": config.checkpoint_every,
+        "accumulate": config.accumulate,
+        "precision": config.precision,
+        "method_options": settings.method_options | options,
     }
     if config.batch_size:
         stated["batch_size"] = min(config.batch_size, n)
     if config.learning_rate:
         stated["lr"] = config.learning_rate
+    if config.width:
+        stated["width"] = config.width
     reasons = [reason for reason in reasons if reason.split(" = ")[0] not in stated]
     if config.batch_size > n:
         reasons.append(
@@ -143,8 +155,6 @@ def training_settings(
             "flip = True: views are mirrored at random; set flip = false under [pretrain] where a "
             "mirror image is something else, as of digits, letters and road signs."
         )
-    if config.temperature:
-        stated["method_options"] = {"temperature": config.temperature}
     return replace(settings, **stated), reasons
 
 

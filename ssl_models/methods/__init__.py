@@ -1,7 +1,15 @@
 """Self-supervised methods, one file each; importing the package registers them."""
 
 from ssl_models.methods.barlow_twins import BarlowTwins
-from ssl_models.methods.base import METHODS, Method, Objective, build_method, register_method
+from ssl_models.methods.base import (
+    METHODS,
+    Method,
+    MethodOption,
+    Objective,
+    build_method,
+    method_options,
+    register_method,
+)
 from ssl_models.methods.byol import BYOL
 from ssl_models.methods.cmc import CMC
 from ssl_models.methods.colorization import Colorization
@@ -40,6 +48,7 @@ __all__ = [
     "InstanceDiscrimination",
     "Jigsaw",
     "Method",
+    "MethodOption",
     "MoCoV1",
     "MoCoV2",
     "Objective",
@@ -50,6 +59,7 @@ __all__ = [
     "SplitBrain",
     "SwAV",
     "build_method",
+    "method_options",
     "nt_xent",
     "register_method",
 ]

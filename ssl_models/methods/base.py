@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,15 @@ from ssl_models.augment import AugmentConfig
 from ssl_models.backbones import Backbone
 from weaklight.errors import ConfigError
 
-__all__ = ["METHODS", "Method", "Objective", "build_method", "register_method"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "MethodOption",
+    "Objective",
+    "build_method",
+    "method_options",
+    "register_method",
+]
 
 METHODS: dict[str, type[Method]] = {}
 
@@ -137,19 +145,37 @@ def build_method(
     ConfigError
         If the name or an option is unknown.
     """
-    if name not in METHODS:
-        raise ConfigError(f"method must be one of {sorted(METHODS)}, but is {name!r}")
-    known = set(_options(METHODS[name]))
-    if unknown := sorted(set(options) - known):
+    known = method_options(name)
+    if unknown := sorted(set(options) - set(known)):
         raise ConfigError(f"method {name!r} takes {sorted(known)}, but {unknown} came; remove them")
     return METHODS[name](encoder, augment, **options)
 
 
-def _options(cls: type[Method]) -> Iterator[str]:
-    """Yield the names of a method's options; one that takes ``**options`` has its parent's too."""
-    for parent in cls.__mro__:
-        if "__init__" in vars(parent):
-            parameters = inspect.signature(parent).parameters.values()
-            yield from (p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-                return
+class MethodOption(NamedTuple):
+    """What an option of a method takes, and what it is where nobody says so."""
+
+    type: Any
+    default: Any
+
+
+def method_options(name: str) -> dict[str, MethodOption]:
+    """Return the options of the method ``name``: the keyword arguments of its class.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    """
+    if name not in METHODS:
+        raise ConfigError(f"method must be one of {sorted(METHODS)}, but is {name!r}")
+    options: dict[str, MethodOption] = {}
+    for parent in METHODS[name].__mro__:
+        if "__init__" not in vars(parent):
+            continue
+        parameters = inspect.signature(parent).parameters.values()
+        types = get_type_hints(parent.__init__)
+        own = (p for p in parameters if p.kind is p.KEYWORD_ONLY)
+        options = {p.name: MethodOption(types[p.name], p.default) for p in own} | options
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):  # **options are the parent's
+            break
+    return options

@@ -14,6 +14,7 @@ from ssl_models.ema import frozen_copy
 from ssl_models.masks import N_DRAWS, block_masks
 from ssl_models.methods.base import register_method
 from ssl_models.methods.dino import DINO, Center, DINOHead, DINOViews, distillation_loss
+from ssl_models.monitor import measure_assignments
 
 __all__ = ["IBOT", "IBOTViews", "patch_loss"]
 
@@ -50,6 +51,7 @@ class IBOT(DINO):
     cost = "DINO's, and the head on every masked patch"
     when = "features of places and not only of whole images: matching, segmentation"
     shares_head: ClassVar[bool] = True
+    patch_assignments: Tensor  # (M, K) of the last step
 
     def __init__(
         self,
@@ -103,9 +105,17 @@ class IBOT(DINO):
             class_targets = self.class_targets(self.teacher_head(seen)).view(2, n, -1)  # (2, B, K)
             self.assignments = class_targets.flatten(0, 1)
             patch_targets = self.patch_targets(self.teacher_patch_head(seen_patches[masked]))
+            self.patch_assignments = patch_targets
         loss = distillation_loss(class_targets, class_logits, self.student_temperature)
         loss = loss + patch_loss(patch_targets, patch_logits, masked, self.student_temperature)
         return loss + self.regulariser(features), features
+
+    def signals(self) -> dict[str, Tensor]:
+        """Return how the teacher used its prototypes, and by ``patch_...`` for masked patches."""
+        if not len(self.patch_assignments):
+            return super().signals()
+        patches = measure_assignments(self.patch_assignments)
+        return super().signals() | {f"patch_{name}": value for name, value in patches.items()}
 
     @property
     def patch_head(self) -> nn.Module:

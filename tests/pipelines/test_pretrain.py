@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.encoders import checked_options
 from pipelines.fingerprints import starting_weights
 from pipelines.pin import settings_digest
 from pipelines.pixels import write_pixels
@@ -14,7 +15,7 @@ from pipelines.stages.base import Work
 from pipelines.stages.pretrain import PretrainInputs, pretrain, training_settings
 from ssl_models import METHODS, build_backbone
 from ssl_models.methods import build_method
-from weaklight.errors import DataError
+from weaklight.errors import ConfigError, DataError
 
 SHAPE = (8000, 28, 28, 1)
 
@@ -27,11 +28,37 @@ def test_every_backbone_can_be_named_in_the_settings(backbone: str) -> None:
 
 
 def test_what_is_stated_wins_over_what_would_be_chosen() -> None:
-    stated = PretrainConfig(steps=7, batch_size=32, learning_rate=0.5, temperature=0.9)
+    stated = PretrainConfig(
+        steps=7,
+        batch_size=32,
+        learning_rate=0.5,
+        width=40,
+        accumulate=2,
+        precision="fp32",
+        options={"temperature": 1},
+    )
     settings, reasons = training_settings(stated, SHAPE, 3)
-    assert not any(reason.startswith(("batch_size", "lr", "epochs")) for reason in reasons)
+    named = ("batch_size", "lr", "epochs", "width")
+    assert not any(reason.startswith(named) for reason in reasons)
     assert (settings.steps, settings.batch_size, settings.lr, settings.seed) == (7, 32, 0.5, 3)
-    assert settings.method_options["temperature"] == 0.9
+    assert (settings.width, settings.accumulate, settings.precision) == (40, 2, "fp32")
+    assert settings.method_options == {"temperature": 1.0}
+
+
+def test_a_method_s_options_are_checked_by_name_and_type() -> None:
+    assert checked_options("dino", {"teacher_temperature": [0.02, 0.04], "n_small": 6}) == {
+        "teacher_temperature": (0.02, 0.04),
+        "n_small": 6,
+    }
+    koleo = {"koleo_weight": 0.1, "mask_crops": 0.5, "momentum": 0.9}  # its own and its parents'
+    assert checked_options("dinov2", koleo) == koleo
+    wrong = "temprature: simclr has no such option; did you mean 'temperature'"
+    with pytest.raises(ConfigError, match=wrong):
+        checked_options("simclr", {"temprature": 0.1})
+    with pytest.raises(ConfigError, match="valid number.*'hot'; simclr has 0.2"):
+        training_settings(PretrainConfig(options={"temperature": "hot"}), SHAPE, 0)
+    with pytest.raises(ConfigError, match="it takes none"):
+        checked_options("context_encoder", {"temperature": 0.1})
 
 
 def test_a_batch_larger_than_all_images_is_cut_and_told() -> None:

@@ -84,6 +84,8 @@ def test_use_of_prototypes_by_hand() -> None:
 def test_a_teacher_that_gives_one_answer_or_none_is_found() -> None:
     health = measure(normal(64, 16))
     assert verdict(health, {"prototypes_used": 1.0}).startswith("Collapsed to one prototype")
+    of_patches = {"prototypes_used": 40.0, "patch_prototypes_used": 1.0}
+    assert verdict(health, of_patches).startswith("Collapsed to one prototype of patches")
     assert verdict(health, {"teacher_entropy": 1.0}).startswith("Not learning")
     assert verdict(health, {"teacher_entropy": 0.9, "prototypes_used": 40}).startswith("Healthy")
 

@@ -18,6 +18,7 @@ import torch
 
 from ssl_models import AugmentConfig, TrainConfig, embed, load_encoder, pretrain
 from ssl_models import trainer as trainer_module
+from ssl_models.trainer import held_back
 from weaklight.errors import ConfigError, DataError, TrainingError
 
 CONFIG = TrainConfig(
@@ -100,6 +101,36 @@ def test_killed_and_resumed_gives_the_same_bytes(
     assert digests(tmp_path / "out") == undisturbed
     expected = step - step % 3 if step < 10 else 10  # the last step is always saved
     assert done == list(range(expected + 1, 11))
+
+
+def test_ctrl_c_ends_the_step_and_keeps_it(
+    pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    config = replace(CONFIG, checkpoint_every=1000)
+
+    def press(done: int, total: int, message: str) -> None:
+        if done == 4:
+            signal.raise_signal(signal.SIGINT)  # goes on to the end of what holds it back
+
+    pretrain(pixels, config, tmp_path / "whole", tmp_path / "elsewhere")
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(pixels, config, tmp_path / "out", tmp_path / "scratch", press)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert [p.name for p in (tmp_path / "scratch").iterdir()] == ["checkpoint-00000004"]
+    done: list[int] = []
+    pretrain(
+        pixels, config, tmp_path / "out", tmp_path / "scratch", lambda now, *_: done.append(now)
+    )
+    assert done == [*range(5, 11)] and digests(tmp_path / "out") == digests(tmp_path / "whole")
+    assert digests(tmp_path / "out") == undisturbed
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    with pytest.raises(KeyboardInterrupt), held_back(signal.SIGINT) as came:
+        signal.raise_signal(signal.SIGINT)
+        assert came == [signal.SIGINT]
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second was held back, too")
 
 
 def test_sigkill_gives_the_same_bytes(
@@ -289,3 +320,12 @@ def test_weight_decay_moves_along_a_cosine(pixels: np.ndarray, tmp_path: Path) -
         seen.append(decayed["weight_decay"])
         assert free["weight_decay"] == 0
     assert seen[::2] == pytest.approx([0.04, 0.22]) and sorted(seen) == seen
+
+
+def test_parts_of_images_too_small_for_a_foreign_network_are_told(tmp_path: Path) -> None:
+    """ConvNeXt shrinks by 32 without a border: small crops of 16 px leave it nothing."""
+    pytest.importorskip("timm")
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    config = TrainConfig(method="dino", backbone="timm:convnext_atto", batch_size=4, steps=1)
+    with pytest.raises(ConfigError, match="dino shows .* parts .* convnext_atto .* of 32 px"):
+        pretrain(images, config, tmp_path / "out", tmp_path / "scratch")

@@ -79,7 +79,7 @@ def test_a_project_given_as_an_argument_is_told_how_to_be_named() -> None:
             "extra argument(s) (my_project); a project's folder is named by --project my_pro"
             in (wrong.output)
         )
-    wrong = CliRunner().invoke(app, ["methods", "my_project"])
+    wrong = CliRunner().invoke(app, ["methods", "simclr", "my_project"])
     assert wrong.exit_code == 2 and "--project" not in wrong.output
 
 
@@ -133,6 +133,14 @@ def test_methods_lists_every_method_of_every_kind_of_items() -> None:
             choose_method(PretrainConfig(method="none_such"), kind)
         known = re.findall(r"'([\w:]+)'", str(refused.value).partition(" for ")[0])
         assert known and all(f"  {name} " in shown for name in known), kind
+
+
+def test_methods_lists_the_options_of_one() -> None:
+    shown = CliRunner().invoke(app, ["methods", "dinov2"]).output
+    assert re.search(r"koleo_weight +a number +0.02", shown)
+    assert re.search(r"teacher_temperature +two numbers +\[0.04, 0.07\]", shown)
+    assert "no options of its own" in CliRunner().invoke(app, ["methods", "split_brain"]).output
+    assert "is 'word2vec'" in str(CliRunner().invoke(app, ["methods", "word2vec"]).exception)
 
 
 def test_results_list_what_was_measured_and_say_once_why_the_rest_was_not(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,8 @@ ENCODERS = (
         "items are rows of a table, or curves of one length that need no summary",
     ),
 )  # fmt: skip
+
+KINDS_OF_OPTION = {int: "a whole number", float: "a number", bool: "true or false"}
 
 ProjectOption = Annotated[Path, typer.Option(help="The project's folder.")]
 
@@ -150,8 +153,15 @@ def probe(
     typer.echo(table(header, rows))
 
 
-def methods() -> None:
+def methods(
+    name: Annotated[
+        str | None, typer.Argument(help="One for images, whose options to print.")
+    ] = None,
+) -> None:
     """Print the SSL methods, for images and other items: principle, cost, when to choose them."""
+    if name is not None:
+        _show_method(name)
+        return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Column, Table
@@ -171,3 +181,22 @@ def methods() -> None:
     # A terminal wraps the cells to its width; a file or a pipe gets one line a method.
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     console.print("Images", shown, "Texts, clips and series", others, sep="\n")
+
+
+def _show_method(name: str) -> None:
+    from ssl_models.methods import METHODS, method_options
+    from weaklight.cli.show import table
+
+    options = method_options(name)
+    method = METHODS[name]
+    typer.echo(f"{name}: {method.category}; {method.principle}")
+    typer.echo(f"cost: {method.cost}\nchoose it when {method.when}")
+    if not options:
+        typer.echo("it has no options of its own")
+        return
+    rows = [
+        [key, KINDS_OF_OPTION.get(option.type, "two numbers"), json.dumps(option.default)]
+        for key, option in options.items()
+    ]
+    typer.echo("\nwhat [pretrain.options] may say")
+    typer.echo(table(["option", "takes", "default"], rows))

@@ -88,6 +88,20 @@ def test_classes_and_patches_have_a_center_each(method: IBOT) -> None:
     assert method.mask_token.grad is not None and method.mask_token.grad.any()
 
 
+def test_the_teacher_s_use_of_prototypes_is_told_for_patches_too(method: IBOT) -> None:
+    views = method.views(images(8), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for head in (method.teacher_head, method.teacher_patch_head):
+            head.prototypes[1:] = head.prototypes[0]  # one answer for everything, said 16 times
+        method(views)
+        assert float(method.signals()["patch_prototypes_used"]) == pytest.approx(16, rel=1e-3)
+        method.patch_assignments = torch.eye(16)[[3, 3, 5]]  # 2 of 3 patches at one prototype
+        used = float(method.signals()["patch_prototypes_used"])
+        assert used == pytest.approx(3 / 2 ** (2 / 3), rel=1e-3)
+        method(IBOTViews(views.crops, torch.zeros_like(views.masked)))
+        assert set(method.signals()) == {"teacher_entropy", "prototypes_used"}
+
+
 def test_only_masked_patches_meet_the_patch_head(method: IBOT) -> None:
     """In the order of the mask: what the student says of each is compared with the same place."""
     met: list[torch.Tensor] = []
