@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import TypeAdapter, ValidationError
 
 from labeling_functions.ballot import nearest
 from pipelines.payload import Payload, Texts
@@ -112,22 +112,22 @@ def checked_options(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError
         If the method has no such option, or one is of another type.
     """
-    known = {name: (o.type, o.default) for name, o in method_options(method).items()}
-    model = create_model("Options", __config__=ConfigDict(extra="forbid"), **known)
-    try:
-        return model.model_validate(dict(options)).model_dump(exclude_unset=True)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        name = str(problem["loc"][0])
-    if name not in known:
-        raise ConfigError(
-            f"[pretrain.options] {name}: {method} has no such option{nearest(name, known)}; it "
-            f"takes {', '.join(sorted(known)) or 'none'}"
-        )
-    raise ConfigError(
-        f"[pretrain.options] {name}: {problem['msg']}, but is {options[name]!r}; {method} has "
-        f"{known[name][1]!r} where nothing is said"
-    )
+    known, checked = method_options(method), dict[str, Any]()
+    for name, value in options.items():
+        if name not in known:
+            raise ConfigError(
+                f"[pretrain.options] {name}: {method} has no such option{nearest(name, known)}; it "
+                f"takes {', '.join(sorted(known)) or 'none'}"
+            )
+        try:
+            checked[name] = TypeAdapter(known[name].type).validate_python(value)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise ConfigError(
+                f"[pretrain.options] {name}: {problem}, but is {value!r}; {method} has "
+                f"{known[name].default!r} where nothing is said"
+            ) from None
+    return checked
 
 
 def fit_encoder(

@@ -135,7 +135,7 @@ def training_settings(
         "checkpoint_every": config.checkpoint_every,
         "accumulate": config.accumulate,
         "precision": config.precision,
-        "method_options": settings.method_options | options,
+        "method_options": {**settings.method_options, **options},
     }
     if config.batch_size:
         stated["batch_size"] = min(config.batch_size, n)

@@ -173,7 +173,7 @@ def method_options(name: str) -> dict[str, MethodOption]:
         if "__init__" not in vars(parent):
             continue
         parameters = inspect.signature(parent).parameters.values()
-        types = get_type_hints(parent.__init__)
+        types = get_type_hints(vars(parent)["__init__"])
         own = (p for p in parameters if p.kind is p.KEYWORD_ONLY)
         options = {p.name: MethodOption(types[p.name], p.default) for p in own} | options
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):  # **options are the parent's

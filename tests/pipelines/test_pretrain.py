@@ -55,7 +55,7 @@ def test_a_method_s_options_are_checked_by_name_and_type() -> None:
     wrong = "temprature: simclr has no such option; did you mean 'temperature'"
     with pytest.raises(ConfigError, match=wrong):
         checked_options("simclr", {"temprature": 0.1})
-    with pytest.raises(ConfigError, match="valid number.*'hot'; simclr has 0.2"):
+    with pytest.raises(ConfigError, match=r"valid number.*'hot'; simclr has 0.2"):
         training_settings(PretrainConfig(options={"temperature": "hot"}), SHAPE, 0)
     with pytest.raises(ConfigError, match="it takes none"):
         checked_options("context_encoder", {"temperature": 0.1})

@@ -327,5 +327,5 @@ def test_parts_of_images_too_small_for_a_foreign_network_are_told(tmp_path: Path
     pytest.importorskip("timm")
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
     config = TrainConfig(method="dino", backbone="timm:convnext_atto", batch_size=4, steps=1)
-    with pytest.raises(ConfigError, match="dino shows .* parts .* convnext_atto .* of 32 px"):
+    with pytest.raises(ConfigError, match=r"dino shows .* parts .*convnext_atto .*of 32 px"):
         pretrain(images, config, tmp_path / "out", tmp_path / "scratch")
