@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -22,16 +23,20 @@ __all__ = ["human_labels", "is_outdated", "lf_files", "source", "starting_weight
 
 
 def source(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Digest the source that ``[items]`` names, and which of its items people drew as gold."""
+    """Digest the source that ``[items]`` names, and which of its items people drew as gold.
+
+    Of files that are left alone the names count, which ingest tells; what is in them does not.
+    """
     found = find_source(project.root, project.config.items)
     digests = _file_digests(found.files, project.state / "cache" / "seen_files.json")
-    parts = [
-        [file.relative_to(found.base).as_posix(), sha256]
-        for file, sha256 in zip(found.files, digests, strict=True)
-    ]
-    drawn = _gold(project)
-    gold = {"gold": digest_json(drawn)} if drawn else {}
-    return {"source": digest_json([found.kind, found.name, parts]), **gold}
+    names = found.relative(found.files)
+    parts = [[name, sha256] for name, sha256 in zip(names, digests, strict=True)]
+    digested = {"source": digest_json([found.kind, found.name, parts])}
+    if found.others:
+        digested["others"] = digest_json(found.relative(found.others))
+    if drawn := _gold(project):
+        digested["gold"] = digest_json(drawn)
+    return digested
 
 
 def lf_files(project: Project, inputs: Mapping[str, Path]) -> dict[str, str]:
@@ -93,7 +98,8 @@ def _gold(project: Project) -> list[list[str | None]]:
 def _file_digests(files: Iterable[Path], seen_path: Path) -> list[str]:
     """Return the sha256 of each of these distinct files.
 
-    A file whose size and time of change are as ``seen_path`` recorded them is not read again.
+    A file whose size and time of change are as ``seen_path`` recorded them is not read again. One
+    that may not be read has ``unreadable`` instead.
     """
     try:
         seen: dict[str, list[str | int]] = json.loads(seen_path.read_text(encoding="utf-8"))
@@ -101,6 +107,9 @@ def _file_digests(files: Iterable[Path], seen_path: Path) -> list[str]:
         seen = {}
     now: dict[str, list[str | int]] = {}
     for file in files:
+        if not os.access(file, os.R_OK):
+            now[str(file)] = [-1, -1, "unreadable"]
+            continue
         stat = file.stat()
         known = seen.get(str(file))
         if known is not None and known[:2] == [stat.st_size, stat.st_mtime_ns]:

@@ -10,7 +10,7 @@ where the network allows).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -32,7 +32,6 @@ __all__ = [
     "find_source",
     "first_few",
     "neutral_id",
-    "other_files",
     "read_rows",
     "read_source",
 ]
@@ -55,12 +54,29 @@ _TORCHVISION_DEV_ROWS = 500
 
 @dataclass(frozen=True)
 class Source:
-    """A source found on disk: its kind, the files that make it up and the folder they lie in."""
+    """A source found on disk.
+
+    Attributes
+    ----------
+    kind : folder, torchvision or a kind of table
+    name : as ``[items] source`` has it
+    base : the folder that its files lie in
+    files : what makes it up
+    others : what a folder holds beside items of any kind, such as HEIC photos
+    """
 
     kind: str
     name: str
     base: Path
     files: tuple[Path, ...]
+    others: tuple[Path, ...] = ()
+
+    def relative(self, files: Iterable[Path]) -> list[str]:
+        """Return the paths of some of its files below ``base``, whole ones of files elsewhere."""
+        return [
+            (file.relative_to(self.base) if file.is_relative_to(self.base) else file).as_posix()
+            for file in files
+        ]
 
 
 def find_source(root: Path, config: ItemsConfig) -> Source:
@@ -78,8 +94,10 @@ def find_source(root: Path, config: ItemsConfig) -> Source:
     path = root / config.source
     if path.is_dir():
         ours = frozenset().union(*SUFFIXES.values())
-        files = [p for p in files_below(path) if p.suffix.lower() in ours]
-        return Source("folder", config.source, path, tuple(files))
+        found = files_below(path)
+        items = tuple(file for file in found if file.suffix.lower() in ours)
+        others = tuple(file for file in found if file.suffix.lower() not in ours)
+        return Source("folder", config.source, path, items, others)
     if not path.is_file():
         raise ConfigError(
             f"items.source: expected a folder or a file at {path}, but there is none; "
@@ -113,16 +131,6 @@ def files_below(folder: Path) -> list[Path]:
     )
 
 
-def other_files(root: Path, config: ItemsConfig) -> list[str]:
-    """Return what a source that is a folder holds beside items of any kind, such as HEIC photos."""
-    folder = root / config.source
-    if not folder.is_dir():
-        return []
-    known = frozenset().union(*SUFFIXES.values())
-    others = [file for file in files_below(folder) if file.suffix.lower() not in known]
-    return [file.relative_to(folder).as_posix() for file in others]
-
-
 def first_few(names: Sequence[object], total: int | None = None) -> str:
     """Return the first few names as words, and how many more there are."""
     total = len(names) if total is None else total
@@ -141,8 +149,8 @@ def neutral_id(file: PurePath) -> str:
     return f"{file.stem}-{digest}{file.suffix}"
 
 
-def read_source(root: Path, config: ItemsConfig, seed: int) -> tuple[Kind, pd.DataFrame]:
-    """Read a source into one raw table, one row an item, nothing validated yet.
+def read_source(source: Source, config: ItemsConfig, seed: int) -> tuple[Kind, pd.DataFrame]:
+    """Read a source that was found into one raw table, one row an item, nothing validated yet.
 
     Returns
     -------
@@ -156,12 +164,11 @@ def read_source(root: Path, config: ItemsConfig, seed: int) -> tuple[Kind, pd.Da
     DataError
         If a column is missing that ``[items]`` names, or a folder mixes kinds of items.
     """
-    source = find_source(root, config)
     if source.kind == "folder":
         return _from_folder(source)
     if source.kind == "torchvision":
         return "image", _from_torchvision(source, seed)
-    return _from_table(root / config.source, source.kind, config)
+    return _from_table(source.files[0], source.kind, config)
 
 
 def _from_folder(source: Source) -> tuple[Kind, pd.DataFrame]:

@@ -244,8 +244,9 @@ def _excluded(view: RunView) -> set[str]:
 
 
 def _payloads(project: Project) -> dict[str, bytes | Path | None]:
-    from pipelines.readers import read_source
+    from pipelines.readers import find_source, read_source
 
-    _, raw = read_source(project.root, project.config.items, project.config.seed)
+    items = project.config.items
+    _, raw = read_source(find_source(project.root, items), items, project.config.seed)
     raw = raw[raw["item_id"].notna()].drop_duplicates("item_id")
     return dict(zip(raw["item_id"].astype(str), raw["payload"], strict=True))

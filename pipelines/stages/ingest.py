@@ -17,7 +17,7 @@ from pipelines.decode import DECODERS, Decoded
 from pipelines.item_cache import cached_rows
 from pipelines.measured import measurer
 from pipelines.pixels import write_pixels
-from pipelines.readers import first_few, other_files, read_source
+from pipelines.readers import find_source, first_few, read_source
 from pipelines.reviews import ReviewStore
 from pipelines.sections import ItemsConfig, Kind
 from pipelines.signals import write_signals
@@ -60,7 +60,8 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
         If no usable item remains, a split is unknown, gold names an unknown class, or the items do
         not fit together: several sampling rates, several numbers of channels.
     """
-    kind, raw = read_source(work.project_root, config, work.seed)
+    source = find_source(work.project_root, config)
+    kind, raw = read_source(source, config, work.seed)
     n_read = len(raw)
     drops = _Drops()
     table = _drop_bad_ids(raw, drops)
@@ -72,7 +73,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     decoded = DECODERS[kind](table, config, drops.add, work.progress)
     table = table.iloc[decoded.rows]
     gold = gold.loc[table.index]
-    others = other_files(work.project_root, config)
+    others = source.relative(source.others)
     if table.empty:
         held = f"it holds other files alone: {first_few(others)}" if others else "it is empty"
         raise DataError(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipelines.fingerprints import human_labels, is_outdated, lf_files, starting_weights
+import pytest
+
+from pipelines.fingerprints import human_labels, is_outdated, lf_files, source, starting_weights
 from pipelines.project import Project, RunRecord
 from pipelines.reviews import ReviewEvent, ReviewStore
 from pipelines.store import Manifest
@@ -26,6 +28,38 @@ def test_weights_that_did_not_change_are_not_read_again(tmp_path: Path) -> None:
     assert starting_weights(project, {}) == first
     os.utime(weights, ns=(times[0], times[1] + 1))
     assert starting_weights(project, {}) != first
+
+
+def test_a_file_that_ingest_would_tell_of_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weaklight.toml").write_text('classes = ["a", "b"]\n[items]\nsource = "x"\n')
+    folder = tmp_path / "x"
+    folder.mkdir()
+    (folder / "1.png").write_bytes(b"1")
+    project = Project.open(tmp_path)
+    before = source(project, {})
+    (folder / "2.heic").write_bytes(b"2")
+    beside = source(project, {})
+    assert beside != before
+    (folder / "2.heic").write_bytes(b"3")
+    assert source(project, {}) == beside  # what is in it concerns nobody
+    with monkeypatch.context() as denied:
+        denied.setattr(os, "access", lambda path, mode: False)
+        assert source(project, {}) != beside
+    assert source(project, {}) == beside
+
+
+def test_images_of_a_table_may_lie_anywhere(tmp_path: Path) -> None:
+    root, image = tmp_path / "project", tmp_path / "1.png"
+    root.mkdir()
+    image.write_bytes(b"1")
+    (root / "weaklight.toml").write_text('classes = ["a", "b"]\n[items]\nsource = "x.csv"\n')
+    (root / "x.csv").write_text(f"item_id,image\n1,{image}\n")
+    project = Project.open(root)
+    before = source(project, {})
+    image.write_bytes(b"22")
+    assert source(project, {}) != before
 
 
 def test_a_run_is_outdated_by_an_edited_lf_and_by_a_review(tmp_path: Path) -> None:

@@ -40,6 +40,11 @@ def run(root: Path, source: str | None = None, **options: object) -> tuple[Path,
     return out, json.loads((out / "ingest.json").read_text())
 
 
+def read_again(root: Path, config: ItemsConfig) -> tuple[str, pd.DataFrame]:
+    """Read the source of a project without running ingest."""
+    return read_source(find_source(root, config), config, 0)
+
+
 def test_gold_is_kept_apart_by_split(make_project: Callable[..., Path]) -> None:
     table = shapes()
     out, report = run(make_project(table))
@@ -219,7 +224,7 @@ def test_a_folder_of_images_with_gold_folders(make_project: Callable[..., Path])
     assert not seen["item_id"].str.contains("dev|test|unlabeled|tall|wide").any()
     ids = dict(zip(items["path"], items["item_id"], strict=True))
     (root / "images" / "dev" / "tall" / "a_new_one.png").write_bytes(png(draw("tall", rng)))
-    _, again = read_source(root, ItemsConfig(source="images"), 0)
+    _, again = read_again(root, ItemsConfig(source="images"))
     known = dict(zip(again["path"], again["item_id"], strict=True))
     assert ids.items() <= known.items()  # reviews refer to them
     assert pd.read_parquet(out / "gold_test.parquet")["gold"].tolist() == [1, 1, 1]
@@ -290,7 +295,7 @@ def test_a_stray_file_of_another_kind_is_named_and_clutter_is_not_read(
     assert report["notes"][1:] == ["left alone 1 files that are no image files: trip/IMG_1.HEIC"]
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"beside 2 image files it holds notes.txt; move these"):
-        read_source(root, ItemsConfig(source="images"), 0)
+        read_again(root, ItemsConfig(source="images"))
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -326,7 +331,7 @@ def test_a_csv_as_a_spreadsheet_saves_it(
     text = "".join(separator.join(row) + "\r\n" for row in rows)
     first_line = f"sep={separator}\r\n" if states_separator else ""
     file.write_bytes((first_line + text).encode(encoding))
-    kind, table = read_source(tmp_path, ItemsConfig(source="list.csv", text="body"), 0)
+    kind, table = read_again(tmp_path, ItemsConfig(source="list.csv", text="body"))
     assert (kind, table["item_id"].tolist()) == ("text", ["007"])
     assert (
         table["payload"].tolist()
@@ -339,7 +344,7 @@ def test_a_csv_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path) ->
     file = tmp_path / "list.csv"
     file.write_bytes("item_id,text\r\n1,\xe9t\xe9\r\n".encode("latin-1"))
     for read in (
-        lambda: read_source(tmp_path, ItemsConfig(source="list.csv"), 0),
+        lambda: read_again(tmp_path, ItemsConfig(source="list.csv")),
         lambda: read_items(file),
     ):
         with pytest.raises(DataError, match=r"save it as UTF-8 \(in Excel"):
@@ -350,7 +355,7 @@ def test_a_row_longer_than_the_header_never_shifts_the_columns(tmp_path: Path) -
     file = tmp_path / "list.csv"
     file.write_text("item_id,text\n1,a,late\n2,b\n")  # pandas would take 1 for an index
     for read in (
-        lambda: read_source(tmp_path, ItemsConfig(source="list.csv"), 0),
+        lambda: read_again(tmp_path, ItemsConfig(source="list.csv")),
         lambda: read_items(file),
     ):
         with pytest.raises(DataError, match=r"more cells than the header.* stand in quotes"):
