@@ -25,6 +25,7 @@ from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
 
 __all__ = [
+    "NAMED_TABLES",
     "SUFFIXES",
     "TABLES",
     "Source",
@@ -45,7 +46,9 @@ SUFFIXES: dict[Kind, frozenset[str]] = {
 # Files that desktops and authors leave beside items; so is all that begins with a dot.
 _CLUTTER = ("thumbs.db", "desktop.ini", "readme")
 _NAMED = 5  # files that a message names
-TABLES = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+TABLES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+# Where a table is asked for, .txt is what Excel calls Unicode Text; elsewhere it is a text.
+NAMED_TABLES = {**TABLES, ".txt": "csv"}
 _TORCHVISION = "torchvision:"
 _ROLES = ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
 # How many training rows of a torchvision data set become the dev split; the rest lose their gold.
@@ -103,11 +106,11 @@ def find_source(root: Path, config: ItemsConfig) -> Source:
             f"items.source: expected a folder or a file at {path}, but there is none; "
             "give a path relative to weaklight.toml or torchvision:NAME"
         )
-    kind = TABLES.get(path.suffix.lower())
+    kind = NAMED_TABLES.get(path.suffix.lower())
     if kind is None:
         raise ConfigError(
             f"items.source: {path.name} is of no known kind; expected a folder, "
-            f"one of {sorted(TABLES)} or torchvision:NAME"
+            f"one of {sorted(NAMED_TABLES)} or torchvision:NAME"
         )
     named: set[Path] = set()
     if kind != "parquet":

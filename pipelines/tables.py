@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from labeling_functions.ballot import nearest
+from pipelines.code_pages import PAGES, UnknownEncodingError, beyond_ascii, code_page
 from weaklight.errors import DataError
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "read_csv",
     "rename_columns",
     "require_columns",
+    "told_encoding",
     "unreadable",
 ]
 
@@ -90,26 +92,51 @@ def read_csv(path: Path, **options: Any) -> pd.DataFrame:
     Comma, semicolon or tab; the earlier where two part it into as many. A line ``sep=;`` above the
     header says it outright. Where none parts the first line, there is one column, and commas
     further down belong to its texts. A byte order mark, which Excel writes, is skipped and tells
-    UTF-16 from UTF-8.
+    UTF-16 from UTF-8; what is neither is in a code page, see :func:`told_encoding`.
     """
-    table: pd.DataFrame = pd.read_csv(path, **_format(path), **options)
+    try:
+        return _read_csv(path, _marked_encoding(path), options)
+    except UnicodeDecodeError:
+        return _read_csv(path, code_page(path.read_bytes()), options)
+
+
+def told_encoding(path: Path) -> tuple[str, ...]:
+    """Say so where a CSV is read in a code page, which is told by its words and may be wrong."""
+    raw = path.read_bytes()
+    try:
+        raw.decode(_marked_encoding(path))
+    except UnicodeDecodeError:
+        page = code_page(raw)
+        words = ", ".join(beyond_ascii(raw.decode(page)))
+        return (
+            f"{path.name} is not in UTF-8 and was read as {PAGES[page]}, with words such as "
+            f"{words or 'those in it'}; where they are wrong, save it as UTF-8",
+        )
+    return ()
+
+
+def _read_csv(path: Path, encoding: str, options: Mapping[str, Any]) -> pd.DataFrame:
+    with path.open(encoding=encoding, newline="") as file:
+        layout = _layout(file.readline())
+    table: pd.DataFrame = pd.read_csv(path, encoding=encoding, **layout, **options)
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes cells beyond the header for names
         raise ValueError("the first row has more cells than the header")
     return table
 
 
-def _format(path: Path) -> dict[str, Any]:
-    """Return how ``pandas.read_csv`` must read a CSV."""
+def _marked_encoding(path: Path) -> str:
     with path.open("rb") as raw:
         is_utf16 = raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    encoding = "utf-16" if is_utf16 else "utf-8-sig"
-    with path.open(encoding=encoding, newline="") as file:
-        header = file.readline()
+    return "utf-16" if is_utf16 else "utf-8-sig"
+
+
+def _layout(header: str) -> dict[str, Any]:
+    """Return how ``pandas.read_csv`` must part a CSV with this first line."""
     if stated := _SEPARATOR_LINE.fullmatch(header.rstrip("\r\n")):
-        return {"sep": stated[1], "encoding": encoding, "skiprows": 1}
+        return {"sep": stated[1], "skiprows": 1}
     n_columns = {sep: len(next(csv.reader([header], delimiter=sep), [])) for sep in _SEPARATORS}
     best = max(n_columns, key=n_columns.__getitem__)
-    return {"sep": best if n_columns[best] > 1 else _NO_SEPARATOR, "encoding": encoding}
+    return {"sep": best if n_columns[best] > 1 else _NO_SEPARATOR}
 
 
 def as_class_names(column: pd.Series, classes: tuple[str, ...] = ()) -> pd.Series:
@@ -142,9 +169,10 @@ def as_name(value: Any) -> str | None:
 def unreadable(path: Path, error: Exception) -> DataError:
     """Return the error that says why a table cannot be read and what to do."""
     if isinstance(error, UnicodeDecodeError):
+        error = UnknownEncodingError("is not in UTF-8")
+    if isinstance(error, UnknownEncodingError):
         return DataError(
-            f"{path} is in neither UTF-8 nor UTF-16; save it as UTF-8 (in Excel: Save As, CSV "
-            "UTF-8) and try again"
+            f"{path} {error}; save it as UTF-8 (in Excel: Save As, CSV UTF-8) and try again"
         )
     return DataError(
         f"{path} cannot be read ({error}); check that the file is whole, and in a CSV that cells "

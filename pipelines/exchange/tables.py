@@ -13,12 +13,14 @@ import pandas as pd
 from pipelines.exchange.exporter import Exporter
 from pipelines.exchange.labels import WeakLabels
 from pipelines.exchange.projects import VOTE_PREFIX, Imported, class_order
+from pipelines.readers import NAMED_TABLES
 from pipelines.tables import (
     as_class_names,
     as_name,
     read_csv,
     rename_columns,
     require_columns,
+    told_encoding,
     unreadable,
 )
 from weaklight.errors import DataError
@@ -99,7 +101,8 @@ def read_items(
     Parameters
     ----------
     file
-        ``.csv``, ``.jsonl`` or ``.parquet``; paths of images are relative to it.
+        ``.csv``, ``.tsv``, ``.txt`` (as Excel saves Unicode Text), ``.jsonl`` or ``.parquet``;
+        paths of images are relative to it.
     columns
         What its columns are called. Without ids, rows are numbered.
     classes
@@ -119,10 +122,11 @@ def read_items(
             f"{file.name}: expected the column 'text' or 'image', but it has "
             f"{list(table.columns)}; name yours with --text or --image"
         )
-    notes: tuple[str, ...] = ()
+    is_csv = NAMED_TABLES[file.suffix.lower()] == "csv"
+    notes = told_encoding(file) if is_csv else ()
     if "item_id" not in table:
         table.insert(0, "item_id", [f"{i:06d}" for i in range(len(table))])
-        notes = ("the table has no ids; items are numbered in its order",)
+        notes += ("the table has no ids; items are numbered in its order",)
     table["item_id"] = table["item_id"].map(as_name)
     labels = [c for c in table if c in ("gold", "noisy_label") or str(c).startswith(VOTE_PREFIX)]
     for column in labels:
@@ -145,20 +149,21 @@ def read_table(file: Path) -> pd.DataFrame:
         If the file is missing, damaged, empty or of another kind.
     """
     try:
-        if file.suffix == ".csv":
+        kind = NAMED_TABLES.get(file.suffix.lower())
+        if kind == "csv":
             empty: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
             table = read_csv(file, dtype=_texts_of(file, empty), **empty)
-        elif file.suffix == ".jsonl":
+        elif kind == "jsonl":
             # not pandas.read_json, which takes some texts for numbers and dates; and a text may
             # hold other ends of line than \n
             lines = file.read_text(encoding="utf-8-sig").split("\n")
             table = pd.DataFrame([json.loads(line) for line in lines if line.strip()])
-        elif file.suffix == ".parquet":
+        elif kind == "parquet":
             table = pd.read_parquet(file)
         else:
             raise DataError(
-                f"{file.name} must end in .csv, .jsonl or .parquet; convert it first "
-                "(in Excel: Save As, CSV UTF-8)"
+                f"{file.name} must end in one of {', '.join(NAMED_TABLES)}; convert it first (in "
+                "Excel: Save As, CSV UTF-8)"
             )
     except FileNotFoundError:
         raise DataError(f"expected a table at {file}, but there is none; check the path") from None

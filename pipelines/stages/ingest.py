@@ -22,6 +22,7 @@ from pipelines.reviews import ReviewStore
 from pipelines.sections import ItemsConfig, Kind
 from pipelines.signals import write_signals
 from pipelines.stages.base import StageResult, Work
+from pipelines.tables import told_encoding
 from weaklight.contracts import ROLES, SOURCE_SPLITS, SPLITS
 from weaklight.errors import DataError
 
@@ -85,6 +86,8 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
         table["text"] = decoded.payload
     bag_labels, notes = _bags(table)
     notes += decoded.notes
+    if source.kind == "csv":
+        notes += told_encoding(source.files[0])
     if others:
         notes.append(
             f"left alone {len(others)} files that are no {kind} files: {first_few(others)}"

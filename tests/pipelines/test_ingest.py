@@ -323,15 +323,16 @@ def test_tables_with_image_paths(make_project: Callable[..., Path], kind: str) -
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("states_separator", [False, True])
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
 def test_a_csv_as_a_spreadsheet_saves_it(
-    tmp_path: Path, separator: str, encoding: str, states_separator: bool
+    tmp_path: Path, separator: str, encoding: str, states_separator: bool, suffix: str
 ) -> None:
-    file = tmp_path / "list.csv"
+    file = tmp_path / f"list{suffix}"
     rows = [["item_id", "body"], ["007", '"one, zwei; größer"']]
     text = "".join(separator.join(row) + "\r\n" for row in rows)
     first_line = f"sep={separator}\r\n" if states_separator else ""
     file.write_bytes((first_line + text).encode(encoding))
-    kind, table = read_again(tmp_path, ItemsConfig(source="list.csv", text="body"))
+    kind, table = read_again(tmp_path, ItemsConfig(source=file.name, text="body"))
     assert (kind, table["item_id"].tolist()) == ("text", ["007"])
     assert (
         table["payload"].tolist()
@@ -340,9 +341,49 @@ def test_a_csv_as_a_spreadsheet_saves_it(
     )
 
 
-def test_a_csv_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path) -> None:
+WORDS = {
+    "german": "Größer, schöner für Männer \u2013 \u201eStraße\u201c 5 °C",
+    "french": "Été à Paris, voilà le cœur; créée; ça va\u2026",
+    "spanish": "Mañana ¿qué pasó mañana? ¡Señor!",
+}
+
+
+@pytest.mark.parametrize("language", WORDS)
+@pytest.mark.parametrize(("page", "name"), [("cp1252", "Windows-1252"), ("cp850", "MS-DOS")])
+@pytest.mark.parametrize("suffix", [".txt", ".TSV", ".csv"])
+def test_a_table_in_a_code_page_is_read_and_told(
+    make_project: Callable[..., Path], language: str, page: str, name: str, suffix: str
+) -> None:
+    root = make_project()
+    text = "".join(c for c in WORDS[language] if c.encode(page, "ignore"))
+    file = root / f"list{suffix}"
+    file.write_bytes(f"item_id\ttext\r\n1\t{text}\r\n2\tb\r\n".encode(page))
+    out, report = run(root, file.name)
+    assert pd.read_parquet(out / "items.parquet")["text"].tolist() == [text, "b"]
+    imported = read_items(file)
+    assert imported.table["text"].tolist() == [text, "b"]
+    told = f"{file.name} is not in UTF-8 and was read as {name}"
+    assert [n for n in report["notes"] if n.startswith(told)] == [*imported.notes]
+    assert len(imported.notes) == 1 and text.split()[0].strip(",¿") in imported.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [
+        ("Привет мир", "cp1251"),
+        ("Καλημέρα κόσμε", "cp1253"),
+        ("był ładny dzień", "cp1250"),
+        ("příliš žluťoučký kůň", "cp1250"),
+        ("şişe çiçeği", "cp1254"),
+        ("こんにちは", "shift_jis"),
+        ("Männer, größer", "mac_roman"),
+    ],
+)
+def test_a_csv_in_another_encoding_is_refused_with_what_to_do(
+    tmp_path: Path, text: str, page: str
+) -> None:
     file = tmp_path / "list.csv"
-    file.write_bytes("item_id,text\r\n1,\xe9t\xe9\r\n".encode("latin-1"))
+    file.write_bytes(f"item_id\ttext\r\n1\t{text}\r\n".encode(page))
     for read in (
         lambda: read_again(tmp_path, ItemsConfig(source="list.csv")),
         lambda: read_items(file),

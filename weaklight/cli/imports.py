@@ -43,7 +43,7 @@ Noisy = Annotated[
 Dev = Annotated[int | None, typer.Option(help="Draw so many items with gold as dev.")]
 Test = Annotated[int | None, typer.Option(help="Draw so many items with gold as test.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
-Items = Annotated[Path, typer.Option(help="Table of the items: .csv, .jsonl or .parquet.")]
+Items = Annotated[Path, typer.Option(help="Table of the items: .csv, .tsv, .jsonl or .parquet.")]
 
 
 class _Kinds(TyperGroup):
