@@ -47,7 +47,7 @@ class ChosenSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.cost_ = 1.0
             self._model: Any = _Uncalibrated(clone(self.svc).set_params(C=1.0)).fit(x, y)
             return self
-        folds = StratifiedKFold(n_folds, shuffle=True, random_state=self.seed)
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=self.seed % 2**32)
         scores = [
             cross_val_score(clone(self.svc).set_params(C=c), x, y, cv=folds).mean() for c in COSTS
         ]

@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from weak_supervision.bags import (
+    BAG_CLASSIFIERS,
     bag_votes,
     cross_fit_instances,
     posterior_votes,
@@ -36,6 +37,16 @@ def test_scores_of_unseen_bags_find_the_positives(planted):
     voted = in_positive & (votes >= 0)
     assert ((votes == 5) == positive)[voted].mean() > 0.95
     assert voted.sum() > 0.8 * in_positive.sum()
+
+
+@pytest.mark.parametrize("method", BAG_CLASSIFIERS)
+def test_every_method_that_settings_name_takes_the_seeds_of_folds(planted, method):
+    features, bag_index, bag_labels, _ = planted
+    few = bag_index < 24
+    _, bag_proba = cross_fit_instances(
+        features[few], bag_index[few], bag_labels[:24], folds=2, method=method
+    )
+    assert np.isfinite(bag_proba).all() and bag_proba.std() > 0
 
 
 def test_a_bags_own_label_never_reaches_its_scores(planted):
