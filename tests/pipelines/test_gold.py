@@ -143,7 +143,7 @@ def test_a_sheet_comes_back_as_a_spreadsheet_saves_it(project: Project, tmp_path
     assert add_gold(project, sheet, reviewer="ada") == 5
     drawn = store.gold()
     assert set(drawn["item_id"]) == set(ids) and set(drawn["label"]) == {name}
-    sheet.write_bytes("item_id,gold\n1,schön\n".encode("latin-1"))
+    sheet.write_bytes("item_id,gold\n1,круг\n".encode("cp1251"))
     with pytest.raises(DataError, match="in neither UTF-8 nor UTF-16"):
         add_gold(project, sheet, reviewer="ada")
 
