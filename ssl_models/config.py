@@ -44,7 +44,7 @@ class TrainConfig:
     # thread; with one the bytes are those of any machine of this kind, however many cores it has.
     threads: int = 1
     log_every: int = 10
-    checkpoint_every: int = 50  # steps; a kill costs at most so many
+    checkpoint_every: int = 50  # steps; a kill costs at most so many, Ctrl-C none
 
     def __post_init__(self) -> None:
         if isinstance(self.augment, Mapping):
