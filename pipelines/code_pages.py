@@ -18,15 +18,16 @@ _MOST_ODD = 0.01  # of the characters beyond ASCII; a name from elsewhere may be
 _LETTER = "[^\\W\\d_]"
 _FOREIGN = "[^\\W\\d_\x00-\x7f]"
 _CAPITAL, _SMALL = "[\xc0-\xde\u0152\u0160\u017d]", "[a-z\xdf-\xff]"
-# What no such text has: a sign inside a word, an opening one after a letter or a raised number
-# before one; a capital amid small letters; four letters beyond ASCII in a row, as other alphabets
-# have under these pages; letters of Icelandic, for which Turkish ones are read.
+# What no such text has: signs inside a word, an opening one or a fraction after a letter, a raised
+# number before one; a capital amid small letters; three letters beyond ASCII in a row, as other
+# alphabets have under these pages; letters of Icelandic, for which Turkish ones are read; lines of
+# a box.
 _ODD = re.compile(
-    rf"(?<={_LETTER})[^\w\x00-\x7f\xad\xb7\u2010-\u2015\u2019](?={_LETTER})"
-    rf"|(?<={_LETTER})[\xa1\xbf\u0192\u02c6\u201a\u201e\u2020\u2021\u2030\u2500-\u259f]"
+    rf"(?<={_LETTER})[^\w\x00-\x7f\xb7\u2010-\u2015\u2019]+(?={_LETTER})"
+    rf"|(?<={_LETTER})[\xa1\xbc-\xbf\u0192\u02c6\u201a\u201e\u2020\u2021\u2030]"
     rf"|(?<!\w)[\xb3\xb9](?={_LETTER})"
     rf"|(?<={_SMALL}){_CAPITAL}|(?<={_LETTER}){_CAPITAL}(?={_SMALL})"
-    rf"|{_FOREIGN}{{4,}}|[\xd0\xde\xf0\xfe]|[\x7f-\x9f]"
+    rf"|{_FOREIGN}{{3,}}|[\xd0\xde\xf0\xfe]|[\x7f-\x9f\u2500-\u259f]"
 )
 _WORD = re.compile(r"\w*[^\W\x00-\x7f]\w*")
 
