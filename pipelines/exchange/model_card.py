@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.queries import RunView
-from pipelines.report.words import SOURCES
+from pipelines.report.words import MIN_ROWS, SOURCES
 from pipelines.store import Manifest, hash_path
 from ssl_models.graphs import Names
 from weak_supervision.classifiers import Head
@@ -204,6 +204,8 @@ def _numbers(measured: Mapping[str, Any]) -> str:
             continue
         if entry["value"] is None:
             lines.append(f"* {entry['title']}: {entry['reason']}")
+        elif entry["n"] < MIN_ROWS:
+            lines.append(f"* {entry['title']}: too few test items ({entry['n']}) to say")
         else:
             lines.append(
                 f"* {entry['title']}: {entry['value']:.3f} on test (n = {entry['n']}, 95 % "

@@ -38,3 +38,18 @@ def test_the_card_names_the_strategy_that_trained_and_who_labelled() -> None:
         "labelled 7 items and excluded 2." in page
     )
     assert "Each of 7 labels by hand counts for 10 weak ones. The head is mlp." in page
+
+
+def test_an_accuracy_of_a_handful_of_items_is_no_number() -> None:
+    def card(n: int) -> str:
+        entry = {"title": "Classifier", "value": 0.8, "low": 0.3, "high": 0.99, "n": n}
+        measured = {
+            "headline": {"classifier_accuracy": entry},
+            "calibration": {"reason": f"only {n} test items have gold"},
+            "weighted_by": None,
+            "test_looks": None,
+        }
+        return _markdown({**CARD, "measured": measured})
+
+    assert "* Classifier: too few test items (19) to say\n" in card(19)
+    assert "0.8" not in card(19) and "* Classifier: 0.800 on test (n = 20, 95 %" in card(20)
