@@ -23,11 +23,17 @@ from pipelines.sections import Kind, PretrainConfig
 from pipelines.signals import Signals
 from pipelines.stages.base import Progress, Work
 from ssl_models import METHODS
-from ssl_models.audio import AudioConfig, embed_audio, load_audio_encoder, pretrain_audio
+from ssl_models.audio import (
+    AudioCPC,
+    embed_audio,
+    load_audio_encoder,
+    pretrain_audio,
+    suggest_audio,
+)
 from ssl_models.checkpoints import write_json
 from ssl_models.embed import embed as embed_images
 from ssl_models.embed import load_encoder
-from ssl_models.methods import method_options
+from ssl_models.methods import MethodOption, method_options, options_of
 from ssl_models.statistics import STATISTICS, StatisticsEncoder
 from ssl_models.text import (
     TEXT_ENCODERS,
@@ -94,7 +100,7 @@ def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple
     if kind == "image":
         return "simclr", []
     if kind == "audio":
-        return "log_mel", ["log_mel: strong on short clips, where CPC has not beaten it yet."]
+        return "log_mel", ["log_mel: takes seconds and is strong on short clips; cpc trains."]
     if kind == "series":
         return "summary", ["summary: level, shape and rhythm of each series."]
     if n_words >= LEAST_WORDS:
@@ -104,15 +110,20 @@ def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple
     ]
 
 
-def checked_options(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``[pretrain.options]`` as this method takes them, say 1 as 1.0.
+def checked_options(kind: Kind, method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``[pretrain.options]`` as this method for such items takes them, say 1 as 1.0.
 
     Raises
     ------
     ConfigError
         If the method has no such option, or one is of another type.
     """
-    known, checked = method_options(method), dict[str, Any]()
+    known: Mapping[str, MethodOption] = {}
+    if kind == "image":
+        known = method_options(method)
+    elif method == "cpc":
+        known = options_of(AudioCPC)
+    checked: dict[str, Any] = {}
     for name, value in options.items():
         if name not in known:
             raise ConfigError(
@@ -142,8 +153,10 @@ def fit_encoder(
     examples: Sequence[Any] = items.take(rows)
     n_words = sum(len(words(t)) for t in examples) if isinstance(items, Texts) else 0
     method, reasons = choose_method(config, items.kind, n_words)
+    options = checked_options(items.kind, method, config.options)
     if method == "cpc":
-        return _train_cpc(examples, config, work, out), reasons
+        assert isinstance(items, Signals)
+        return _train_cpc(examples, items.sample_rate, options, config, work, out)
     work.progress(0, 1, f"training {method}")
     encoder = _new(method, items, work).fit(examples)
     encoder.save(out)
@@ -163,13 +176,14 @@ def embedder(folder: Path, root: Path) -> Callable[[Any], NDArray[np.float32]]:
     root
         The project's folder.
     """
-    backbone = json.loads((folder / "encoder.json").read_bytes())["backbone"]
+    description = json.loads((folder / "encoder.json").read_bytes())
+    backbone = description["backbone"]
+    if "context_dim" in description:  # CPC's, whose front may be called log_mel as well
+        return partial(embed_audio, load_audio_encoder(folder))
     if backbone in TEXT_ENCODERS:
         return load_text_encoder(folder, root).encode
     if backbone in STATISTICS:
         return StatisticsEncoder.load(folder).encode
-    if backbone == "waveform":
-        return partial(embed_audio, load_audio_encoder(folder))
     return partial(embed_images, load_encoder(folder))
 
 
@@ -206,16 +220,30 @@ def _new(method: str, items: Texts | Signals, work: Work) -> Any:
 
 
 def _train_cpc(
-    clips: Sequence[Any], config: PretrainConfig, work: Work, out: Path
-) -> dict[str, Any]:
-    stated: Mapping[str, Any] = {
+    clips: Sequence[Any],
+    sample_rate: int,
+    options: Mapping[str, Any],
+    config: PretrainConfig,
+    work: Work,
+    out: Path,
+) -> tuple[dict[str, Any], list[str]]:
+    settings, reasons = suggest_audio(
+        clips, sample_rate, None if config.backbone == "auto" else config.backbone
+    )
+    stated: dict[str, Any] = {
         "steps": config.steps or None,
-        "batch_size": config.batch_size or AudioConfig.batch_size,
-        "lr": config.learning_rate or AudioConfig.lr,
+        "batch_size": config.batch_size or settings.batch_size,
+        "lr": config.learning_rate or settings.lr,
+        "width": config.width or settings.width,
+        "accumulate": config.accumulate,
+        "precision": config.precision,
+        "method_options": {**settings.method_options, **options},
         "device": config.device,
         "checkpoint_every": config.checkpoint_every,
         "seed": work.seed,
     }
-    settings = replace(AudioConfig(), **stated)
+    named = {*options, *({"epochs"} if config.steps else ())}
+    reasons = [reason for reason in reasons if reason.split(" = ")[0] not in named]
     progress: Progress = work.progress
-    return pretrain_audio(clips, settings, out, work.scratch, progress)
+    settings = replace(settings, **stated)
+    return pretrain_audio(clips, settings, out, work.scratch, progress), reasons

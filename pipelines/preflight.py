@@ -99,6 +99,12 @@ def check_votes(project: Project, done: Mapping[str, str]) -> None:
         or _has_labelled_bags(project, done["ingest"])
     ):
         return
+    if not said["n_lfs"]:
+        raise LabelingError(
+            f"expected labelling functions in {project.root / project.config.vote.folder}, a "
+            "column of noisy labels, labels by people, or labels of bags and [bags] positive to "
+            "say what they mean, but found none; `weaklight lf new` writes a first function"
+        )
     errors = f" ({said['n_errors']:,} errors)" if said["n_errors"] else ""
     raise LabelingError(
         "expected labelling functions to vote on items of the split 'unlabeled', from whose votes "
@@ -155,10 +161,10 @@ def _check_pretrain(project: Project, kind: Kind | None) -> None:
 
             find_model(model, project.root)
             require_library()
-    if config.options and kind in ("image", None):  # others do not read them
+    if config.options and kind is not None:
         from pipelines.encoders import checked_options, choose_method
 
-        checked_options(choose_method(config, "image")[0], config.options)
+        checked_options(kind, choose_method(config, kind)[0], config.options)
     if config.backbone.startswith("timm:"):
         from ssl_models.timm_backbones import import_timm
 

@@ -5,7 +5,8 @@ Try it: ``PretrainConfig(method="simclr", steps=2000)``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import fnmatch
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -64,7 +65,8 @@ class ItemsConfig(Section):
     image: str | None = None
     text: str | None = None
     audio: str | None = None
-    # or several columns of numbers, whose values in a row are the item: a table of features
+    # or several columns of numbers, whose values in a row are the item: a table of features; "f*"
+    # stands for all columns that begin with f, in the table's order
     series: str | tuple[str, ...] | None = None
     split: str = "split"
     gold: str = "gold"
@@ -77,6 +79,21 @@ class ItemsConfig(Section):
     sample_rate: int = Field(default=0, ge=0)
     # What LFs may read: "auto" measures what suits the kind of items; see docs.
     attributes: Literal["auto", "silhouette", "none"] = "auto"
+
+    def series_columns(self, columns: Iterable[object]) -> tuple[str, ...]:
+        """Return which columns of a table are an item together; none where one column is.
+
+        A pattern that fits no column stays as it is, for a message to name.
+        """
+        series = self.series
+        if series is None or (isinstance(series, str) and "*" not in series):
+            return ()
+        known = [str(column) for column in columns]
+        taken: dict[str, None] = {}
+        for name in (series,) if isinstance(series, str) else series:
+            fitting = fnmatch.filter(known, name) if "*" in name and name not in known else []
+            taken.update(dict.fromkeys(fitting or [name]))
+        return tuple(taken)
 
     @model_validator(mode="after")
     def _one_kind(self) -> ItemsConfig:
@@ -96,8 +113,8 @@ class PretrainConfig(Section):
 
     ``method``: for images a name that ``weaklight methods`` lists; for text ``word2vec``,
     ``tfidf_svd`` or ``sentence_transformers:MODEL``; for audio ``cpc`` or ``log_mel``; for series
-    ``summary`` or ``values``. ``backbone``, ``width``, ``init``, ``options``, ``flip``,
-    ``accumulate`` and ``precision`` are read for images alone.
+    ``summary`` or ``values``. ``init`` and ``flip`` are read for images alone; ``backbone``,
+    ``width``, ``options``, ``accumulate`` and ``precision`` for images and by ``cpc``.
     """
 
     method: str = "auto"

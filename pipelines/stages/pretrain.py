@@ -119,7 +119,7 @@ def training_settings(
     """
     n, height, width, channels = shape
     method = choose_method(config, "image")[0]
-    options = checked_options(method, config.options)
+    options = checked_options("image", method, config.options)
     settings, reasons = suggest_settings(
         n=n,
         size=min(height, width),

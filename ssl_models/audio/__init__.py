@@ -14,6 +14,7 @@ from ssl_models.audio.encoder import (
     save_audio_encoder,
 )
 from ssl_models.audio.logmel import log_mel, log_mel_statistics
+from ssl_models.audio.suggest import suggest_audio
 from ssl_models.audio.training import AudioConfig, pretrain_audio
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "log_mel_statistics",
     "pretrain_audio",
     "save_audio_encoder",
+    "suggest_audio",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,9 @@ from ssl_models.distributed import shared_rows
 from ssl_models.methods import Objective
 from weaklight.errors import ConfigError
 
-__all__ = ["AudioCPC", "AudioViews", "excerpts", "info_nce"]
+__all__ = ["AudioCPC", "AudioViews", "excerpts", "info_nce", "shortest_clip"]
+
+SPEED = 1.15
 
 
 class AudioViews(NamedTuple):
@@ -57,7 +59,7 @@ class AudioCPC(Objective):
         n_steps: int = 12,
         excerpt: int = 4000,
         n_anchors: int = 8,
-        speed: float = 1.15,
+        speed: float = SPEED,
     ) -> None:
         super().__init__()
         shortest = encoder.reach + n_steps * encoder.hop
@@ -74,8 +76,8 @@ class AudioCPC(Objective):
 
     @property
     def shortest(self) -> int:
-        """Samples that a clip must have: one frame and its whole future at the highest speed."""
-        return int((self.encoder.reach + self.n_steps * self.encoder.hop) * self.speed) + 2
+        """Samples that a clip must have; see :func:`shortest_clip`."""
+        return shortest_clip(self.encoder, self.n_steps, self.speed)
 
     def views(self, clips: tuple[Tensor, Tensor], generator: torch.Generator) -> AudioViews:
         """Return an excerpt of each clip, from padded waves (B, T) and lengths (B,)."""
@@ -97,6 +99,18 @@ class AudioCPC(Objective):
         loss = info_nce(predicted.flatten(1, 2), z, (anchors[..., None] + ahead).flatten(1), inside)
         mean = (c * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
         return loss, mean
+
+
+class Frames(Protocol):
+    """What cuts a wave into frames: samples from one to the next, and samples that one sees."""
+
+    hop: int
+    reach: int
+
+
+def shortest_clip(frames: Frames, n_steps: int, speed: float = SPEED) -> int:
+    """Return the samples of a clip that has one frame and its future at the highest speed."""
+    return int((frames.reach + n_steps * frames.hop) * speed) + 2
 
 
 def excerpts(

@@ -8,6 +8,7 @@ from ssl_models.methods.base import (
     Objective,
     build_method,
     method_options,
+    options_of,
     register_method,
 )
 from ssl_models.methods.byol import BYOL
@@ -61,5 +62,6 @@ __all__ = [
     "build_method",
     "method_options",
     "nt_xent",
+    "options_of",
     "register_method",
 ]

@@ -28,6 +28,7 @@ __all__ = [
     "Objective",
     "build_method",
     "method_options",
+    "options_of",
     "register_method",
 ]
 
@@ -168,8 +169,13 @@ def method_options(name: str) -> dict[str, MethodOption]:
     """
     if name not in METHODS:
         raise ConfigError(f"method must be one of {sorted(METHODS)}, but is {name!r}")
+    return options_of(METHODS[name])
+
+
+def options_of(objective: type[Objective]) -> dict[str, MethodOption]:
+    """Return the keyword arguments of a class, its parents' where it passes them on."""
     options: dict[str, MethodOption] = {}
-    for parent in METHODS[name].__mro__:
+    for parent in objective.__mro__:
         if "__init__" not in vars(parent):
             continue
         parameters = inspect.signature(parent).parameters.values()

@@ -271,7 +271,8 @@ def test_cpc_learns_from_clips_on_request(tmp_path: Path) -> None:
     table = clips().head(36)
     table["audio"] = [wav(tone(200 + 10 * i, 0.5 + i / 100, seed=i)) for i in range(36)]
     table.to_parquet(tmp_path / "items.parquet", index=False)
-    more = '[pretrain]\nmethod = "cpc"\nsteps = 2\nbatch_size = 4'
+    more = '[pretrain]\nmethod = "cpc"\nsteps = 2\nbatch_size = 4\nwidth = 64'
+    more += "\n[pretrain.options]\nn_anchors = 4"
     opened = project(tmp_path, AUDIO_LFS, more=more)
     record = run_line(opened, ("embed",))
     history = json.loads(
@@ -279,7 +280,9 @@ def test_cpc_learns_from_clips_on_request(tmp_path: Path) -> None:
     )
     assert history["steps"] and history["verdict"]
     features = np.load(outputs(opened, record, "embed", "features"))
-    assert features.shape == (36, 1536) and np.isfinite(features).all()
+    assert features.shape == (36, 3 * (64 + 256)) and np.isfinite(features).all()
+    said = json.loads((outputs(opened, record, "pretrain", "encoder") / "encoder.json").read_text())
+    assert said["backbone"] == "log_mel"  # there is little sound to learn filters from
 
 
 def ingest_audio(root: Path, files: dict[str, bytes], more: str = "") -> tuple[Project, RunRecord]:

@@ -46,19 +46,26 @@ def test_what_is_stated_wins_over_what_would_be_chosen() -> None:
 
 
 def test_a_method_s_options_are_checked_by_name_and_type() -> None:
-    assert checked_options("dino", {"teacher_temperature": [0.02, 0.04], "n_small": 6}) == {
+    assert checked_options(
+        "image", "dino", {"teacher_temperature": [0.02, 0.04], "n_small": 6}
+    ) == {
         "teacher_temperature": (0.02, 0.04),
         "n_small": 6,
     }
     koleo = {"koleo_weight": 0.1, "mask_crops": 0.5, "momentum": 0.9}  # its own and its parents'
-    assert checked_options("dinov2", koleo) == koleo
+    assert checked_options("image", "dinov2", koleo) == koleo
     wrong = "temprature: simclr has no such option; did you mean 'temperature'"
     with pytest.raises(ConfigError, match=wrong):
-        checked_options("simclr", {"temprature": 0.1})
+        checked_options("image", "simclr", {"temprature": 0.1})
     with pytest.raises(ConfigError, match=r"valid number.*'hot'; simclr has 0.2"):
         training_settings(PretrainConfig(options={"temperature": "hot"}), SHAPE, 0)
     with pytest.raises(ConfigError, match="it takes none"):
-        checked_options("context_encoder", {"temperature": 0.1})
+        checked_options("image", "context_encoder", {"temperature": 0.1})
+    assert checked_options("audio", "cpc", {"n_steps": 9}) == {"n_steps": 9}
+    with pytest.raises(ConfigError, match=r"grid: cpc has no such option.*n_anchors"):
+        checked_options("audio", "cpc", {"grid": 4})  # of the method for images
+    with pytest.raises(ConfigError, match="it takes none"):
+        checked_options("text", "word2vec", {"n_steps": 9})
 
 
 def test_a_batch_larger_than_all_images_is_cut_and_told() -> None:

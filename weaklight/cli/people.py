@@ -31,11 +31,11 @@ ENCODERS = (
     ),
     (
         "log_mel", "audio", "how loud each pitch is, and how that changes", "seconds",
-        "the default: CPC has not beaten it on short clips",
+        "the default: strong on short clips",
     ),
     (
         "cpc", "audio", "tell what comes next from what was heard", "minutes",
-        "long clips, many of them without a label",
+        "minutes of sound or more; with hours it learns filters of its own",
     ),
     (
         "summary", "series", "level, shape and rhythm of each channel", "seconds",
