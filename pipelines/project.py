@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config import CONFIG_NAME, Config, load_config
+from pipelines.stages.base import reviews_file
 from pipelines.store import ArtifactStore, explain_disk_errors, write_atomically
 from weaklight.errors import ArtifactError, ConfigError, ProjectBusyError
 
@@ -115,7 +116,7 @@ class Project:
         """
         from pipelines.reviews import ReviewStore  # SQLAlchemy takes its time to import
 
-        file, url = self._reviews_file, self.config.reviews.url
+        file, url = reviews_file(self.root), self.config.reviews.url
         if url is not None and file.is_file():
             raise ConfigError(
                 f"reviews are to be kept in {url}, but {file} holds some, too; copy them once, as "
@@ -126,11 +127,7 @@ class Project:
     @property
     def has_reviews(self) -> bool:
         """Whether there may be reviews; False where looking would be in vain."""
-        return self.config.reviews.url is not None or self._reviews_file.is_file()
-
-    @property
-    def _reviews_file(self) -> Path:
-        return self.state / "reviews.sqlite"
+        return self.config.reviews.url is not None or reviews_file(self.root).is_file()
 
     def runs(self) -> list[RunRecord]:
         """Every readable run record, oldest first."""

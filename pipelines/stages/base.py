@@ -13,13 +13,18 @@ from typing import Any
 
 from weaklight.contracts import ClassSet
 
-__all__ = ["Progress", "StageResult", "Work", "no_progress"]
+__all__ = ["Progress", "StageResult", "Work", "no_progress", "reviews_file"]
 
 Progress = Callable[[int, int, str], None]
 
 
 def no_progress(done: int, total: int, message: str) -> None:
     """Ignore progress; the default where nobody watches."""
+
+
+def reviews_file(root: Path) -> Path:
+    """Return where a project keeps its reviews, unless ``[reviews] url`` names another place."""
+    return root / ".weaklight" / "reviews.sqlite"
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Work:
     @property
     def reviews(self) -> Path | str:
         """Where the review store is."""
-        return self.reviews_url or self.project_root / ".weaklight" / "reviews.sqlite"
+        return self.reviews_url or reviews_file(self.project_root)
 
 
 @dataclass(frozen=True)
