@@ -111,7 +111,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        10,
+        11,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
@@ -187,7 +187,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        23,
+        24,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

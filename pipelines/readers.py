@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.sections import KINDS, ItemsConfig, Kind
-from pipelines.tables import read_csv, rename_columns, require_columns, unreadable
+from pipelines.tables import listed, read_csv, rename_columns, require_columns, unreadable
 from weaklight.contracts import SOURCE_SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
@@ -213,7 +213,7 @@ def _payload(
     """
     for kind in KINDS:
         named: str | tuple[str, ...] | None = getattr(config, kind)
-        if isinstance(named, tuple):
+        if isinstance(named, tuple) or (named is not None and kind == "series" and "*" in named):
             return kind, kind  # `_read_table` has made one column of them
         if named is not None:
             rename = f"rename the column that holds the items to {named!r}" if is_new else ""
@@ -224,7 +224,8 @@ def _payload(
             return kind, kind
     raise DataError(
         f"{path.name} needs a column 'image', 'audio', 'series' or 'text', but has "
-        f'{list(table.columns)}; name yours under [items], such as text = "body"'
+        f'{listed(table.columns)}; name yours under [items], such as text = "body", or the columns '
+        'of numbers that are an item together, such as series = ["pulse", "sensor_*"]'
     )
 
 
@@ -319,9 +320,11 @@ def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:
 
 def _read_table(path: Path, kind: str, config: ItemsConfig) -> pd.DataFrame:
     table = _read_columns(path, kind, config)
-    if isinstance(config.series, tuple):
-        require_columns(table, {f"series under [items], {c}": c for c in config.series}, path.name)
-        numbers = table[list(config.series)].apply(pd.to_numeric, errors="coerce")
+    named = config.series_columns(table.columns)
+    if named:
+        require_columns(table, {f"series under [items], {c}": c for c in named}, path.name)
+        numbers = table[list(named)].apply(pd.to_numeric, errors="coerce")
+        table = table.copy()  # of one piece: columns are added to it faster
         table["series"] = list(numbers.to_numpy(np.float64))
     return table
 

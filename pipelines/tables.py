@@ -22,6 +22,7 @@ from weaklight.errors import DataError
 __all__ = [
     "as_class_names",
     "as_name",
+    "listed",
     "read_csv",
     "rename_columns",
     "require_columns",
@@ -29,6 +30,7 @@ __all__ = [
     "unreadable",
 ]
 
+_LISTED = 20  # columns that a message names
 _SEPARATORS = ",;\t"  # a spreadsheet writes ; where the comma is the decimal sign
 _NO_SEPARATOR = "\x1f"  # which no text holds
 _SEPARATOR_LINE = re.compile(r"sep=(.)")  # some spreadsheets say it before the header
@@ -58,8 +60,16 @@ def require_columns(
         if name not in known:
             what_to_do = f"; {remedy}" if remedy else nearest(name, known) or f"; correct {place}"
             raise DataError(
-                f"{table} needs a column {name!r}, as {place} says, but has {known}{what_to_do}"
+                f"{table} needs a column {name!r}, as {place} says, but has {listed(known)}"
+                f"{what_to_do}"
             )
+
+
+def listed(columns: Iterable[object]) -> str:
+    """Return names of columns for a message: of a wide table the first, and how many follow."""
+    names = [str(column) for column in columns]
+    more = len(names) - _LISTED
+    return f"{names[:_LISTED]}" + (f" and {more} more" if more > 0 else "")
 
 
 def rename_columns(table: pd.DataFrame, roles: Mapping[str, str], name: str) -> pd.DataFrame:

@@ -374,11 +374,16 @@ def _decide_features(rows: dict[str, Row], model: str, rivals: list[str]) -> tup
     """Return the chosen candidate and the reason in plain words."""
     if not rivals:
         return model, " There are no features to repair its labels with."
-    if all(rows[name]["gain"] is None for name in rivals):
+    if not any(_is_judged(rows[name]) for name in rivals):
         return model, " Whether features repair its labels cannot be judged, so they are left out."
     sure = [name for name in rivals if _is_better(rows[name])]
     best = max(sure or rivals, key=lambda name: number_of(rows[name]["gain"]))
     return best if sure else model, features_words(rows[best], is_used=bool(sure))
+
+
+def _is_judged(row: Row) -> bool:
+    """Return whether any item could be compared: a gain of nothing at all is none."""
+    return row["gain"] is not None and (row["compared"] is not None or number_of(row["gain"]) != 0)
 
 
 def _is_better(row: Row) -> bool:

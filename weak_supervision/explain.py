@@ -38,9 +38,14 @@ def model_words(rival: Row | None, model: str, *, n_groups: int, is_taught: bool
     if rival is None:
         return (
             "Majority vote stays, because there was nothing to compare by: without hand labels, "
-            "some functions are set aside and the others' labels have to predict what those say; "
-            f"these functions form {n_groups} group{'' if n_groups == 1 else 's'} of alike ones, "
-            "and none can be set aside while others still vote on its items."
+            "some voters are set aside and the labels made from the others have to predict what "
+            "those say, "
+            + (
+                "but here there is one voter, or all say mostly the same."
+                if n_groups < 2
+                else f"but none of these {n_groups} groups of alike ones can be set aside while "
+                "others still vote on its items."
+            )
         )
     verdict = _verdict(rival)
     if wins(rival) and not fits_neighbors(rival):

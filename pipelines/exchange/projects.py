@@ -47,7 +47,8 @@ class Imported:
     Attributes
     ----------
     table
-        ``item_id``, ``text`` or ``image`` (bytes, or a path relative to ``base``), ``split``,
+        ``item_id``, ``text``, ``image`` or ``audio`` (bytes, or a path relative to ``base``), or
+        the columns that ``series`` names, ``split``,
         perhaps ``gold`` and ``noisy_label`` (class names or None), ``vote_<name>`` (class names or
         None) for each voter, and any other columns. Gold of unlabelled items never gets written.
     classes
@@ -55,10 +56,14 @@ class Imported:
     notes
         Plain sentences for the person who imports.
     base
-        The folder that paths in ``image`` are relative to.
+        The folder that paths in ``image`` and ``audio`` are relative to.
     names
-        What ``item_id``, ``text`` and ``image`` are called in the source, where that is something
-        else. The project keeps these names, so that ``predict`` reads more of the same tables.
+        What ``item_id``, ``text``, ``image`` and ``audio`` are called in the source, where that is
+        something else. The project keeps these names, so that ``predict`` reads more of the same
+        tables.
+    series
+        A column of lists of numbers, or columns (or patterns of names) of numbers that are an item
+        together; empty for other items.
     """
 
     table: pd.DataFrame
@@ -66,6 +71,15 @@ class Imported:
     notes: tuple[str, ...] = ()
     base: Path = Path()
     names: Mapping[str, str] = field(default_factory=dict)
+    series: tuple[str, ...] = ()
+
+    @property
+    def media(self) -> str:
+        """What the items are: of several columns the one that was named, else texts."""
+        if self.series:
+            return "series"
+        here = [kind for kind in ("text", "audio", "image") if kind in self.table]
+        return next((kind for kind in here if kind in self.names), here[0])
 
     @property
     def voters(self) -> tuple[str, ...]:
@@ -93,16 +107,17 @@ def write_project(imported: Imported, folder: Path, *, title: str) -> dict[str, 
         If ids are missing or double, a class is unknown, or there are fewer than two classes.
     """
     table = _checked(imported)
-    is_image = "text" not in table or ("image" in imported.names and "text" not in imported.names)
-    media = "image" if is_image else "text"
-    stays_files = media == "image" and table["image"].map(lambda v: isinstance(v, str)).any()
+    media = imported.media
+    stays_files = (
+        media in ("image", "audio") and table[media].map(lambda v: isinstance(v, str)).any()
+    )
     items = "items.jsonl" if stays_files else "items.parquet"
     if stays_files:
-        table["image"] = [_relative(v, imported.base, folder) for v in table["image"]]
+        table[media] = [_relative(v, imported.base, folder) for v in table[media]]
     stored = table.rename(columns=imported.names)
     with new_folder(folder) as fresh:
         if stays_files:
-            # jsonl: ingest then watches the image files themselves, not only the table
+            # jsonl: ingest then watches the files themselves, not only the table
             stored.to_json(fresh / items, orient="records", lines=True, force_ascii=False)
         else:
             stored.to_parquet(fresh / items, index=False)
@@ -112,7 +127,7 @@ def write_project(imported: Imported, folder: Path, *, title: str) -> dict[str, 
             text = _replaying(imported.voters)
             (fresh / "lfs" / "votes.toml").write_text(text, encoding="utf-8")
         else:
-            text = _FIRST_LF.format(item=f"item.{media}" if media == "text" else "item.aspect")
+            text = _FIRST_LF.format(item=_READS[media])
             (fresh / "lfs" / "first.py").write_text(text, encoding="utf-8")
     counts = table["split"].value_counts()
     return {split: int(counts[split]) for split in SOURCE_SPLITS if split in counts}
@@ -246,23 +261,37 @@ def _checked(imported: Imported) -> pd.DataFrame:
             "no unlabelled item is left to learn from: every item has gold; "
             "draw a part of them for judging with --dev 200 --test 200"
         )
-    first = [c for c in ("item_id", "text", "image", "split", "gold") if c in table]
+    first = [c for c in ("item_id", "text", "image", "audio", "split", "gold") if c in table]
     return table[[*first, *(c for c in table if c not in first)]]
 
 
-def _relative(image: Any, base: Path, folder: Path) -> str | None:
-    return None if pd.isna(image) else os.path.relpath((base / image).absolute(), folder.absolute())
+def _relative(file: Any, base: Path, folder: Path) -> str | None:
+    return None if pd.isna(file) else os.path.relpath((base / file).absolute(), folder.absolute())
+
+
+_WHAT = {
+    "text": "the column with the texts",
+    "image": "the column with the images",
+    "audio": "the column with the WAV files",
+    "series": "the numbers that are an item",
+}
 
 
 def _settings(imported: Imported, items: str, media: str, title: str) -> str:
     # JSON strings and lists of them are TOML too
     classes = json.dumps(list(imported.classes), ensure_ascii=False)
-    columns = {media: f"the column with the {media}s", "item_id": "the column with the ids"}
+    columns = {media: _WHAT[media], "item_id": "the column with the ids"}
+    names: dict[str, Any] = dict(imported.names)
+    if imported.series:
+        is_one = len(imported.series) == 1 and "*" not in imported.series[0]
+        names["series"] = imported.series[0] if is_one else list(imported.series)
     named = "\n".join(
-        f"{role} = {json.dumps(imported.names.get(role, role), ensure_ascii=False)}  # {what}"
+        f"{role} = {json.dumps(names.get(role, role), ensure_ascii=False)}  # {what}"
         for role, what in columns.items()
-        if role == media or role in imported.names
+        if role == media or role in names
     )
+    if "noisy_label" in imported.table:
+        named += '\n# noisy_label = "noisy_label"  # labels of doubtful quality: one more voter'
     return f"""# {title}
 # Every line that is commented out shows its default; docs/architecture.md lists the rest.
 
@@ -291,6 +320,14 @@ def _replaying(voters: tuple[str, ...]) -> str:
     head = "# The votes that came with the data: one labelling function a column of the items.\n"
     return "\n".join([head, *tables])
 
+
+# A column that each kind of items has, for the first function.
+_READS = {
+    "text": "item.text",
+    "image": "item.aspect",
+    "audio": "item.duration",
+    "series": "item.largest",
+}
 
 _FIRST_LF = '''"""Labelling functions: plain functions that return a class name or nothing.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pipelines.readers import NAMED_TABLES
 from pipelines.tables import (
     as_class_names,
     as_name,
+    listed,
     read_csv,
     rename_columns,
     require_columns,
@@ -40,6 +42,7 @@ _OPTIONS = {
     "item_id": "--id",
     "text": "--text",
     "image": "--image",
+    "audio": "--audio",
     "split": "--split",
     "gold": "--gold",
     "noisy_label": "--noisy-label",
@@ -52,14 +55,18 @@ class Columns:
 
     Attributes
     ----------
-    item_id, text, image, split, gold, noisy_label
+    item_id, text, image, audio, split, gold, noisy_label
         None stands for a column called like the role, where the table has one.
+    series : one column of lists of numbers, or columns of numbers whose values are an item
+        together; "f*" stands for all that begin with f
     votes : columns with one voter's answers each, beside every ``vote_<name>``
     """
 
     item_id: str | None = None
     text: str | None = None
     image: str | None = None
+    audio: str | None = None
+    series: tuple[str, ...] = ()
     split: str | None = None
     gold: str | None = None
     noisy_label: str | None = None
@@ -88,6 +95,9 @@ class Columns:
         require_columns(known, {_OPTIONS[role]: c for role, c in self.named.items()}, table)
         for vote in self.votes:
             require_columns(known, {"--votes": vote}, table)
+        for name in self.series:
+            if not fnmatch.filter([str(column) for column in known], name):
+                require_columns(known, {"--series": name}, table)
 
 
 PROJECT_COLUMNS = Columns()
@@ -112,15 +122,18 @@ def read_items(
     Raises
     ------
     DataError
-        If the file cannot be read, has neither texts nor images, or lacks a column that was named.
+        If the file cannot be read, has no items of any kind, or lacks a column that was named.
     """
     table = read_table(file)
     columns.check(table, file.name)
     table = rename_columns(table, columns.names(), file.name)
-    if "text" not in table and "image" not in table:
+    has_others = any(kind in table for kind in ("text", "image", "audio"))
+    series = columns.series or (("series",) if "series" in table and not has_others else ())
+    if not series and not has_others:
         raise DataError(
-            f"{file.name}: expected the column 'text' or 'image', but it has "
-            f"{list(table.columns)}; name yours with --text or --image"
+            f"{file.name}: expected the column 'text', 'image', 'audio' or 'series', but it has "
+            f"{listed(table.columns)}; name yours with --text, --image or --audio, or columns of "
+            'numbers with --series "sensor_*"'
         )
     is_csv = NAMED_TABLES[file.suffix.lower()] == "csv"
     notes = told_encoding(file) if is_csv else ()
@@ -136,8 +149,11 @@ def read_items(
     if "split" in table:
         table["split"] = table["split"].map(lambda v: as_name(v) or "unlabeled")
     found = classes or class_order(*(table[c] for c in labels))
-    names = {r: c for r, c in columns.named.items() if r in ("item_id", "text", "image")}
-    return Imported(table, found, notes, base=file.parent, names=names)
+    kept = ("item_id", "text", "image", "audio")
+    names = {r: c for r, c in columns.named.items() if r in kept}
+    if any(kind in names for kind in ("text", "image", "audio")):
+        series = ()  # a column that somebody named holds the items
+    return Imported(table, found, notes, base=file.parent, names=names, series=series)
 
 
 def read_table(file: Path) -> pd.DataFrame:

@@ -35,6 +35,7 @@ _RIVALS = {
 }
 
 Numbers = Mapping[str, Any]
+NOISY_LABEL = "noisy_label"  # the voter that repeats the labels which the items came with
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -145,14 +146,15 @@ def what_was_done(facts: Numbers) -> list[str]:
     """Return the run in four or five short sentences, in order."""
     rows, lfs = facts["evaluation"]["rows"], facts["lfs"]
     labels, cleaning = facts["weak_labels"], facts["cleaning"]
-    lines = [
-        f"{len(lfs)} labelling functions, written by people, voted on {rows['voted']:,} of "
-        f"{rows['items']:,} items.",
-        f"Their votes became weak labels by {model_name(facts['choice']['chosen'])}, chosen "
-        "without looking at gold.",
-    ]
+    lines = []
+    if lfs:
+        lines.append(f"{_voters(lfs)} voted on {rows['voted']:,} of {rows['items']:,} items.")
     if facts["bags"].get("n_votes"):
         lines.append(_bags_sentence(facts["bags"]))
+    lines.append(
+        f"What was said became weak labels by {model_name(facts['choice']['chosen'])}, chosen "
+        "without looking at gold."
+    )
     n = cleaning["n_issues"]
     some = (
         "1 label that the features contradict was"
@@ -165,6 +167,16 @@ def what_was_done(facts: Numbers) -> list[str]:
     beside = f" and {people:,} labels that people gave" if people else ""
     lines.append(f"A classifier learnt from the weak labels{beside}; {_use_of_gold(rows)}.")
     return lines
+
+
+def _voters(lfs: list[Numbers]) -> str:
+    """Return who voted: functions, the labels that the items came with, or both."""
+    n_written = sum(lf["name"] != NOISY_LABEL for lf in lfs)
+    came = "the labels that the items came with, right or wrong,"
+    if not n_written:
+        return came.capitalize()
+    several = "1 labelling function" if n_written == 1 else f"{n_written} labelling functions"
+    return f"{several}, written by people," + ("" if n_written == len(lfs) else f" and {came}")
 
 
 def _use_of_gold(rows: Numbers) -> str:

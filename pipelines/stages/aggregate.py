@@ -52,10 +52,12 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
     votes, has_bags = read_votes(inputs.votes, inputs.bag_votes)
     human = _human_labels(items["item_id"], inputs.human)
     if (votes == ABSTAIN).all() and (human == ABSTAIN).all():
-        raise DataError(
-            "every LF abstains on every item, no bag votes and nobody has labelled anything; "
-            "run `weaklight lf check` to see what each LF does"
+        silent, what_to_do = (
+            ("every LF abstains on every item", "run `weaklight lf check` to see what each LF does")
+            if votes.shape[1]
+            else ("there is no labelling function", "`weaklight lf new` writes a first one")
         )
+        raise DataError(f"{silent}, no bag votes and nobody has labelled anything; {what_to_do}")
     soft_votes = {int(file.stem): np.load(file) for file in inputs.soft_votes.glob("*.npy")}
     if soft_votes:
         levels = ConfidenceLevels().fit(votes, soft_votes, class_sets=work.class_sets)

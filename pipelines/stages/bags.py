@@ -137,8 +137,18 @@ def bags(inputs: BagsInputs, config: BagsConfig, work: Work) -> StageResult:
             "n_votes": int((votes != ABSTAIN).sum()),
             "bag_auc": summary.get("bag_auc"),
         },
-        notes=(reason,) if reason is not None else (),
+        notes=(_told(summary) if reason is None else reason,),
     )
+
+
+def _told(summary: dict[str, Any]) -> str:
+    """Say how well bags are told apart by models that did not see them."""
+    right, labels = summary["bag_accuracy"], summary["labels"]
+    return (
+        f"{summary['method']} is right on {right['value']:.1%} of {right['n']:,} bags whose label "
+        f"is {labels} ({right['low']:.1%} to {right['high']:.1%}, AUC {summary['bag_auc']:.3f}), "
+        f"each judged without it; {summary['n_votes']:,} items get a vote"
+    ).replace("%", " %")
 
 
 def _of_items(inputs: BagsInputs, items: pd.DataFrame) -> _Bags:

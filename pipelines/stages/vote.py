@@ -25,7 +25,7 @@ from labeling_functions.templates import (
 from pipelines.sections import VoteConfig
 from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import ABSTAIN
-from weaklight.errors import ArtifactError, LabelingError
+from weaklight.errors import ArtifactError
 
 __all__ = ["VoteInputs", "lf_view", "text_encoder", "vote"]
 
@@ -50,18 +50,16 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
     Raises
     ------
     LabelingError
-        If there is neither an LF nor a noisy label, or an LF file cannot be loaded.
+        If an LF file cannot be loaded.
+
+    Notes
+    -----
+    Without any LF there are votes without columns: labels may come from bags or from people, and
+    :func:`pipelines.preflight.check_votes` says so where they do not.
     """
     folder = work.project_root / config.folder
-    noisy = _noisy_label(inputs.items)
-    # with labels that the items came with, a project may have no function of its own
-    written = load_folder(folder) if folder.is_dir() or not noisy else []
-    lfs = [*written, *noisy]
-    if not lfs:
-        raise LabelingError(
-            f"expected labelling functions in {folder}, or a column of noisy labels, but found "
-            "neither; `weaklight lf new` writes a first function"
-        )
+    written = load_folder(folder) if folder.is_dir() else []
+    lfs = [*written, *_noisy_label(inputs.items)]
     features, encode_text = None, None
     if any(isinstance(lf, FeatureTemplate) for lf in lfs):
         features = _features(inputs)
@@ -90,7 +88,7 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
     is_covered = (result.votes != ABSTAIN).any(axis=1)
     is_training = pd.read_parquet(inputs.items, columns=["split"])["split"] == "unlabeled"
     notes = [f"{r.name}: {r.note}" for r in result.reports if r.note]
-    if not is_covered.any():
+    if lfs and not is_covered.any():
         notes.append("every LF abstains on every item: no label can come from them")
     return StageResult(
         outputs={"votes": "votes.npy", "soft_votes": "soft_votes", "lfs": "lfs.json"},

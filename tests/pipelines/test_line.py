@@ -244,7 +244,7 @@ def test_a_second_run_at_the_same_time_is_refused(project: Path) -> None:
 @pytest.mark.parametrize(
     ("lfs", "error", "words"),
     [
-        ("", LabelingError, "found neither"),
+        ("", DataError, "there is no labelling function"),
         ("def broken(:\n", LabelingError, "shapes.py"),
         (
             LFS.replace("item.aspect > 1.4", "item.aspect > 1e9")

@@ -42,13 +42,15 @@ def test_noisy_labels_alone_are_cleaned_and_learnt_from(tmp_path: Path) -> None:
     )
     values = {entry["key"]: entry["value"] for entry in evaluated["headline"]}
     assert values["classifier_accuracy"] > 0.75 + 0.05
+    told = json.loads(project.store.path("report", run.artifacts["report"], "numbers").read_text())
+    came = "The labels that the items came with, right or wrong, voted on 240 of 330 items."
+    assert told["what_was_done"][0] == came
+    assert "there is one voter" in told["choice"]["reason"]
+    assert "cannot be judged" in told["choice"]["reason"]
 
 
-def test_neither_functions_nor_labels_is_an_error_that_says_both(tmp_path: Path) -> None:
+def test_nothing_that_says_a_label_is_an_error_that_names_all_that_could(tmp_path: Path) -> None:
     shapes(30, 6, 6).to_parquet(tmp_path / "items.parquet", index=False)
-    (tmp_path / "weaklight.toml").write_text(SETTINGS)
-    with pytest.raises(LabelingError, match="expected a folder of LF files"):
-        run_line(Project.open(tmp_path), ("vote",))
-    (tmp_path / "lfs").mkdir()
-    with pytest.raises(LabelingError, match="or a column of noisy labels"):
-        run_line(Project.open(tmp_path), ("vote",))
+    (tmp_path / "weaklight.toml").write_text(SETTINGS.replace('positive = "tall"', ""))
+    with pytest.raises(LabelingError, match="a column of noisy labels, labels by people, or"):
+        run_line(Project.open(tmp_path), ("pretrain", "reviews", "vote"))

@@ -11,10 +11,11 @@ import pytest
 from sklearn.datasets import load_wine
 
 from pipelines.engine import run_line
+from pipelines.exchange import Columns, read_items, write_project
 from pipelines.predict import predict_files
 from pipelines.project import Project
 from ssl_models.statistics import StatisticsEncoder
-from weaklight.errors import DataError
+from weaklight.errors import DataError, LabelingError
 
 LFS = '''
 from labeling_functions import labeling_function
@@ -83,3 +84,40 @@ def test_rows_of_a_table_go_down_the_whole_line(tmp_path: Path) -> None:
 def test_values_need_one_length() -> None:
     with pytest.raises(DataError, match="2 lengths from 4 to 6 steps"):
         StatisticsEncoder("values").fit([np.zeros((4, 1)), np.zeros((6, 1))])
+
+
+def test_labelled_bags_of_rows_are_imported_and_need_no_function(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    bag, is_active = np.repeat(np.arange(60), 4), rng.random(240) < 0.15
+    values = rng.normal(size=(240, 25)) + 4.0 * is_active[:, None]
+    table = pd.DataFrame(values, columns=[f"m{j:02d}" for j in range(25)])
+    label = pd.Series(is_active).groupby(bag).transform("any").astype(int)
+    table = table.assign(
+        bag_id=[f"b{b}" for b in bag],
+        bag_label=label.where(bag < 40),
+        split=np.where(bag < 40, "unlabeled", "test"),
+        gold=np.where(bag < 40, None, np.where(is_active, "active", "idle")),
+    )
+    table.to_csv(tmp_path / "wide.csv", index=False)
+    with pytest.raises(DataError, match=r"'m19'] and 9 more; .*--series"):
+        read_items(tmp_path / "wide.csv")
+    with pytest.raises(DataError, match="needs a column 'x\\*'"):
+        read_items(tmp_path / "wide.csv", Columns(series=("x*",)))
+    imported = read_items(
+        tmp_path / "wide.csv", Columns(series=("m*",)), classes=("idle", "active")
+    )
+    write_project(imported, tmp_path / "p", title="")
+    settings = tmp_path / "p" / "weaklight.toml"
+    plain = settings.read_text() + '[pretrain]\nmethod = "values"\n'
+    settings.write_text(plain)
+    with pytest.raises(LabelingError, match=r"labels of bags and \[bags\] positive"):
+        run_line(Project.open(tmp_path / "p"))
+    settings.write_text(plain + '[bags]\npositive = "active"\nmethod = "embedding"\n')
+    project = Project.open(tmp_path / "p")
+    run = run_line(project)
+    told = json.loads(project.store.path("report", run.artifacts["report"], "numbers").read_text())
+    assert told["what_was_done"][0].startswith("40 bags with one label each added votes")
+    right = {e["key"]: e["value"] for e in told["evaluation"]["headline"]}
+    assert right["classifier_accuracy"] > 0.85
+    found, _ = predict_files(project, [tmp_path / "wide.csv"])
+    assert ((found["label"] == "active") == is_active).mean() > 0.85

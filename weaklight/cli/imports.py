@@ -22,6 +22,16 @@ Text = Annotated[str | None, typer.Option(help="Column that holds the texts.", s
 Image = Annotated[
     str | None, typer.Option(help="Column that holds the images' files.", show_default="image")
 ]
+Audio = Annotated[
+    str | None, typer.Option(help="Column that holds the WAV files.", show_default="audio")
+]
+Series = Annotated[
+    str,
+    typer.Option(
+        help="Column of lists of numbers, or columns of numbers, as pulse,sensor_*.",
+        show_default="series",
+    ),
+]
 ItemId = Annotated[
     str | None,
     typer.Option("--id", help="Column that holds the items' ids.", show_default="item_id"),
@@ -152,6 +162,8 @@ def table(
     file: Annotated[Path, typer.Argument(help="The table, one row an item.")],
     text: Text = None,
     image: Image = None,
+    audio: Audio = None,
+    series: Series = "",
     item_id: ItemId = None,
     split: Split = None,
     gold: Gold = None,
@@ -172,6 +184,8 @@ def table(
         item_id=item_id,
         text=text,
         image=image,
+        audio=audio,
+        series=_names(series),
         split=split,
         gold=gold,
         noisy_label=noisy_label,
@@ -268,7 +282,13 @@ def _write(imported: Imported, source: Path, to: Path | None) -> None:
     typer.echo(f"made {folder}: {held} items; classes {', '.join(imported.classes)}")
     for note in (*imported.notes, *similar_classes(imported.classes)):
         typer.echo(f"  - {note}")
-    if imported.voters:
+    has_noisy = "noisy_label" in imported.table and imported.table["noisy_label"].notna().any()
+    if has_noisy and not imported.voters:
+        typer.echo(
+            f"  - the labels of doubtful quality vote, so no labelling function is needed; those "
+            f"in {folder / 'lfs'} vote beside them"
+        )
+    if imported.voters or has_noisy:
         typer.echo(f"next: weaklight run --project {folder}")
     else:
         typer.echo(
