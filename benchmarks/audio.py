@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ssl_models.audio import (
     load_audio_encoder,
     log_mel_statistics,
     pretrain_audio,
+    suggest_audio,
 )
 from ssl_models.evaluation.linear import linear_probe
 from weaklight.intervals import Proportion
@@ -34,17 +35,6 @@ __all__ = ["CLIPS", "SpokenDigits", "load_spoken_digits", "measure_audio"]
 CLIPS = Path(__file__).parents[2] / "shared/data/spoken_digits/spoken_digits.npz"
 SAMPLE_RATE = 8000
 HELD_OUT_TAKES = 10  # of 50: 300 clips, where the data set's own five leave 150
-# Nine steps ahead, as the shortest clips end before twelve. Front and width were chosen on takes 10
-# to 19 with an encoder trained on 20 to 49.
-SETTINGS = AudioConfig(
-    backbone="log_mel",
-    sample_rate=SAMPLE_RATE,
-    width=128,
-    epochs=10,
-    method_options={"n_steps": 9},
-    log_every=37,
-    checkpoint_every=370,
-)
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ def load_spoken_digits(path: Path = CLIPS) -> SpokenDigits:
 
 
 def measure_audio(
-    data: SpokenDigits, scratch: Path, config: AudioConfig = SETTINGS
+    data: SpokenDigits, scratch: Path, config: AudioConfig | None = None
 ) -> dict[str, Any]:
     """Return the accuracies on held-out takes, with their Wilson intervals.
 
@@ -73,7 +63,8 @@ def measure_audio(
     scratch
         Gets encoder and checkpoints; a run that was killed goes on from there.
     config
-        Of the training; chosen, if at all, on takes 10 and above, never on the held-out ones.
+        Of the training; what `suggest_audio` says where None. Its front and width were chosen on
+        takes 10 to 19 with an encoder trained on 20 to 49, never on the held-out ones.
 
     Returns
     -------
@@ -81,10 +72,12 @@ def measure_audio(
     ``logmel_linear`` and ``NAME_interval`` of each; ``audio_train_s``, ``audio_held_out``.
     """
     training = [clip for clip, held in zip(data.clips, data.held_out, strict=True) if not held]
+    if config is None:
+        config = suggest_audio(training, SAMPLE_RATE)[0]
     started = time.perf_counter()
     pretrain_audio(training, config, scratch / "encoder", scratch / "checkpoints")
     seconds = time.perf_counter() - started
-    one_step = AudioConfig.from_dict({**config.as_dict(), "steps": 1, "lr": 1e-12})
+    one_step = replace(config, steps=1, lr=1e-12)
     pretrain_audio(training, one_step, scratch / "untrained", scratch / "untrained-checkpoints")
     results: dict[str, Any] = {
         "audio_train_s": round(seconds, 1),
