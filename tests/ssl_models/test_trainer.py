@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,15 @@ def test_killed_and_resumed_gives_the_same_bytes(
     assert done == list(range(expected + 1, 11))
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """A test run in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_ends_the_step_and_keeps_it(
     pixels: np.ndarray, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
@@ -125,6 +135,7 @@ def test_ctrl_c_ends_the_step_and_keeps_it(
     assert digests(tmp_path / "out") == undisturbed
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_second_ctrl_c_does_not_wait() -> None:
     with pytest.raises(KeyboardInterrupt), held_back(signal.SIGINT) as came:
         signal.raise_signal(signal.SIGINT)
