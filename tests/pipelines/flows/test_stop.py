@@ -33,7 +33,7 @@ def test_a_signal_to_the_whole_group_ends_a_run_with_one_line(
     assert any(line.startswith("   ingest") for line in child.stderr)
     os.killpg(child.pid, number)
     _, rest = child.communicate(timeout=LIMIT_S)
-    assert child.returncode == 130
+    assert child.returncode == 130, rest
     *stages, last = rest.splitlines()
     assert last == "stopped; run the same command again to go on from here"
     assert all(line.startswith(("  reviews", " pretrain")) for line in stages), rest
