@@ -53,6 +53,7 @@ __all__ = [
     "choose_method",
     "embedder",
     "fit_encoder",
+    "stated_settings",
 ]
 
 # Fewer running words say too little about each word: then counting words does better.
@@ -139,6 +140,23 @@ def checked_options(kind: Kind, method: str, options: Mapping[str, Any]) -> dict
                 f"{known[name].default!r} where nothing is said"
             ) from None
     return checked
+
+
+def stated_settings(config: PretrainConfig, seed: int) -> dict[str, Any]:
+    """Return what ``[pretrain]`` states, whatever learns, by the names of ``TrainConfig``."""
+    stated: dict[str, Any] = {
+        "seed": seed,
+        "device": config.device,
+        "checkpoint_every": config.checkpoint_every,
+        "accumulate": config.accumulate,
+        "precision": config.precision,
+    }
+    left_open = {
+        "batch_size": config.batch_size,
+        "lr": config.learning_rate,
+        "width": config.width,
+    }
+    return stated | {name: value for name, value in left_open.items() if value}
 
 
 def fit_encoder(
@@ -230,20 +248,13 @@ def _train_cpc(
     settings, reasons = suggest_audio(
         clips, sample_rate, None if config.backbone == "auto" else config.backbone
     )
-    stated: dict[str, Any] = {
-        "steps": config.steps or None,
-        "batch_size": config.batch_size or settings.batch_size,
-        "lr": config.learning_rate or settings.lr,
-        "width": config.width or settings.width,
-        "accumulate": config.accumulate,
-        "precision": config.precision,
-        "method_options": {**settings.method_options, **options},
-        "device": config.device,
-        "checkpoint_every": config.checkpoint_every,
-        "seed": work.seed,
-    }
     named = {*options, *({"epochs"} if config.steps else ())}
     reasons = [reason for reason in reasons if reason.split(" = ")[0] not in named]
+    settings = replace(
+        settings,
+        **stated_settings(config, work.seed),
+        steps=config.steps or None,
+        method_options={**settings.method_options, **options},
+    )
     progress: Progress = work.progress
-    settings = replace(settings, **stated)
     return pretrain_audio(clips, settings, out, work.scratch, progress), reasons

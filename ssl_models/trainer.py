@@ -11,10 +11,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import signal
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +48,7 @@ from ssl_models.norms import estimate_norms, whiten
 from ssl_models.pixels import PixelSource, channel_statistics, check_pixels, sample_rows
 from ssl_models.public_weights import load_public_weights
 from ssl_models.schedules import cosine, warmup_cosine
+from ssl_models.stopping import held_back
 from weaklight.errors import ConfigError, TrainingError
 from weaklight.seeds import derive_seed, numpy_generator, seeded_torch
 
@@ -138,35 +137,6 @@ def _clip_each(parameters: Iterable[nn.Parameter], longest: float) -> None:
     gradients = [p.grad for p in parameters if p.grad is not None]
     lengths = torch._foreach_norm(gradients)
     torch._foreach_mul_(gradients, [(longest / (n + 1e-6)).clamp(max=1) for n in lengths])
-
-
-@contextmanager
-def held_back(*signals: signal.Signals) -> Iterator[list[signal.Signals]]:
-    """Yield a list into which these signals go instead of stopping the process; send them after.
-
-    A second one of a kind acts at once, and what is ignored stays so. In a thread, where Python
-    hears no signals, and among several processes, which would stop at different steps, nothing is
-    held back.
-    """
-    came: list[signal.Signals] = []
-    before = {number: signal.getsignal(number) for number in signals}
-    if threading.current_thread() is not threading.main_thread() or world_size() > 1:
-        before = {}
-    before = {n: handler for n, handler in before.items() if handler not in (None, signal.SIG_IGN)}
-
-    def hold(number: int, frame: object) -> None:
-        signal.signal(number, before[signal.Signals(number)])
-        came.append(signal.Signals(number))
-
-    for number in before:
-        signal.signal(number, hold)
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
 
 
 class Trainer(ABC):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.encoders import checked_options, choose_method, fit_encoder
+from pipelines.encoders import checked_options, choose_method, fit_encoder, stated_settings
 from pipelines.payload import load_payload
 from pipelines.pixels import Pixels
 from pipelines.sections import PretrainConfig
@@ -128,23 +128,13 @@ def training_settings(
         steps=config.steps or None,
         backbone=None if config.backbone == "auto" else config.backbone,
     )
-    stated: dict[str, Any] = {
+    stated = stated_settings(config, seed) | {
         "init": config.init,
-        "seed": seed,
-        "device": config.device,
-        "checkpoint_every": config.checkpoint_every,
-        "accumulate": config.accumulate,
-        "precision": config.precision,
         "method_options": {**settings.method_options, **options},
     }
-    if config.batch_size:
-        stated["batch_size"] = min(config.batch_size, n)
-    if config.learning_rate:
-        stated["lr"] = config.learning_rate
-    if config.width:
-        stated["width"] = config.width
     reasons = [reason for reason in reasons if reason.split(" = ")[0] not in stated]
     if config.batch_size > n:
+        stated["batch_size"] = n
         reasons.append(
             f"batch_size = {n}: there are no more images, {config.batch_size} is stated."
         )

@@ -60,7 +60,7 @@ def suggest_audio(
         reasons.append(f"epochs = {epochs}: about {CLIPS_HEARD:,} clips heard.")
     config = AudioConfig(
         backbone=backbone,
-        width=WIDTHS.get(backbone, AudioConfig.width),
+        width=WIDTHS[backbone],
         sample_rate=sample_rate,
         epochs=epochs,
     )

@@ -19,7 +19,7 @@ import torch
 
 from ssl_models import AugmentConfig, TrainConfig, embed, load_encoder, pretrain
 from ssl_models import trainer as trainer_module
-from ssl_models.trainer import held_back
+from ssl_models.stopping import held_back
 from weaklight.errors import ConfigError, DataError, TrainingError
 
 CONFIG = TrainConfig(
