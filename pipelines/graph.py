@@ -111,7 +111,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        11,
+        12,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
@@ -143,7 +143,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        13,
+        14,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
@@ -164,7 +164,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        21,
+        22,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",

@@ -16,8 +16,6 @@ from weaklight.contracts import ABSTAIN
 
 __all__ = ["gains"]
 
-LOOSE = 1e-7  # tolerance of the two classifiers that show what cleaning does
-
 Labels = NDArray[np.int64]
 
 
@@ -139,17 +137,14 @@ def _cleaning(run: Judged, weak: Labels) -> tuple[Labels, Labels | None]:
 
     The second is None where none was left out, or too few are left to teach.
     """
-    usable = run.in_split("unlabeled") & run.present & run.knows("chosen")
-    kept = usable & (run.weights > 0)
-    if (usable == kept).all() or len(np.unique(weak[kept])) < 2:
+    kept = run.teaching & (run.weights > 0)
+    if (run.teaching == kept).all() or len(np.unique(weak[kept])) < 2:
         return weak, None
-    posterior = run.posterior("chosen")
-    head = LinearHead(tol=LOOSE, warm_start=True)
 
-    def taught_by(is_taught: NDArray[np.bool_]) -> Labels:
-        head.fit(run.features[is_taught], posterior[is_taught], posterior[is_taught].max(axis=1))
-        said = np.full(len(usable), ABSTAIN, dtype=np.int64)
+    def labels_of(head: LinearHead) -> Labels:
+        said = np.full(len(kept), ABSTAIN, dtype=np.int64)
         said[run.present] = head.predict_proba(run.features[run.present]).argmax(axis=1)
         return said
 
-    return taught_by(usable), taught_by(kept)
+    by_all = run.head_taught_by_all()
+    return labels_of(by_all), labels_of(run.teach(by_all, kept))

@@ -26,7 +26,6 @@ __all__ = ["sensitivities", "slices"]
 MAX_ROWS = 20_000  # of the votes that label models are fitted to again, drawn at random
 SEEDS = 5
 KEPT = 0.8  # share of the weak labels that each redrawn classifier learns from
-LOOSE = 1e-7  # tolerance of these: 3 labels in 10,000 are others than at 1e-8, a draw changes 200
 
 
 def sensitivities(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]:
@@ -121,21 +120,19 @@ def _compare(
 
 def _redrawn(run: Judged, chosen: Step, test: NDArray[np.int64], seed: int) -> Sensitivity | None:
     """Compare a linear head taught by all weak labels with such heads taught by a part of them."""
-    usable = np.flatnonzero(run.in_split("unlabeled") & run.present & chosen.is_covered)
+    usable = np.flatnonzero(run.teaching)
     if len(np.unique(chosen.labels[usable])) < 2:
         return None
-    posterior = run.posterior("chosen")
-    head = LinearHead(tol=LOOSE, warm_start=True)
 
-    def taught_by(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        head.fit(run.features[rows], posterior[rows], posterior[rows].max(axis=1))
+    def labels_of(head: LinearHead) -> NDArray[np.int64]:
         return hard_labels(head.predict_proba(run.features), keys=run.keys)
 
-    labels, variants = taught_by(usable), {}
+    head = run.head_taught_by_all()
+    labels, variants = labels_of(head), {}
     for number in range(SEEDS):
         draw = numpy_generator(seed, "sensitivity", "weak labels", number)
         rows = draw.choice(usable, max(2, round(KEPT * len(usable))), replace=False)
-        variants[f"draw {number + 1}"] = taught_by(rows)
+        variants[f"draw {number + 1}"] = labels_of(run.teach(head, rows))
     return _compare(run, labels, variants, test)
 
 

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 
 from pipelines.stages.evaluate import EvaluateInputs
+from pipelines.stages.gains import gains
 from pipelines.stages.judged import Judged, label_steps
 from pipelines.stages.sensitivity import sensitivities, slices
 from tests.pipelines.planted import CLASSES, LF_NAMES, Planted, write_run
+from weak_supervision.classifiers import LinearHead
 from weak_supervision.label_models import MajorityVote, hard_labels
 from weaklight.errors import ConfigError
 
@@ -105,6 +107,27 @@ def test_without_gold_there_are_flips_and_no_accuracy(tmp_path: Path) -> None:
     found = sensitivities(blind, label_steps(blind), seed=0)
     assert all(f["low"] is None and f["most_flipped"] >= 0 for f in found)
     assert slices(blind, label_steps(blind)[-1], None) == []
+
+
+def test_the_head_that_all_weak_labels_teach_is_fitted_once_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = write_run(tmp_path)
+    unlabeled = made.split == "unlabeled"
+    np.save(made.files["weights"], (unlabeled & (np.arange(len(unlabeled)) % 4 > 0)).astype("f4"))
+    known = {f.name: made.files[f.name] for f in fields(EvaluateInputs) if f.name in made.files}
+    fresh, used = (Judged(EvaluateInputs(**known), CLASSES) for _ in range(2))
+    sizes, fit = [], LinearHead.fit
+
+    def counted(head: LinearHead, features: np.ndarray, *rest: np.ndarray) -> LinearHead:
+        sizes.append(len(features))
+        return fit(head, features, *rest)
+
+    monkeypatch.setattr(LinearHead, "fit", counted)
+    assert "verdict" in next(s for s in gains(used, label_steps(used), 0) if s["key"] == "clean")
+    after = sensitivities(used, label_steps(used), seed=0)
+    assert sizes.count(unlabeled.sum()) == 1
+    assert after == sensitivities(fresh, label_steps(fresh), seed=0)
 
 
 def test_slices_take_columns_of_few_values_or_those_named(run: Judged, planted: Planted) -> None:

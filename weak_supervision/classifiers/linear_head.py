@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from weak_supervision.classifiers.base import Dev, Head
 from weaklight.errors import DataError, TrainingError
@@ -46,8 +47,8 @@ class LinearHead(Head):
 
     Notes
     -----
-    Time O(n d K) a step, memory O(n d). Convex and without any draw, so there is no seed. Row
-    weights and targets are taken as they are: wrong labels are learnt as such.
+    Time O(n d K) a step on one core, memory O(n d). Convex and without any draw, so there is no
+    seed. Row weights and targets are taken as they are: wrong labels are learnt as such.
 
     References
     ----------
@@ -126,13 +127,16 @@ class LinearHead(Head):
             gradient[:, -1] = slope.sum(axis=1)
             return value + penalty / 2 * float((coef**2).sum()), gradient.ravel()
 
-        result = minimize(
-            loss,
-            self._start(n_features, n_classes),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": self.max_iter, "ftol": self.tol, "gtol": 1e-6},
-        )
+        # Hundreds of small products: threads that wait for one another lose more than they share
+        # out, 5 s for 1 on two cores that others use, too.
+        with threadpool_limits(1, user_api="blas"):
+            result = minimize(
+                loss,
+                self._start(n_features, n_classes),
+                jac=True,
+                method="L-BFGS-B",
+                options={"maxiter": self.max_iter, "ftol": self.tol, "gtol": 1e-6},
+            )
         if not np.isfinite(result.fun):
             raise TrainingError(
                 "the head's loss became NaN or infinite; look for huge values in the features"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from tests.weak_supervision.planted import planted
 from weak_supervision.classifiers import LinearHead, linear_head
@@ -51,6 +52,16 @@ def test_a_warm_start_ends_where_a_cold_one_does_and_sooner(data, monkeypatch):
     assert steps[2] < 0.8 * steps[0]
     with pytest.raises(DataError, match="warm_start=False"):
         warm.fit(x[:, :5], np.eye(3)[y])
+
+
+def test_the_number_of_threads_changes_no_byte():
+    """Nor does it slow small fits, whose threads would wait for one another: both are one limit."""
+    _, truth, features = planted(n=600, d=512)
+    learnt = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            learnt.append(LinearHead().fit(features, np.eye(3)[truth]).coef_.tobytes())
+    assert learnt[0] == learnt[1]
 
 
 def test_rows_without_weight_count_for_nothing(data):
