@@ -143,7 +143,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        14,
+        15,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",

@@ -152,13 +152,13 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
     probabilities = head.predict_proba(features)
     np.save(work.out / "probabilities.npy", probabilities)
     work.progress(0, 1, "which items to label next")
-    open_items = is_unlabeled & present & ~lesson.by_hand  # without features nothing is taught
     order = labelling_order(
         probabilities,
         np.load(inputs.votes, allow_pickle=False),
         NeighborGraph.load(inputs.graph),
-        n=min(N_NEXT, int(open_items.sum())),
-        settled=~open_items,
+        n=N_NEXT,
+        settled=lesson.by_hand,
+        candidates=is_unlabeled & present,  # without features nothing is taught
     )
     items.iloc[order][["item_id"]].to_parquet(work.out / "label_next.parquet", index=False)
     return StageResult(

@@ -29,6 +29,7 @@ def labelling_order(
     n: int,
     criterion: Criterion = "mixed",
     settled: NDArray[np.bool_] | None = None,
+    candidates: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Return the rows to label by hand, the most useful first.
 
@@ -49,7 +50,11 @@ def labelling_order(
         ``mixed``: the product of uncertainty and coverage, which is neither the same odd corner
         twice nor what is clear anyway.
     settled
-        (N,) rows that people have labelled already; they are not offered and cover their neighbors.
+        (N,) rows that people have labelled already, so that they teach; they are not offered and
+        cover their neighbors.
+    candidates
+        (N,) rows that may be offered, all where left out. The others, such as dev and test items,
+        teach nothing: they do not cover their neighbors but count among what a pick stands for.
 
     Raises
     ------
@@ -78,7 +83,8 @@ def labelling_order(
             f"posterior, votes and graph must speak of the same items, but have {len(p)}, "
             f"{len(votes)} and {graph.n_items}"
         )
-    taken = np.zeros(len(p), dtype=np.bool_) if settled is None else settled.copy()
+    labelled = np.zeros(len(p), dtype=np.bool_) if settled is None else settled
+    taken = labelled.copy() if candidates is None else labelled | ~candidates
     value = {
         "uncertainty": lambda: _entropy(p.astype(np.float64)),
         "disagreement": lambda: _entropy(_vote_shares(votes)),
@@ -90,7 +96,7 @@ def labelling_order(
     covers = criterion in ("coverage", "mixed")
     # how much of each item is still unlike everything labelled
     open_share = np.ones(len(p))
-    for row in np.flatnonzero(taken):
+    for row in np.flatnonzero(labelled):
         _cover(open_share, weights, int(row))
     reach = open_share + weights @ open_share if covers else open_share
     score = np.where(taken, -np.inf, value * reach)

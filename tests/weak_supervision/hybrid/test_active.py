@@ -28,6 +28,26 @@ def test_each_criterion_by_hand() -> None:
         order("beauty")
 
 
+def test_only_items_that_were_labelled_cover_their_neighbors() -> None:
+    """Two groups as unsure as each other; in the larger one, half are kept for measuring."""
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1], [60, 40])
+    graph = build_graph(5 * np.eye(2)[group] + 0.3 * rng.normal(size=(100, 2)), k=100)
+    posterior, votes = np.full((100, 2), 0.5), np.full((100, 1), -1, np.int16)
+    kept_apart = np.arange(100) < 30
+
+    def first(settled: np.ndarray) -> int:
+        picks = labelling_order(
+            posterior, votes, graph, n=100, settled=settled, candidates=~kept_apart
+        )
+        assert sorted(picks) == np.flatnonzero(~kept_apart & ~settled).tolist()
+        return int(group[picks[0]])
+
+    assert first(settled=np.zeros(100, np.bool_)) == 0  # the group that it stands for is larger
+    assert first(settled=kept_apart) == 1
+    assert first(settled=np.arange(100) == 31) == 1
+
+
 def test_coverage_visits_every_cluster_before_any_twice() -> None:
     rng = np.random.default_rng(0)
     sizes = [60, 30, 10]
