@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from pipelines.sections import ItemsConfig, Kind
 from pipelines.stages.base import Progress
 from weaklight.errors import DataError
+from weaklight.words import counted
 
 __all__ = [
     "DECODERS",
@@ -85,9 +86,10 @@ def decode_images(
     notes = [*_repeats(table, rows, sha256, "image")]
     n_scaled = sum(p.size != size for p in pictures)
     if n_scaled:
+        of = f"of {len(pictures):,} images"
         notes.append(
-            f"{n_scaled} of {len(pictures)} images were scaled to {size[0]} x {size[1]} px and cut "
-            "to that shape; image_size under [items] sets another size"
+            f"{counted(n_scaled, f'{of} was', f'{of} were')} scaled to {size[0]} x {size[1]} px "
+            "and cut to that shape; image_size under [items] sets another size"
         )
     return Decoded(rows, pixels, sha256, facts, tuple(notes))
 
@@ -101,7 +103,8 @@ def decode_texts(
     n_broken = sum("\N{REPLACEMENT CHARACTER}" in text for text in texts)
     if n_broken:
         notes.append(
-            f"{n_broken} texts hold the sign for characters that were lost in a wrong encoding; "
+            f"{counted(n_broken, 'text holds', 'texts hold')} the sign for characters that were "
+            "lost in a wrong encoding; "
             "read the source again as what it is, such as latin-1"
         )
     characters = [len(text) for text in texts] or [0]
@@ -130,10 +133,10 @@ def decode_audio(
     notes = [*_repeats(table, rows, sha256, "clip")]
     n_resampled = sum(wave.rate != rate for wave in waves)
     if n_resampled:
-        notes.append(f"{n_resampled} clips were resampled to {rate} hertz")
+        notes.append(f"{counted(n_resampled, 'clip was', 'clips were')} resampled to {rate} hertz")
     n_mixed = sum(wave.channels > 1 for wave in waves)
     if n_mixed:
-        notes.append(f"{n_mixed} clips had several channels, which were averaged")
+        notes.append(f"{counted(n_mixed, 'clip')} had several channels, which were averaged")
     clips = [wave.at(rate) for wave in waves]
     seconds = [len(clip) / rate for clip in clips] or [0.0]
     facts = {
@@ -234,10 +237,10 @@ def _repeats(
     tuned_on = {c for c, s in zip(contents, splits, strict=True) if s == "dev"}
     leaked = sum(c in tuned_on for c, s in zip(contents, splits, strict=True) if s == "test")
     several = one if one == "series" else f"{one}s"
-    repeat = f"{one} repeats" if n_double == 1 else f"{several} repeat"
-    are = "is" if leaked == 1 else "are"
-    also = f"; {leaked} of test {are} also in dev, which flatters the test numbers"
-    return (f"{n_double} {repeat} an earlier one{also if leaked else ''}",)
+    repeat = counted(n_double, f"{one} repeats", f"{several} repeat")
+    are = counted(leaked, "of test is", "of test are")
+    also = f"; {are} also in dev, which flatters the test numbers"
+    return (f"{repeat} an earlier one{also if leaked else ''}",)
 
 
 def _digest(content: bytes | str | NDArray[np.float32]) -> str:

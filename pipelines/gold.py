@@ -24,6 +24,7 @@ from pipelines.tables import as_class_names, read_csv, unreadable
 from weaklight.contracts import ROLES
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
+from weaklight.words import counted
 
 __all__ = ["Draw", "add_gold", "draw_gold", "write_sheet"]
 
@@ -57,7 +58,7 @@ class Draw:
         """What becomes of labels that people gave the items before; empty where nobody did."""
         if not self.n_labelled:
             return ""
-        had = "1 of them has" if self.n_labelled == 1 else f"{self.n_labelled:,} of them have"
+        had = counted(self.n_labelled, "of them has", "of them have")
         return (
             f"{had} a label by hand from before: it stays stored, but from the next run on it "
             "neither teaches nor measures."

@@ -54,10 +54,10 @@ class StageSpec:
 _PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 10, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 11, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
-        4,
+        5,
         "pipelines.stages.reviews:reviews",
         {"items": "ingest.items", "labeled": "ingest.labeled"},
         fingerprint="human_labels",
@@ -187,7 +187,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        24,
+        25,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

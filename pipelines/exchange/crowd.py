@@ -16,6 +16,7 @@ from pipelines.exchange.tables import (
 )
 from pipelines.tables import as_class_names, as_name
 from weaklight.errors import DataError
+from weaklight.words import counted
 
 __all__ = ["read_crowd"]
 
@@ -70,15 +71,15 @@ def read_crowd(
     if len(torn):
         pairs = torn[[item, worker]].head(3).to_numpy().tolist()
         raise DataError(
-            f"{len(torn)} answers contradict an earlier one by the same worker, such as {pairs}; "
-            "keep one answer an item and worker"
+            f"{counted(len(torn), 'answer contradicts', 'answers contradict')} an earlier one by "
+            f"the same worker, such as {pairs}; keep one answer an item and worker"
         )
     imported = read_items(items, columns, classes=classes)
     unknown = sorted(set(table[item]) - set(imported.table["item_id"]))
     if unknown:
         raise DataError(
-            f"{len(unknown)} items of {answers.name} are not in {items.name}, such as "
-            f"{unknown[:3]}; the ids of both must agree"
+            f"{counted(len(unknown), 'item is', 'items are')} in {answers.name} but not in "
+            f"{items.name}, such as {unknown[:3]}; the ids of both must agree"
         )
     votes = table.pivot(index=item, columns=worker, values=label).add_prefix(VOTE_PREFIX)
     votes = votes.astype(object).where(votes.notna(), None)
@@ -87,9 +88,11 @@ def read_crowd(
         joined[votes.columns].astype(object).where(joined[votes.columns].notna(), None)
     )
     n_workers = votes.shape[1]
-    notes = [f"{len(table)} answers by {n_workers} workers, one labelling function a worker"]
+    by = f"{counted(len(table), 'answer')} by {counted(n_workers, 'worker')}"
+    notes = [f"{by}, one labelling function a worker"]
     if n_partial:
-        notes.append(f"left out {n_partial} answers that lack the item, the worker or the label")
+        partial = counted(n_partial, "answer that lacks", "answers that lack")
+        notes.append(f"left out {partial} the item, the worker or the label")
     if n_workers > _MANY_WORKERS:
         notes.append(
             'so many workers have few answers each; [aggregate] model = "dawid_skene" is made '

@@ -19,6 +19,7 @@ from pipelines.exchange.labels import WeakLabels
 from pipelines.exchange.media import image_suffix
 from pipelines.exchange.projects import Imported, class_order
 from weaklight.errors import DataError
+from weaklight.words import counted
 
 __all__ = ["LABEL_STUDIO", "read_label_studio"]
 
@@ -76,7 +77,8 @@ def read_label_studio(
     answer = table.pop("label")
     table["split"] = "unlabeled"
     table["gold" if is_gold else "noisy_label"] = answer
-    notes = [f"{answer.notna().sum()} of {len(table)} tasks have an answer"]
+    of = f"of {len(table):,} tasks"
+    notes = [counted(int(answer.notna().sum()), f"{of} has an answer", f"{of} have an answer")]
     if is_gold:
         table.loc[answer.notna(), "split"] = "dev"
         notes.append(
@@ -84,9 +86,16 @@ def read_label_studio(
             "may flatter: import with --noisy instead"
         )
     if n_torn:
-        notes.append(f"{n_torn} tasks have no majority among their annotators and no label")
+        torn = counted(n_torn, "task has", "tasks have")
+        notes.append(f"{torn} no majority among the annotators and no label")
     if n_many:
-        notes.append(f"{n_many} annotations hold no choice, or several, and do not count")
+        notes.append(
+            counted(
+                n_many,
+                "annotation holds no choice, or several, and does not count",
+                "annotations hold no choice, or several, and do not count",
+            )
+        )
     return Imported(table, class_order(answer), notes=tuple(notes), base=file.parent)
 
 

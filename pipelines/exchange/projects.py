@@ -25,6 +25,7 @@ from pipelines.readers import first_few
 from weaklight.contracts import SOURCE_SPLITS, check_votes
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
+from weaklight.words import counted
 
 __all__ = [
     "VOTE_PREFIX",
@@ -158,11 +159,12 @@ def unique_items(imported: Imported) -> Imported:
     notes = list(imported.notes)
     if ids.isna().any():
         rows = (np.flatnonzero(ids.isna()) + 1).tolist()
-        notes.append(f"left out {len(rows)} rows without an id: rows {first_few(rows)}")
+        without = counted(len(rows), "row without an id: row", "rows without an id: rows")
+        notes.append(f"left out {without} {first_few(rows)}")
     if is_double.any():
         names = ids[is_double].tolist()
         notes.append(
-            f"left out {len(names)} rows whose id came before (the first is kept): "
+            f"left out {counted(len(names), 'row')} whose id came before (the first is kept): "
             f"{first_few(names)}"
         )
     table = imported.table[ids.notna() & ~is_double].reset_index(drop=True)

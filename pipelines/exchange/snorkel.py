@@ -11,6 +11,7 @@ import pandas as pd
 from pipelines.exchange.projects import Imported, vote_table
 from pipelines.exchange.tables import PROJECT_COLUMNS, Columns, read_items
 from weaklight.errors import DataError
+from weaklight.words import counted
 
 __all__ = ["read_snorkel"]
 
@@ -59,5 +60,5 @@ def read_snorkel(
         )
     known = list(names) or [f"lf_{j:02d}" for j in range(votes.shape[1])]
     table = pd.concat([imported.table, vote_table(votes, classes, known)], axis=1)
-    note = f"{votes.shape[1]} labelling functions, whose votes are replayed"
+    note = f"{counted(votes.shape[1], 'labelling function')}, whose votes are replayed"
     return replace(imported, table=table, notes=(*imported.notes, note))

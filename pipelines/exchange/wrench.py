@@ -16,6 +16,7 @@ import pandas as pd
 
 from pipelines.exchange.projects import Imported, vote_table
 from weaklight.errors import DataError
+from weaklight.words import counted
 
 __all__ = ["read_wrench"]
 
@@ -64,8 +65,9 @@ def read_wrench(folder: Path) -> Imported:
     if labeled:
         table["was_labeled"] = table["item_id"].isin([f"train-{i}" for i in labeled])
         notes.append(
-            f"labeled_ids.json lists {len(labeled)} training rows whose labels the rules' authors "
-            "looked at; they stay unlabelled, as in WRENCH's figures, marked in was_labeled"
+            f"labeled_ids.json lists {counted(len(labeled), 'training row')} whose labels the "
+            "rules' authors looked at; they stay unlabelled, as in WRENCH's figures, marked in "
+            "was_labeled"
         )
     return Imported(table, classes, tuple(notes))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from weak_supervision.names import model_name
+from weaklight.words import counted
 
 __all__ = [
     "SOURCES",
@@ -156,15 +157,11 @@ def what_was_done(facts: Numbers) -> list[str]:
         "without looking at gold."
     )
     n = cleaning["n_issues"]
-    some = (
-        "1 label that the features contradict was"
-        if n == 1
-        else (f"{n:,} labels that the features contradict were")
-    )
-    doubted = f"{some} marked as doubtful."
-    lines.append(doubted if cleaning["n_issues"] else "No label contradicts the features.")
+    contradict = "that the features contradict"
+    some = counted(n, f"label {contradict} was", f"labels {contradict} were")
+    lines.append(f"{some} marked as doubtful." if n else "No label contradicts the features.")
     people = labels["by_source"].get("human", 0)
-    beside = f" and {people:,} labels that people gave" if people else ""
+    beside = f" and {counted(people, 'label')} that people gave" if people else ""
     lines.append(f"A classifier learnt from the weak labels{beside}; {_use_of_gold(rows)}.")
     return lines
 
@@ -175,8 +172,8 @@ def _voters(lfs: list[Numbers]) -> str:
     came = "the labels that the items came with, right or wrong,"
     if not n_written:
         return came.capitalize()
-    several = "1 labelling function" if n_written == 1 else f"{n_written} labelling functions"
-    return f"{several}, written by people," + ("" if n_written == len(lfs) else f" and {came}")
+    written = f"{counted(n_written, 'labelling function')}, written by people,"
+    return written if n_written == len(lfs) else f"{written} and {came}"
 
 
 def _use_of_gold(rows: Numbers) -> str:

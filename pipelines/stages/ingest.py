@@ -25,6 +25,7 @@ from pipelines.stages.base import StageResult, Work
 from pipelines.tables import told_encoding
 from weaklight.contracts import ROLES, SOURCE_SPLITS, SPLITS
 from weaklight.errors import DataError
+from weaklight.words import counted
 
 __all__ = ["IngestInputs", "ingest"]
 
@@ -89,9 +90,8 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     if source.kind == "csv":
         notes += told_encoding(source.files[0])
     if others:
-        notes.append(
-            f"left alone {len(others)} files that are no {kind} files: {first_few(others)}"
-        )
+        alone = counted(len(others), "file that is", "files that are")
+        notes.append(f"left alone {alone} no {kind}: {first_few(others)}")
 
     order = [*_RESERVED, *(c for c in table.columns if c not in (*_RESERVED, *_NOT_METADATA))]
     _write_table(table[order], work.out / "items.parquet")
@@ -113,24 +113,29 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     ignored = int(((table["split"] == "unlabeled") & ~teaches & (gold >= 0)).sum())
     if ignored:
         notes.append(
-            f"gold of {ignored} unlabeled rows was not read; to learn from it, name their split "
-            '"labeled"'
+            f"gold of {counted(ignored, 'unlabeled row')} was not read; to learn from it, write "
+            '"labeled" as split'
         )
     n_drawn = int((came_labeled.loc[table.index] & (table["split"] != "unlabeled")).sum())
     if n_drawn:
-        notes.append(
-            f"{n_drawn} labeled items were drawn as gold: the labels that they came with no longer "
-            "teach"
-        )
+        drawn = counted(n_drawn, "labeled item was", "labeled items were")
+        notes.append(f"{drawn} drawn as gold: what label came with it no longer teaches")
     n_open = int((teaches & (gold < 0)).sum())
     if n_open:
-        notes.append(f"{n_open} labeled items have no gold, so they are unlabeled ones")
+        notes.append(
+            counted(
+                n_open,
+                "labeled item has no gold, so it is an unlabeled one",
+                "labeled items have no gold, so they are unlabeled ones",
+            )
+        )
     for role in ROLES:
         n_open = int(((table["split"] == role) & (gold < 0)).sum())
         if n_open:
-            notes.append(f"{n_open} {role} items have no gold, so nothing is judged on them")
+            without = counted(n_open, f"{role} item has", f"{role} items have")
+            notes.append(f"{without} no gold, so nothing is judged on them")
     notes += [
-        f"dropped {n} rows: {reason}: {first_few(drops.examples[reason], n)}"
+        f"dropped {counted(n, 'row')}: {reason}: {first_few(drops.examples[reason], n)}"
         for reason, n in sorted(drops.counts.items())
     ]
     report = {
@@ -239,11 +244,11 @@ def _bags(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             f"{odd[:5]} have others; map them first"
         )
     if unlabeled:
-        notes.append(
-            f"{len(unlabeled)} bags have no label and are not used, such as {unlabeled[:3]}"
-        )
+        bare = counted(len(unlabeled), "bag has no label and is", "bags have no label and are")
+        notes.append(f"{bare} not used: {first_few(unlabeled)}")
     if torn:
-        notes.append(f"{len(torn)} bags carry two labels and are not used, such as {torn[:3]}")
+        twice = counted(len(torn), "bag carries two labels and is", "bags carry two labels and are")
+        notes.append(f"{twice} not used: {first_few(torn)}")
     unusable = {*unlabeled, *torn}
     bag_id = table["bag_id"].where(in_bag & ~table["bag_id"].astype(str).isin(unusable), None)
     table["bag_id"] = bag_id.map(lambda v: None if pd.isna(v) else str(v)).astype(object)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipelines.reviews import GOLD_QUEUE, ReviewStore
 from pipelines.stages.base import StageResult, Work
+from weaklight.words import counted
 
 __all__ = ["ReviewsInputs", "reviews"]
 
@@ -53,12 +54,19 @@ def reviews(inputs: ReviewsInputs, config: None, work: Work) -> StageResult:
     set_aside = int(reviewed.isin(drawn).sum())
     notes = []
     if n_outdated:
-        notes.append(f"{n_outdated} reviews name classes that weaklight.toml no longer has")
+        named = counted(n_outdated, "review names a class", "reviews name classes")
+        notes.append(f"{named} that weaklight.toml no longer has")
     if held_back:
-        notes.append(f"{held_back} reviews of dev, test or removed items are kept out of training")
+        of = "of dev, test or removed items"
+        kept_out = counted(held_back, f"review {of} is", f"reviews {of} are")
+        notes.append(f"{kept_out} kept out of training")
     if set_aside:
+        before = counted(
+            set_aside,
+            "item was reviewed before it was drawn",
+            "items were reviewed before they were drawn",
+        )
         notes.append(
-            f"{set_aside} items were reviewed before they were drawn as gold: what was said then "
-            "is kept, but neither teaches nor measures"
+            f"{before} as gold: what was said then is kept, but neither teaches nor measures"
         )
     return StageResult({"human": "human.parquet"}, {"n_human": int(trainable.sum())}, tuple(notes))

@@ -76,7 +76,7 @@ def test_gold_of_labeled_rows_teaches_unless_it_was_reviewed_or_drawn_since(
     store.record(ReviewEvent(ids[2], "ada", "set_role", new="test", queue=GOLD_QUEUE))
     out, report = run(root)
     assert report["splits"] == {"unlabeled": 18, "dev": 3, "calibration": 0, "test": 6}
-    assert any("1 labeled items have no gold" in note for note in report["notes"])
+    assert any("1 labeled item has no gold" in note for note in report["notes"])
     work = Work(root / "reviewed", root / "scratch", root / "cache", root, 0, CLASSES)
     work.out.mkdir()
     reviews(ReviewsInputs(out / "items.parquet", out / "labeled.parquet"), None, work)
@@ -105,7 +105,7 @@ def test_a_review_that_names_no_class_any_more_leaves_the_label_of_the_source(
     result = reviews(ReviewsInputs(out / "items.parquet", out / "labeled.parquet"), None, work)
     (human,) = pd.read_parquet(work.out / "human.parquet").to_dict("records")
     assert human["item_id"] == item and CLASSES[human["label"]] == table.loc[first, "gold"]
-    assert result.notes == ("1 reviews name classes that weaklight.toml no longer has",)
+    assert result.notes == ("1 review names a class that weaklight.toml no longer has",)
 
 
 def test_bad_rows_are_dropped_counted_and_named(make_project: Callable[..., Path]) -> None:
@@ -141,8 +141,8 @@ def test_bags_without_a_label_or_with_two_are_dissolved(make_project: Callable[.
     bags = pd.read_parquet(out / "bag_labels.parquet")
     assert not {"b0", "b1"} & set(bags["bag_id"])
     assert not {"b0", "b1"} & set(pd.read_parquet(out / "items.parquet")["bag_id"].dropna())
-    assert any("no label" in n for n in report["notes"])
-    assert any("two labels" in n for n in report["notes"])
+    assert "1 bag has no label and is not used: b0" in report["notes"]
+    assert "1 bag carries two labels and is not used: b1" in report["notes"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_gold_of_unlabeled_rows_is_not_read(make_project: Callable[..., Path]) -
     table = shapes(40, 10, 10)
     table.loc[0, "gold"] = "tall"
     out, report = run(make_project(table))
-    assert any("gold of 1 unlabeled rows was not read" in n for n in report["notes"])
+    assert any("gold of 1 unlabeled row was not read" in n for n in report["notes"])
     stored = pd.concat(pd.read_parquet(out / f"gold_{s}.parquet") for s in ("dev", "test"))
     assert "i0000" not in set(stored["item_id"])
 
@@ -216,7 +216,7 @@ def test_a_folder_of_images_with_gold_folders(make_project: Callable[..., Path])
     out, report = run(root, "images")
     items = pd.read_parquet(out / "items.parquet")
     assert items["split"].value_counts().to_dict() == {"unlabeled": 3, "dev": 3, "test": 3}
-    assert "dropped 1 rows: image of zero bytes: unlabeled/x/broken.png" in report["notes"]
+    assert "dropped 1 row: image of zero bytes: unlabeled/x/broken.png" in report["notes"]
     # equal names in three folders, and nothing that a labelling function sees tells which
     seen = lf_view(out / "items.parquet", out / "attributes.parquet")
     assert items["item_id"].is_unique and items["path"][0] == "dev/tall/0.png"
@@ -264,7 +264,7 @@ def test_a_folder_of_other_files_alone_and_scaled_images_are_told(
     _, report = run(root, "images")
     assert report["image"] == [20, 20, 1]
     assert report["notes"] == [
-        "1 of 3 images were scaled to 20 x 20 px and cut to that shape; image_size under [items] "
+        "1 of 3 images was scaled to 20 x 20 px and cut to that shape; image_size under [items] "
         "sets another size"
     ]
 
@@ -292,7 +292,7 @@ def test_a_stray_file_of_another_kind_is_named_and_clutter_is_not_read(
     (folder / "trip" / "IMG_1.HEIC").write_bytes(picture)
     _, report = run(root, "images")
     assert report["read"] == 2
-    assert report["notes"][1:] == ["left alone 1 files that are no image files: trip/IMG_1.HEIC"]
+    assert report["notes"][1:] == ["left alone 1 file that is no image: trip/IMG_1.HEIC"]
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"beside 2 image files it holds notes.txt; move these"):
         read_again(root, ItemsConfig(source="images"))

@@ -149,7 +149,7 @@ def test_a_text_that_cannot_be_used_is_dropped_counted_and_named(tmp_path: Path)
     assert any(
         "2 texts repeat an earlier one; 2 of test are also in dev" in n for n in report["notes"]
     )
-    assert any("1 texts hold the sign" in n for n in report["notes"])
+    assert any("1 text holds the sign" in n for n in report["notes"])
 
 
 def test_a_csv_keeps_texts_that_look_like_missing_values(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_several_rates_stop_or_are_resampled(tmp_path: Path) -> None:
         ingest_audio(tmp_path, files)
     opened, record = ingest_audio(tmp_path, files, "sample_rate = 4000")
     report = json.loads(outputs(opened, record, "ingest", "report").read_text())
-    assert "1 clips were resampled to 4000 hertz" in report["notes"]
+    assert "1 clip was resampled to 4000 hertz" in report["notes"]
     table = pd.read_parquet(outputs(opened, record, "ingest", "attributes"))
     assert np.allclose(table["duration"], 0.5) and np.allclose(
         table["zero_crossings"], 400, rtol=0.03

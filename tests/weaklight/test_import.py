@@ -61,8 +61,8 @@ def test_labels_are_trimmed_and_what_is_odd_is_said(tmp_path: Path) -> None:
     file.write_text("item_id,text,gold\na,1,ham \nb,2,Ham\nb,3,spam\n,4,spam\nc,5,\n")
     said = invoke("csv", str(file), "--to", str(tmp_path / "made"))
     assert "1 unlabeled, 2 dev items; classes Ham, ham, spam\n" in said
-    assert "left out 1 rows without an id: rows 4" in said
-    assert "left out 1 rows whose id came before (the first is kept): b" in said
+    assert "left out 1 row without an id: row 4" in said
+    assert "left out 1 row whose id came before (the first is kept): b" in said
     assert "['Ham', 'ham'] differ only in upper and lower case" in said
     kept = pd.read_parquet(tmp_path / "made" / "items.parquet")
     assert kept["item_id"].tolist() == ["a", "b", "c"]

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from weaklight.words import counted
+
 __all__ = ["register"]
 
 _WIDTHS = (0.2, 0.1, 0.06, 0.04)
@@ -98,4 +100,4 @@ def add(
     from pipelines.project import Project
 
     n = add_gold(Project.open(project), sheet, reviewer=reviewer or getpass.getuser())
-    typer.echo(f"recorded {n} labels; the next `weaklight run` reads them")
+    typer.echo(f"recorded {counted(n, 'label')}; the next `weaklight run` reads them")

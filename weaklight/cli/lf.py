@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from weaklight.errors import DataError, LabelingError, WeaklightError
+from weaklight.words import counted
 
 if TYPE_CHECKING:
     from labeling_functions import LabelingFunction
@@ -292,7 +293,7 @@ def _check_on_all(
     view = RunView(project, record)
     items, attributes = view.path("ingest", "items"), view.path("ingest", "attributes")
     assert items is not None and attributes is not None
-    typer.echo(f"ran on all {len(view.items):,} items")
+    typer.echo(f"ran on all {counted(len(view.items), 'item')}")
     checked = Checked(
         lfs,
         view.classes,

@@ -85,7 +85,7 @@ def test_a_wrench_folder_keeps_votes_and_gold_of_dev_and_test_alone(tmp_path: Pa
     table = pd.read_parquet(out.parents[3] / "items.parquet")
     train = table[table["split"] == "unlabeled"]
     assert train["gold"].isna().all()
-    assert any("labeled_ids.json lists 1 training rows" in note for note in imported.notes)
+    assert any("labeled_ids.json lists 1 training row " in note for note in imported.notes)
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_each_worker_of_a_crowd_becomes_a_voter(tmp_path: Path) -> None:
     items, votes, _ = read_back(crowd(tmp_path, given), tmp_path)
     assert items["item_id"].tolist() == ["a", "b"]
     assert votes.tolist() == [[1, 0], [-1, 1]]  # classes sorted: no, yes; columns w1, w2
-    with pytest.raises(DataError, match="contradict an earlier one"):
+    with pytest.raises(DataError, match="1 answer contradicts an earlier one"):
         crowd(tmp_path, "task,worker,label\na,w1,yes\na,w1,no\n")
-    with pytest.raises(DataError, match="are not in items"):
+    with pytest.raises(DataError, match=r"1 item is in answers.csv but not in items"):
         crowd(tmp_path, "task,worker,label\nz,w1,yes\n")
     with pytest.raises(DataError, match=r"\['worker'\]"):
         crowd(tmp_path, "task,label\na,yes\n")
@@ -347,8 +347,8 @@ def test_label_studio_annotations_become_dev_gold_or_noisy_labels(tmp_path: Path
         "sure": 0, "torn": -1, "skipped": -1, "several": -1, "other": 1, "none": -1,
     }  # fmt: skip
     assert items["split"].tolist() == ["dev", *["unlabeled"] * 3, "dev", "unlabeled"]
-    assert [n for n in imported.notes if "1 tasks have no majority" in n]
-    assert [n for n in imported.notes if "1 annotations hold no choice" in n]
+    assert [n for n in imported.notes if "1 task has no majority" in n]
+    assert [n for n in imported.notes if "1 annotation holds no choice" in n]
     noisy = read_label_studio(tmp_path / "export.json", is_gold=False).table
     assert set(noisy["split"]) == {"unlabeled"} and noisy["noisy_label"].notna().sum() == 2
     write_json(tmp_path / "min.json", [{"text": "x", "label": "a"}])
