@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,16 +18,11 @@ from numpy.typing import NDArray
 
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import LabelingError
+from weaklight.words import nearest
 
-__all__ = ["Ballot", "Problem", "RowVotes", "UnknownVoteError", "nearest"]
+__all__ = ["Ballot", "Problem", "RowVotes", "UnknownVoteError"]
 
 MAX_DISTINCT_PROBLEMS = 64  # kept texts per batch of rows; later ones share the last slot
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the known name closest to ``name``, or nothing."""
-    match = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]!r}?" if match else ""
 
 
 class UnknownVoteError(LabelingError):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from labeling_functions.ballot import nearest
+from weaklight.words import nearest
 
 __all__ = ["Item", "items_of", "missing_column"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from labeling_functions.ballot import nearest
 from labeling_functions.suggest.material import Material
 from labeling_functions.templates import KINDS as TEMPLATES
 from labeling_functions.templates import toml
 from weaklight.errors import LabelingError
+from weaklight.words import nearest
 
 __all__ = ["KINDS", "starter"]
 

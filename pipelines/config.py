@@ -5,7 +5,7 @@ Try it: ``load_config("demo/weaklight.toml")``.
 
 from __future__ import annotations
 
-import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, get_args
@@ -29,6 +29,7 @@ from pipelines.sections import (
 )
 from weaklight.contracts import ClassSet
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = [
     "Config",
@@ -83,12 +84,15 @@ class Config(Section):
                 raise ValueError(f"class_sets.{name} has the name of a class; choose another")
             unknown = [m for m in members if m not in self.classes]
             if unknown or not members:
-                raise ValueError(f"class_sets.{name} must list known classes, but has {unknown}")
-        positive = self.bags.positive
-        if positive is not None and positive not in (*self.classes, *self.class_sets):
+                near = nearest(unknown[0], self.classes) if unknown else ""
+                raise ValueError(
+                    f"class_sets.{name} must list known classes, but has {unknown}{near}"
+                )
+        positive, known = self.bags.positive, [*self.classes, *self.class_sets]
+        if positive is not None and positive not in known:
             raise ValueError(
                 f"bags.positive must be a class or a class set, but is {positive!r}; "
-                f"known: {[*self.classes, *self.class_sets]}"
+                f"known: {known}{nearest(positive, known)}"
             )
         if positive is None and self.bags.instances != "items":
             raise ValueError(
@@ -126,7 +130,8 @@ class Config(Section):
         """
         names = [*self.classes, *(s.name for s in self.vote_sets)]
         if name not in names:
-            raise ConfigError(f"no class or class set is called {name!r}; known: {names}")
+            near = nearest(name, names)
+            raise ConfigError(f"no class or class set is called {name!r}; known: {names}{near}")
         return names.index(name)
 
 
@@ -173,14 +178,15 @@ def _explain(problem: Any) -> str:
         if len(location) > 1 and location[-1] in Config.model_fields:
             return f"{where}: {location[-1]} belongs at the top of the file, above every [section]"
         known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
-        return f"{where}: unknown key; {hint}"
+        hint = nearest(location[-1], known) or f"; known keys: {', '.join(sorted(known))}"
+        return f"{where}: unknown key{hint}"
     if problem["type"] == "missing":
         return f"{where}: is required but missing"
     message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
     came = f" (came: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    if problem["type"] == "literal_error" and isinstance(given, str):
+        came += nearest(given.lower(), re.findall("'([^']+)'", problem["ctx"]["expected"]))
     return f"{where}: {message}{came}"
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from labeling_functions.ballot import nearest
 from pipelines.payload import Payload, Texts
 from pipelines.pixels import Pixels
 from pipelines.sections import Kind, PretrainConfig
@@ -44,6 +43,7 @@ from ssl_models.text import (
     words,
 )
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = [
     "BASELINES",

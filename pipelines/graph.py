@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = ["STAGES", "StageSpec", "needed_for", "spec_of"]
 
@@ -224,7 +225,8 @@ def spec_of(name: str) -> StageSpec:
     for spec in STAGES:
         if spec.name == name:
             return spec
-    raise ConfigError(f"no stage is called {name!r}; known: {[s.name for s in STAGES]}")
+    known = [spec.name for spec in STAGES]
+    raise ConfigError(f"no stage is called {name!r}; known: {known}{nearest(name, known)}")
 
 
 def needed_for(targets: tuple[str, ...], *, reads_features: bool) -> tuple[StageSpec, ...]:

@@ -15,6 +15,7 @@ from labeling_functions.pairs import PairCounts
 from pipelines.queries import Rows, RunView
 from weaklight.contracts import ABSTAIN, Votes
 from weaklight.errors import DataError
+from weaklight.words import nearest
 
 __all__ = [
     "Drill",
@@ -109,4 +110,5 @@ def _column(view: RunView, name: str) -> int:
     for j, lf in enumerate(view.lfs):
         if lf["name"] == name:
             return j
-    raise DataError(f"no labelling function of run {view.run_id} is called {name!r}")
+    near = nearest(name, [lf["name"] for lf in view.lfs])
+    raise DataError(f"no labelling function of run {view.run_id} is called {name!r}{near}")

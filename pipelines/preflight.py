@@ -11,12 +11,12 @@ from itertools import chain
 import pandas as pd
 
 from labeling_functions import load_folder
-from labeling_functions.ballot import nearest
 from labeling_functions.templates import FeatureTemplate
 from pipelines.graph import StageSpec, needed_for
 from pipelines.project import Project
 from pipelines.sections import KINDS, Kind
 from weaklight.errors import ConfigError, LabelingError
+from weaklight.words import nearest
 
 __all__ = ["check_encoder", "check_votes", "line_of", "preflight"]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from labeling_functions.ballot import nearest
 from pipelines.code_pages import PAGES, UnknownEncodingError, beyond_ascii, code_page
 from weaklight.errors import DataError
+from weaklight.words import nearest
 
 __all__ = [
     "as_class_names",

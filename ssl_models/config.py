@@ -9,6 +9,7 @@ from typing import Any
 
 from ssl_models.augment import AugmentConfig
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = ["TrainConfig"]
 
@@ -68,7 +69,10 @@ class TrainConfig:
             ("precision", ("auto", "bf16", "fp32")),
         ):
             if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name} must be one of {allowed}, but is {getattr(self, name)}")
+                near = nearest(str(getattr(self, name)), allowed)
+                raise ConfigError(
+                    f"{name} must be one of {allowed}, but is {getattr(self, name)}{near}"
+                )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""

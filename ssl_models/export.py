@@ -32,6 +32,7 @@ from ssl_models.timm_backbones import import_timm, timm_options
 from ssl_models.vit import VisionTransformer
 from ssl_models.vit_names import timm_arguments, to_timm
 from weaklight.errors import ArtifactError, ConfigError
+from weaklight.words import nearest
 
 __all__ = ["FORMATS", "Exported", "export_backbone", "portable_encoder"]
 
@@ -95,7 +96,8 @@ def export_backbone(folder: Path, out: Path, format: str) -> Exported:
     torchvision, timm, torch or ONNX Runtime.
     """
     if format not in FORMATS:
-        raise ConfigError(f"format must be one of {sorted(FORMATS)}, but is {format!r}")
+        near = nearest(format, FORMATS)
+        raise ConfigError(f"format must be one of {sorted(FORMATS)}, but is {format!r}{near}")
     kind = FORMATS[format]
     if out.suffix != kind.suffix:
         raise ConfigError(

@@ -5,7 +5,6 @@ Try it: ``load_public_weights(build_backbone("resnet18", ...), "resnet18-f37072f
 
 from __future__ import annotations
 
-import difflib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from ssl_models.timm_backbones import import_timm
 from ssl_models.vit import VisionTransformer
 from ssl_models.vit_names import from_timm, resized_tokens
 from weaklight.errors import ConfigError, DataError
+from weaklight.words import nearest
 
 __all__ = ["load_public_weights", "read_weights", "require_weights"]
 
@@ -187,12 +187,13 @@ def _from_file(path: Path) -> object:
 
 
 def _torchvision_weights(name: str) -> Any:
-    from torchvision.models import get_model_weights
+    from torchvision.models import get_model_weights, list_models
 
     try:
         return get_model_weights(name).DEFAULT
     except ValueError as error:
-        raise ConfigError(f"torchvision has no model {name!r}; such as 'resnet18'") from error
+        near = nearest(name, list_models()) or "; such as 'resnet18'"
+        raise ConfigError(f"torchvision has no model {name!r}{near}") from error
 
 
 def _from_torchvision(name: str) -> object:
@@ -209,8 +210,11 @@ def _from_torchvision(name: str) -> object:
 def _require_timm_weights(name: str) -> None:
     timm = import_timm()
     if not timm.is_model_pretrained(name):
-        known = difflib.get_close_matches(name, timm.list_pretrained())
-        raise ConfigError(f"timm {timm.__version__} has no weights {name!r}; near are {known}")
+        near = nearest(name, timm.list_pretrained())
+        raise ConfigError(
+            f"timm {timm.__version__} has no weights {name!r}{near}; timm.list_pretrained() shows "
+            "all"
+        )
 
 
 def _from_timm(name: str) -> object:

@@ -20,6 +20,7 @@ from ssl_models.audio.logmel import log_mel_statistics
 from ssl_models.checkpoints import write_json, write_tensors
 from ssl_models.series import summary_statistics
 from weaklight.errors import ArtifactError, ConfigError, DataError
+from weaklight.words import nearest
 
 __all__ = ["STATISTICS", "StatisticsEncoder"]
 
@@ -44,7 +45,8 @@ class StatisticsEncoder:
 
     def __init__(self, name: str, *, sample_rate: int = 0) -> None:
         if name not in STATISTICS:
-            raise ConfigError(f"statistics must be one of {STATISTICS}, but are {name!r}")
+            near = nearest(name, STATISTICS)
+            raise ConfigError(f"statistics must be one of {STATISTICS}, but are {name!r}{near}")
         self.name = name
         self.sample_rate = sample_rate
 

@@ -11,6 +11,7 @@ from ssl_models.config import TrainConfig
 from ssl_models.methods import METHODS
 from ssl_models.vit import TRANSFORMERS
 from weaklight.errors import ConfigError, DataError
+from weaklight.words import nearest
 
 __all__ = ["suggest_settings"]
 
@@ -66,7 +67,8 @@ def suggest_settings(
     (20, 64, 0.0)
     """
     if method not in METHODS:
-        raise ConfigError(f"method must be one of {sorted(METHODS)}, but is {method!r}")
+        near = nearest(method.lower(), METHODS)
+        raise ConfigError(f"method must be one of {sorted(METHODS)}, but is {method!r}{near}")
     if n < 2:
         raise DataError(f"an encoder needs at least 2 images to tell apart, but {n} came")
     if channels < 1:

@@ -5,7 +5,6 @@ Try it: ``build_backbone("timm:resnet10t", channels=4, image_size=64, width=32).
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import nn
 
 from ssl_models.distributed import GlobalBatchNorm
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = ["build_timm", "import_timm", "timm_options"]
 
@@ -59,10 +59,9 @@ def timm_options(name: str, channels: int, image_size: int) -> dict[str, Any]:
     """
     timm = import_timm()
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models())
-        hint = f"; did you mean one of {near}?" if near else ""
         raise ConfigError(
-            f"timm {timm.__version__} has no model {name!r}{hint}; timm.list_models() shows all"
+            f"timm {timm.__version__} has no model {name!r}{nearest(name, timm.list_models())}; "
+            "timm.list_models() shows all"
         )
     options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
     if timm.get_pretrained_cfg(name).fixed_input_size:

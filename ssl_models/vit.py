@@ -25,6 +25,7 @@ from ssl_models.backbones import (
     register_backbone,
 )
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = [
     "TRANSFORMERS",
@@ -331,6 +332,7 @@ def build_variant(name: str, channels: int, image_size: int, width: int) -> Body
         raise ConfigError(
             f"backbone must be one of {sorted(BACKBONES)}, a transformer's name with parts such as "
             f"'vit_tiny_patch4_reg4_swiglu', or 'timm:NAME', but is {name!r}"
+            f"{nearest(name, BACKBONES)}"
         )
     named = {key: text for key, text in found.groupdict().items() if text is not None}
     build = BACKBONES[named.pop("base")]

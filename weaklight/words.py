@@ -1,11 +1,14 @@
-"""Counts as people say them.
+"""Counts as people say them, and the name that somebody meant.
 
-Try it: ``python -c "from weaklight.words import counted; print(counted(1, 'item'))"``.
+Try it: ``python -c "from weaklight.words import nearest; print(nearest('bot', ['bag', 'boot']))"``.
 """
 
 from __future__ import annotations
 
-__all__ = ["counted"]
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["counted", "nearest"]
 
 
 def counted(n: int, one: str, many: str | None = None) -> str:
@@ -26,3 +29,17 @@ def counted(n: int, one: str, many: str | None = None) -> str:
     '1,200 rows'
     """
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return what ends a message about an unknown name: the known one that is closest, or nothing.
+
+    Examples
+    --------
+    >>> nearest("simcler", ["byol", "simclr"])
+    "; did you mean 'simclr'?"
+    >>> nearest("vote", ["byol", "simclr"])
+    ''
+    """
+    match = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]!r}?" if match else ""

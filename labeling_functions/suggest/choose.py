@@ -23,6 +23,7 @@ from weaklight.contracts import ABSTAIN, Votes
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion, wilson
 from weaklight.seeds import derive_seed, numpy_generator
+from weaklight.words import nearest
 
 __all__ = ["PROPOSERS", "Advice", "Suggestion", "suggest"]
 
@@ -128,7 +129,10 @@ def suggest(
     """
     unknown = [kind for kind in kinds if kind not in PROPOSERS]
     if unknown:
-        raise DataError(f"expected kinds among {', '.join(PROPOSERS)}, but came {unknown[0]!r}")
+        raise DataError(
+            f"expected kinds among {', '.join(PROPOSERS)}, but came {unknown[0]!r}"
+            f"{nearest(unknown[0], PROPOSERS)}"
+        )
     is_dev = material.gold >= 0
     if is_dev.sum() < MIN_GOLD_ROWS:
         raise DataError(

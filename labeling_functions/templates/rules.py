@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
-from labeling_functions.ballot import nearest
 from labeling_functions.templates.base import MaskTemplate
 from labeling_functions.templates.conditions import NUMERIC, PLAIN, Condition, Scalar
+from weaklight.words import nearest
 
 __all__ = ["Metadata", "Rule", "Threshold"]
 

@@ -19,11 +19,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from labeling_functions.ballot import nearest
 from labeling_functions.functions import Origin
 from labeling_functions.templates import KINDS
 from labeling_functions.templates.base import OptionError, Template
 from weaklight.errors import LabelingError
+from weaklight.words import nearest
 
 __all__ = ["append", "from_dict", "read", "read_tables", "replace", "to_toml"]
 

@@ -22,6 +22,7 @@ from pipelines.exchange.exporter import Exporter
 from pipelines.exchange.folders import new_folder
 from pipelines.exchange.labels import WeakLabels
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = ["EXPORTERS", "export_labels"]
 
@@ -66,7 +67,10 @@ def export_labels(
         If the format cannot hold these items.
     """
     if format not in EXPORTERS:
-        raise ConfigError(f"--format must be one of {list(EXPORTERS)}, but is {format!r}")
+        raise ConfigError(
+            f"--format must be one of {list(EXPORTERS)}, but is {format!r}"
+            f"{nearest(format, EXPORTERS)}"
+        )
     exporter = EXPORTERS[format]
     if delimiter is not None:
         if format != "csv":

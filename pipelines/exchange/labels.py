@@ -19,6 +19,7 @@ from pipelines.queries import RunView
 from pipelines.sections import Kind
 from weaklight.contracts import SPLITS
 from weaklight.errors import ConfigError, DataError
+from weaklight.words import nearest
 
 __all__ = ["WeakLabels", "weak_labels"]
 
@@ -173,7 +174,10 @@ def weak_labels(
     """
     unknown = sorted(set(splits) - set(SPLITS))
     if unknown or not splits:
-        raise ConfigError(f"--split must be one of {list(SPLITS)}, but came {unknown or 'empty'}")
+        near = nearest(unknown[0], SPLITS) if unknown else ""
+        raise ConfigError(
+            f"--split must be one of {list(SPLITS)}, but came {unknown or 'empty'}{near}"
+        )
     if not 0 <= min_confidence <= 1:
         raise ConfigError(f"--min-confidence must lie in 0..1, but is {min_confidence}")
     everything = _all_rows(view)

@@ -29,6 +29,7 @@ from weak_supervision.label_models import hard_labels
 from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN, ClassSet
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = ["GOLD_SPLITS", "EvaluateInputs", "Judged", "Step", "label_steps", "missing"]
 
@@ -119,6 +120,7 @@ class Judged:
         if unknown:
             raise ConfigError(
                 f"[evaluate] slices names {unknown}, but the items have {sorted(table.columns)}"
+                f"{nearest(unknown[0], map(str, table.columns))}"
             )
         return {str(c): table[c].to_numpy() for c in columns}
 
@@ -162,7 +164,7 @@ class Judged:
         if self.probability not in table:
             raise ConfigError(
                 f"[evaluate] probability names {self.probability!r}, but the items have "
-                f"{sorted(table.columns)}"
+                f"{sorted(table.columns)}{nearest(self.probability, map(str, table.columns))}"
             )
         stated = pd.to_numeric(table[self.probability], errors="coerce").to_numpy(np.float64)
         rows, is_test = self.rows("test"), self.in_split("test")

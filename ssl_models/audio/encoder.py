@@ -20,6 +20,7 @@ from ssl_models.audio.clips import Clips, check_clips, pad
 from ssl_models.audio.fronts import FRONTS
 from ssl_models.checkpoints import strict_load, write_json, write_tensors
 from weaklight.errors import ArtifactError, ConfigError
+from weaklight.words import nearest
 
 __all__ = ["AudioEncoder", "embed_audio", "load_audio_encoder", "save_audio_encoder"]
 
@@ -58,7 +59,10 @@ class AudioEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if backbone not in FRONTS:
-            raise ConfigError(f"backbone must be one of {sorted(FRONTS)}, but is {backbone!r}")
+            near = nearest(backbone, FRONTS)
+            raise ConfigError(
+                f"backbone must be one of {sorted(FRONTS)}, but is {backbone!r}{near}"
+            )
         if width < 4 or width % 4 or context_dim < 1:
             raise ConfigError(
                 "width must be a multiple of 4 and context_dim at least 1, but are "

@@ -12,6 +12,7 @@ from ssl_models.audio.cpc import shortest_clip
 from ssl_models.audio.fronts import FRONTS
 from ssl_models.audio.training import AudioConfig
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = ["suggest_audio"]
 
@@ -53,7 +54,10 @@ def suggest_audio(
             f"{LEARN_FILTERS_S // 60} on filters are learnt, below the ear's scale is better."
         )
     elif backbone not in FRONTS:
-        raise ConfigError(f"for cpc backbone must be one of {sorted(FRONTS)}, but is {backbone!r}")
+        raise ConfigError(
+            f"for cpc backbone must be one of {sorted(FRONTS)}, but is {backbone!r}"
+            f"{nearest(backbone, FRONTS)}"
+        )
     epochs = AudioConfig.epochs
     if backbone == "log_mel":
         epochs = min(MAX_EPOCHS, max(1, round(CLIPS_HEARD / max(1, len(clips)))))

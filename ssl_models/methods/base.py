@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ssl_models.augment import AugmentConfig
 from ssl_models.backbones import Backbone
 from weaklight.errors import ConfigError
+from weaklight.words import nearest
 
 __all__ = [
     "METHODS",
@@ -148,7 +149,8 @@ def build_method(
     """
     known = method_options(name)
     if unknown := sorted(set(options) - set(known)):
-        raise ConfigError(f"method {name!r} takes {sorted(known)}, but {unknown} came; remove them")
+        what_to_do = nearest(unknown[0], known) or "; remove them"
+        raise ConfigError(f"method {name!r} takes {sorted(known)}, but {unknown} came{what_to_do}")
     return METHODS[name](encoder, augment, **options)
 
 
@@ -168,7 +170,8 @@ def method_options(name: str) -> dict[str, MethodOption]:
         If the name is unknown.
     """
     if name not in METHODS:
-        raise ConfigError(f"method must be one of {sorted(METHODS)}, but is {name!r}")
+        near = nearest(name.lower(), METHODS)
+        raise ConfigError(f"method must be one of {sorted(METHODS)}, but is {name!r}{near}")
     return options_of(METHODS[name])
 
 

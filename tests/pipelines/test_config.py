@@ -32,6 +32,7 @@ def test_defaults_fill_every_section() -> None:
         ({"pretrain": {"refresh": "daily"}}, "cron line"),
         ({"pretrain": {"refresh": "growth:-1"}}, "positive share"),
         ({"pretrain": {"device": "tpu"}}, "auto.*tpu"),
+        ({"train": {"strategy": "Forwards"}}, "'elr'.*came: 'Forwards'.*did you mean 'forward'?"),
         ({"schedule": {"cron": "* * * * *", "every_s": 3}}, "either cron or every_s"),
         ({"schedule": {"cron": "0 2 * *"}}, "schedule: a cron line has five fields"),
         ({"pretrain": {"refresh": "0 25 * * *"}}, "outside 0-23"),

@@ -238,7 +238,7 @@ def test_timms_own_weights_come_through_its_cache(
     assert torch.equal(backbone.body.conv1[0].weight, net.conv1[0].weight)
     with pytest.raises(DataError, match="download"):
         read_weights("timm:resnet14t.c3_in1k")
-    with pytest.raises(ConfigError, match="near are"):
+    with pytest.raises(ConfigError, match=r"did you mean 'resnet10t\.c3_in1k'"):
         read_weights("timm:resnet10t.nothing")
 
 

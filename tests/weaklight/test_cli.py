@@ -141,6 +141,8 @@ def test_methods_lists_the_options_of_one() -> None:
     assert re.search(r"teacher_temperature +two numbers +\[0.04, 0.07\]", shown)
     assert "no options of its own" in CliRunner().invoke(app, ["methods", "split_brain"]).output
     assert "is 'word2vec'" in str(CliRunner().invoke(app, ["methods", "word2vec"]).exception)
+    wrong = CliRunner().invoke(app, ["methods", "SimCLER"])
+    assert str(wrong.exception).endswith("but is 'SimCLER'; did you mean 'simclr'?")
 
 
 def test_results_list_what_was_measured_and_say_once_why_the_rest_was_not(tmp_path: Path) -> None:

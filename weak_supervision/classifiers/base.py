@@ -22,6 +22,7 @@ from weak_supervision.classifiers.temperature import fit_temperature
 from weak_supervision.scaling import scale_about
 from weaklight.contracts import check_posterior
 from weaklight.errors import ArtifactError, ConfigError, DataError
+from weaklight.words import nearest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -127,7 +128,8 @@ class Head(ABC):
             If the loss is not finite.
         """
         if self.balance not in BALANCES:
-            raise ConfigError(f"balance must be one of {BALANCES}, but is {self.balance!r}")
+            near = nearest(self.balance, BALANCES)
+            raise ConfigError(f"balance must be one of {BALANCES}, but is {self.balance!r}{near}")
         soft = _soft(targets, classes)
         w = np.ones(len(soft)) if weights is None else np.asarray(weights, np.float64)
         if not len(features) == len(soft) == len(w):

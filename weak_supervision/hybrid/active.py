@@ -14,6 +14,7 @@ from scipy import sparse
 from weak_supervision.neighbors import NeighborGraph
 from weaklight.contracts import ABSTAIN, Votes, check_posterior
 from weaklight.errors import ConfigError, DataError
+from weaklight.words import nearest
 
 __all__ = ["CRITERIA", "Criterion", "labelling_order"]
 
@@ -76,7 +77,10 @@ def labelling_order(
     active learning".
     """
     if criterion not in CRITERIA:
-        raise ConfigError(f"criterion must be one of {list(CRITERIA)}, but is {criterion!r}")
+        raise ConfigError(
+            f"criterion must be one of {list(CRITERIA)}, but is {criterion!r}"
+            f"{nearest(criterion, CRITERIA)}"
+        )
     p = check_posterior(posterior, posterior.shape[1])
     if not len(p) == len(votes) == graph.n_items:
         raise DataError(

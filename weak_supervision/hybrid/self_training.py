@@ -16,6 +16,7 @@ from weak_supervision.hybrid.pseudo_labels import pseudo_labels
 from weak_supervision.label_models import MODELS, covered, hard_labels
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import ConfigError, DataError
+from weaklight.words import nearest
 
 __all__ = ["SelfTraining"]
 
@@ -113,6 +114,7 @@ class SelfTraining:
         if self.label_model not in MODELS:
             raise ConfigError(
                 f"no label model is called {self.label_model!r}; known: {sorted(MODELS)}"
+                f"{nearest(self.label_model, MODELS)}"
             )
         human = np.full(len(votes), ABSTAIN) if gold is None else np.asarray(gold)
         if not len(votes) == len(features) == len(human):

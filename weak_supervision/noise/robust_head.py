@@ -19,6 +19,7 @@ from weak_supervision.noise.strategies import STRATEGIES, Noise
 from weak_supervision.noise.transition import ROWS_A_CLASS, estimate_noise
 from weaklight.errors import ConfigError
 from weaklight.seeds import derive_seed, seeded_torch
+from weaklight.words import nearest
 
 __all__ = ["RobustHead", "noise_for"]
 
@@ -113,6 +114,7 @@ class RobustHead(Head):
         if self.strategy not in STRATEGIES:
             raise ConfigError(
                 f"no strategy is called {self.strategy!r}; known: {sorted(STRATEGIES)}"
+                f"{nearest(self.strategy, STRATEGIES)}"
             )
         noise = noise_for(self.strategy, x, y, self.noise_rate, self.seed)
         self.noise_rate_ = None if noise is None else noise.rate

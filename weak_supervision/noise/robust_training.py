@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from weak_supervision.noise.strategies import STRATEGIES, Noise, Strategy
 from weaklight.errors import ConfigError, TrainingError
 from weaklight.seeds import derive_seed, numpy_generator
+from weaklight.words import nearest
 
 __all__ = ["Checkpoints", "Stateful", "TrainingConfig", "predict_logits", "train_robustly"]
 
@@ -307,7 +308,8 @@ def _strategy(
     name: str, targets: Tensor, noise: Noise | None, config: TrainingConfig, n_networks: int
 ) -> Strategy:
     if name not in STRATEGIES:
-        raise ConfigError(f"no strategy is called {name!r}; known: {sorted(STRATEGIES)}")
+        near = nearest(name, STRATEGIES)
+        raise ConfigError(f"no strategy is called {name!r}; known: {sorted(STRATEGIES)}{near}")
     chosen = STRATEGIES[name]
     if chosen.n_networks != n_networks:
         raise ConfigError(

@@ -241,7 +241,7 @@ def _load(project: Project) -> list[LabelingFunction]:
 
 
 def _choose(lfs: list[LabelingFunction], names: list[str] | None) -> list[LabelingFunction]:
-    from labeling_functions.ballot import nearest
+    from weaklight.words import nearest
 
     known = {lf.name: lf for lf in lfs}
     if not lfs:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from weaklight.errors import ConfigError, DataError
+from weaklight.words import nearest
 
 __all__ = ["project_about", "register"]
 
@@ -219,7 +220,8 @@ def copy_example(example: str, folder: Path) -> None:
     root = Path(examples.__file__).parent
     known = sorted(p.parent.name for p in root.glob("*/weaklight.toml"))
     if example not in known:
-        raise ConfigError(f"no example is called {example!r}; known: {known}")
+        near = nearest(example, known)
+        raise ConfigError(f"no example is called {example!r}; known: {known}{near}")
     if (folder / "weaklight.toml").is_file():
         return
     if folder.exists() and any(folder.iterdir()):
