@@ -29,6 +29,7 @@ from ssl_models.audio import (
     pretrain_audio,
     suggest_audio,
 )
+from ssl_models.audio.suggest import FROM_CLIPS
 from ssl_models.checkpoints import write_json
 from ssl_models.embed import embed as embed_images
 from ssl_models.embed import load_encoder
@@ -49,6 +50,7 @@ __all__ = [
     "BASELINES",
     "METHODS_OF",
     "baseline_features",
+    "beyond_defaults",
     "checked_options",
     "choose_method",
     "embedder",
@@ -109,6 +111,30 @@ def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple
     return "tfidf_svd", [
         f"tfidf_svd: {n_words:,} running words; word2vec wants {LEAST_WORDS:,}.",
     ]
+
+
+def beyond_defaults(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``[pretrain.options]`` less those that the method has where nothing is said.
+
+    What is no option, or no value of it, is kept: :func:`checked_options` refuses it.
+    """
+    known: dict[str, MethodOption] = {}
+    name = "simclr" if method == "auto" else method  # no other that is chosen has options
+    if name in METHODS:
+        known |= method_options(name)
+    if name == "cpc":  # has none of the same name for clips and for images
+        known |= {k: o for k, o in options_of(AudioCPC).items() if k not in FROM_CLIPS}
+
+    def is_said_anyway(name: str, value: Any) -> bool:
+        if name not in known:
+            return False
+        try:
+            taken = TypeAdapter(known[name].type).validate_python(value)
+        except ValidationError:
+            return False
+        return bool(taken == known[name].default)
+
+    return {name: value for name, value in options.items() if not is_said_anyway(name, value)}
 
 
 def checked_options(kind: Kind, method: str, options: Mapping[str, Any]) -> dict[str, Any]:

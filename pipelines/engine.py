@@ -33,7 +33,7 @@ from pipelines.looks import looks_at_test
 from pipelines.measure import PeakMemory
 from pipelines.preflight import check_encoder, check_votes, line_of, preflight
 from pipelines.project import Project, RunRecord, StageRecord
-from pipelines.sections import Section
+from pipelines.sections import PretrainConfig, Section
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import Manifest, Output, digest_json, explain_disk_errors, hash_path
 from weaklight.errors import WeaklightError
@@ -95,8 +95,9 @@ def plan(project: Project, targets: tuple[str, ...] = ("report",)) -> list[Plann
             done[spec.name] = keyed.digest
             planned.append(Planned(spec.name, "cached", keyed.digest, why))
         else:
-            reasons = [_why_again(project, spec, keyed) or "never run", *filter(None, [why])]
-            planned.append(Planned(spec.name, "runs", keyed.digest, "; ".join(reasons)))
+            reasons = [_why_again(project, spec, keyed) or "never run", why]
+            told = "; ".join(reason for reason in reasons if reason not in ("", pin.CHANGED))
+            planned.append(Planned(spec.name, "runs", keyed.digest, told))
     kind = None
     if "ingest" in done:
         kind = project.store.manifest("ingest", done["ingest"]).metrics["kind"]
@@ -331,7 +332,7 @@ def _key(project: Project, spec: StageSpec, sources: Mapping[str, str]) -> _Keye
     section: dict[str, Any] = {}  # for the manifest: all settings
     chosen: dict[str, Any] = {}  # for the key: those that are not at their defaults
     if spec.section is not None:
-        settings: Section = getattr(config, spec.section)
+        settings = _section(project, spec.section)
         leave_out = pin.NOT_LEARNED_FROM if spec.name == "pretrain" else frozenset()
         section = settings.model_dump(mode="json", exclude=set(leave_out))
         chosen = settings.chosen(leave_out=leave_out)
@@ -344,6 +345,12 @@ def _key(project: Project, spec: StageSpec, sources: Mapping[str, str]) -> _Keye
         extra = getattr(fingerprints, spec.fingerprint)(project, paths)
     digest = digest_json([spec.name, spec.version, inputs, chosen, config.seed, extra])
     return _Keyed(digest, inputs, paths, extra, section)
+
+
+def _section(project: Project, name: str) -> Section:
+    """Return a section as its stage takes it: alike where the same is to be made."""
+    section: Section = getattr(project.config, name)
+    return pin.plain(section) if isinstance(section, PretrainConfig) else section
 
 
 def _why_again(project: Project, spec: StageSpec, keyed: _Keyed) -> str:
@@ -365,7 +372,7 @@ def _call(
 ) -> StageResult:
     """Call the stage with its inputs dataclass filled from the upstream paths."""
     inputs_type = typing.get_type_hints(function)["inputs"]
-    section = getattr(project.config, spec.section) if spec.section else None
+    section = _section(project, spec.section) if spec.section else None
     return function(inputs_type(**keyed.paths), section, work)
 
 

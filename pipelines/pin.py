@@ -14,12 +14,22 @@ from pathlib import Path
 from pipelines.cron import last_due
 from pipelines.fingerprints import starting_weights
 from pipelines.project import Project
+from pipelines.sections import PretrainConfig
 from pipelines.store import digest_json, write_atomically
 
-__all__ = ["NOT_LEARNED_FROM", "Pin", "choose_snapshot", "read_pin", "write_pin"]
+__all__ = [
+    "CHANGED",
+    "NOT_LEARNED_FROM",
+    "Pin",
+    "choose_snapshot",
+    "plain",
+    "read_pin",
+    "write_pin",
+]
 
 # Settings of [pretrain] that say where and how often to train, not what is learnt.
 NOT_LEARNED_FROM = frozenset({"refresh", "device", "devices", "checkpoint_every"})
+CHANGED = "the items of now, as the settings changed"  # the plan says which did
 
 
 @dataclass(frozen=True)
@@ -32,12 +42,22 @@ class Pin:
     pinned_at: str
 
 
+def plain(config: PretrainConfig) -> PretrainConfig:
+    """Return ``[pretrain]`` without options that say what its method has anyway."""
+    if not config.options:
+        return config
+    from pipelines.encoders import beyond_defaults  # imports torch, which few projects need here
+
+    kept = beyond_defaults(config.method, config.options)
+    return config.model_copy(update={"options": kept})
+
+
 def settings_digest(project: Project) -> str:
     """Digest what asks for a new snapshot when it changes: ``[pretrain]``, first weights, seed.
 
     A default that changes with a version of Weaklight is nobody's wish: it asks for none.
     """
-    chosen = project.config.pretrain.chosen(leave_out=NOT_LEARNED_FROM)
+    chosen = plain(project.config.pretrain).chosen(leave_out=NOT_LEARNED_FROM)
     return digest_json([chosen, project.config.seed, starting_weights(project, {})])
 
 
@@ -79,7 +99,7 @@ def choose_snapshot(
     if force:
         return ingest, "a fresh snapshot was asked for"
     if pin.settings != settings_digest(project):
-        return ingest, "[pretrain] changed"
+        return ingest, CHANGED
     refresh = project.config.pretrain.refresh
     if refresh.startswith("growth:"):
         share = float(refresh.removeprefix("growth:"))

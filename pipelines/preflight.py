@@ -12,6 +12,7 @@ import pandas as pd
 
 from labeling_functions import load_folder
 from labeling_functions.templates import FeatureTemplate
+from pipelines import pin
 from pipelines.graph import StageSpec, needed_for
 from pipelines.project import Project
 from pipelines.sections import KINDS, Kind
@@ -127,7 +128,7 @@ def _has_trained(project: Project) -> bool:
         return False
     made = project.store.manifest("pretrain", run.artifacts["pretrain"]).config
     config = project.config.pretrain
-    now = config.model_dump(mode="json")
+    now = pin.plain(config).model_dump(mode="json")
     start = config.init_file(project.root)
     return (start is None or start.is_file()) and all(
         made.get(key) == now[key] for key in ("method", "backbone", "init", "options")

@@ -14,11 +14,12 @@ from ssl_models.audio.training import AudioConfig
 from weaklight.errors import ConfigError
 from weaklight.words import nearest
 
-__all__ = ["suggest_audio"]
+__all__ = ["FROM_CLIPS", "suggest_audio"]
 
 LEARN_FILTERS_S = 3600  # seconds of sound from which filters are learnt rather than given
 N_STEPS = 12  # frames ahead, the paper's
 EXCERPT_S = 0.5
+FROM_CLIPS = ("n_steps", "excerpt")  # options that the clips decide where nobody states them
 CLIPS_HEARD, MAX_EPOCHS = 12_000, 200  # of log_mel; ten epochs of the 1,200 spoken digits
 WIDTHS = {"log_mel": 128, "waveform": AudioConfig.width}
 
@@ -77,5 +78,5 @@ def suggest_audio(
             f"n_steps = {n_steps}: the shortest clip of {shortest / sample_rate:.2f} s has no more "
             "frames ahead."
         )
-    options = {"n_steps": n_steps, "excerpt": round(EXCERPT_S * sample_rate)}
+    options = dict(zip(FROM_CLIPS, (n_steps, round(EXCERPT_S * sample_rate)), strict=True))
     return replace(config, method_options=options), reasons

@@ -187,7 +187,7 @@ def test_a_key_that_an_update_adds_trains_nothing_anew_until_it_is_set(project: 
 
     for flop, status, why in (
         (True, "cached", "pinned to 120 items"),
-        (False, "runs", "changed: [pretrain] flop; [pretrain] changed"),
+        (False, "runs", "changed: [pretrain] flop"),
     ):
         opened = Project.open(project)
         set_before = opened.config.pretrain.model_dump(exclude_unset=True)
@@ -195,6 +195,20 @@ def test_a_key_that_an_update_adds_trains_nothing_anew_until_it_is_set(project: 
         opened.config = opened.config.model_copy(update=updated)
         planned = {p.name: p for p in plan(opened)}["pretrain"]
         assert planned.status == status and planned.why.startswith(why)
+
+
+def test_an_option_is_another_setting_only_where_it_says_what_would_not_hold_anyway(
+    project: Path,
+) -> None:
+    for options, status, why in (
+        ({"projection_dim": 128}, "cached", "pinned to 120 items"),
+        ({"projection_dim": 64}, "runs", "changed: [pretrain] options"),
+    ):
+        opened = Project.open(project)
+        pretrain = opened.config.pretrain.model_copy(update={"options": options})
+        opened.config = opened.config.model_copy(update={"pretrain": pretrain})
+        planned = {p.name: p for p in plan(opened)}["pretrain"]
+        assert planned.status == status and planned.why.partition(" of ")[0] == why
 
 
 def test_a_review_reruns_only_what_depends_on_it_and_outranks_the_rest(project: Path) -> None:

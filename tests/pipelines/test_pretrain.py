@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.encoders import checked_options
+from pipelines.encoders import beyond_defaults, checked_options
 from pipelines.fingerprints import starting_weights
 from pipelines.pin import settings_digest
 from pipelines.pixels import write_pixels
@@ -14,7 +14,8 @@ from pipelines.sections import PretrainConfig
 from pipelines.stages.base import Work
 from pipelines.stages.pretrain import PretrainInputs, pretrain, training_settings
 from ssl_models import METHODS, build_backbone
-from ssl_models.methods import build_method
+from ssl_models.audio import AudioCPC, suggest_audio
+from ssl_models.methods import build_method, options_of
 from weaklight.errors import ConfigError, DataError
 
 SHAPE = (8000, 28, 28, 1)
@@ -43,6 +44,16 @@ def test_what_is_stated_wins_over_what_would_be_chosen() -> None:
     assert (settings.steps, settings.batch_size, settings.lr, settings.seed) == (7, 32, 0.5, 3)
     assert (settings.width, settings.accumulate, settings.precision) == (40, 2, "fp32")
     assert settings.method_options == {"temperature": 1.0}
+
+
+def test_options_that_hold_anyway_are_told_from_those_that_change_something() -> None:
+    stated = {"temperature": 0.1, "n_prototypes": 256.0, "local_scale": [0.1, 0.4], "queue_size": 9}
+    assert beyond_defaults("swav", stated) == {"queue_size": 9}
+    assert beyond_defaults("auto", {"temperature": 0.2, "no_such": 1}) == {"no_such": 1}
+    # what the clips decide is stated even where it is what the class has
+    of_clips = {name: options_of(AudioCPC)[name].default for name in ("n_steps", "excerpt")}
+    assert beyond_defaults("cpc", {"grid": 4, **of_clips}) == of_clips
+    assert {*suggest_audio([np.zeros(8000, np.int16)], 8000)[0].method_options} == {*of_clips}
 
 
 def test_a_method_s_options_are_checked_by_name_and_type() -> None:
