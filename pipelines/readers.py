@@ -212,9 +212,9 @@ def _payload(
     The settings are wrong where the project's own table does not fit them, a new table itself is.
     """
     for kind in KINDS:
-        named: str | tuple[str, ...] | None = getattr(config, kind)
-        if isinstance(named, tuple) or (named is not None and kind == "series" and "*" in named):
+        if kind == "series" and config.joins_columns:
             return kind, kind  # `_read_table` has made one column of them
+        named: str | None = getattr(config, kind)
         if named is not None:
             rename = f"rename the column that holds the items to {named!r}" if is_new else ""
             require_columns(table, {f"{kind} under [items]": named}, path.name, remedy=rename)

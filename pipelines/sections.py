@@ -20,6 +20,7 @@ from weaklight.errors import ConfigError
 
 __all__ = [
     "KINDS",
+    "NOISY_LABEL",
     "AggregateConfig",
     "BagsConfig",
     "CleanConfig",
@@ -34,11 +35,13 @@ __all__ = [
     "Section",
     "TrainConfig",
     "VoteConfig",
+    "matching_columns",
 ]
 
 Kind = Literal["image", "text", "audio", "series"]
 # In the order in which a table is searched: text is the most likely to be metadata of the rest.
 KINDS: tuple[Kind, ...] = ("image", "audio", "series", "text")
+NOISY_LABEL = "noisy_label"  # the column of items, and the voter that repeats it
 
 
 class Section(BaseModel):
@@ -53,6 +56,24 @@ class Section(BaseModel):
         written down. Where a default itself changes, the version of its stage is raised.
         """
         return self.model_dump(mode="json", exclude=set(leave_out), exclude_defaults=True)
+
+
+def matching_columns(names: Iterable[str], columns: Iterable[object]) -> tuple[str, ...]:
+    """Return the columns of a table that are named, or that a name with ``*`` stands for.
+
+    A name that fits no column stays as it is, for a message to name.
+
+    Examples
+    --------
+    >>> matching_columns(["f*", "age"], ["id", "f2", "f1"])
+    ('f2', 'f1', 'age')
+    """
+    known = [str(column) for column in columns]
+    taken: dict[str, None] = {}
+    for name in names:
+        fitting = fnmatch.filter(known, name) if "*" in name and name not in known else []
+        taken.update(dict.fromkeys(fitting or [name]))
+    return tuple(taken)
 
 
 class ItemsConfig(Section):
@@ -72,7 +93,7 @@ class ItemsConfig(Section):
     gold: str = "gold"
     bag_id: str = "bag_id"
     bag_label: str = "bag_label"
-    noisy_label: str = "noisy_label"
+    noisy_label: str = NOISY_LABEL
     # 0 takes the most frequent size of the source, at most 96 px: what a small encoder can use.
     image_size: int = Field(default=0, ge=0, le=512)
     # In hertz; audio of another rate is resampled. 0 takes the rate that all files must then share.
@@ -80,20 +101,17 @@ class ItemsConfig(Section):
     # What LFs may read: "auto" measures what suits the kind of items; see docs.
     attributes: Literal["auto", "silhouette", "none"] = "auto"
 
-    def series_columns(self, columns: Iterable[object]) -> tuple[str, ...]:
-        """Return which columns of a table are an item together; none where one column is.
+    @property
+    def joins_columns(self) -> bool:
+        """Whether several columns of numbers are an item together."""
+        return isinstance(self.series, tuple) or "*" in (self.series or "")
 
-        A pattern that fits no column stays as it is, for a message to name.
-        """
-        series = self.series
-        if series is None or (isinstance(series, str) and "*" not in series):
+    def series_columns(self, columns: Iterable[object]) -> tuple[str, ...]:
+        """Return which columns of a table are an item together; none where one column is."""
+        if not self.joins_columns:
             return ()
-        known = [str(column) for column in columns]
-        taken: dict[str, None] = {}
-        for name in (series,) if isinstance(series, str) else series:
-            fitting = fnmatch.filter(known, name) if "*" in name and name not in known else []
-            taken.update(dict.fromkeys(fitting or [name]))
-        return tuple(taken)
+        named = (self.series,) if isinstance(self.series, str) else self.series
+        return matching_columns(named or (), columns)
 
     @model_validator(mode="after")
     def _one_kind(self) -> ItemsConfig:

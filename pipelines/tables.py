@@ -33,6 +33,7 @@ __all__ = [
 _LISTED = 20  # columns that a message names
 _SEPARATORS = ",;\t"  # a spreadsheet writes ; where the comma is the decimal sign
 _NO_SEPARATOR = "\x1f"  # which no text holds
+_READ_AS = "read as"  # what is told of a table's code page, among its attrs
 _SEPARATOR_LINE = re.compile(r"sep=(.)")  # some spreadsheets say it before the header
 
 
@@ -107,22 +108,27 @@ def read_csv(path: Path, **options: Any) -> pd.DataFrame:
     try:
         return _read_csv(path, _marked_encoding(path), options)
     except UnicodeDecodeError:
-        return _read_csv(path, code_page(path.read_bytes()), options)
-
-
-def told_encoding(path: Path) -> tuple[str, ...]:
-    """Say so where a CSV is read in a code page, which is told by its words and may be wrong."""
-    raw = path.read_bytes()
-    try:
-        raw.decode(_marked_encoding(path))
-    except UnicodeDecodeError:
+        raw = path.read_bytes()
         page = code_page(raw)
+        table = _read_csv(path, page, options)
         words = ", ".join(beyond_ascii(raw.decode(page)))
-        return (
+        table.attrs[_READ_AS] = (
             f"{path.name} is not in UTF-8 and was read as {PAGES[page]}, with words such as "
-            f"{words or 'those in it'}; where they are wrong, save it as UTF-8",
+            f"{words or 'those in it'}; where they are wrong, save it as UTF-8"
         )
-    return ()
+        return table
+
+
+def told_encoding(table: pd.DataFrame) -> tuple[str, ...]:
+    """Say once that a CSV was read in a code page, which is told by its words and may be wrong.
+
+    Parameters
+    ----------
+    table
+        From :func:`read_csv`, or made of such a one.
+    """
+    told = table.attrs.pop(_READ_AS, None)  # pandas would write it into Parquet
+    return () if told is None else (told,)
 
 
 def _read_csv(path: Path, encoding: str, options: Mapping[str, Any]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pipelines.exchange.exporter import Exporter
 from pipelines.exchange.labels import WeakLabels
 from pipelines.exchange.projects import VOTE_PREFIX, Imported, class_order
 from pipelines.readers import NAMED_TABLES
+from pipelines.sections import matching_columns
 from pipelines.tables import (
     as_class_names,
     as_name,
@@ -95,9 +95,8 @@ class Columns:
         require_columns(known, {_OPTIONS[role]: c for role, c in self.named.items()}, table)
         for vote in self.votes:
             require_columns(known, {"--votes": vote}, table)
-        for name in self.series:
-            if not fnmatch.filter([str(column) for column in known], name):
-                require_columns(known, {"--series": name}, table)
+        for name in matching_columns(self.series, known):
+            require_columns(known, {"--series": name}, table)
 
 
 PROJECT_COLUMNS = Columns()
@@ -135,8 +134,7 @@ def read_items(
             f"{listed(table.columns)}; name yours with --text, --image or --audio, or columns of "
             'numbers with --series "sensor_*"'
         )
-    is_csv = NAMED_TABLES[file.suffix.lower()] == "csv"
-    notes = told_encoding(file) if is_csv else ()
+    notes = told_encoding(table)
     if "item_id" not in table:
         table.insert(0, "item_id", [f"{i:06d}" for i in range(len(table))])
         notes += ("the table has no ids; items are numbered in its order",)

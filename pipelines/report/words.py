@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.sections import NOISY_LABEL
 from weak_supervision.names import model_name
 from weaklight.words import counted
 
@@ -36,7 +37,6 @@ _RIVALS = {
 }
 
 Numbers = Mapping[str, Any]
-NOISY_LABEL = "noisy_label"  # the voter that repeats the labels which the items came with
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -87,8 +87,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
         table["text"] = decoded.payload
     bag_labels, notes = _bags(table)
     notes += decoded.notes
-    if source.kind == "csv":
-        notes += told_encoding(source.files[0])
+    notes += told_encoding(raw)
     if others:
         alone = counted(len(others), "file that is", "files that are")
         notes.append(f"left alone {alone} no {kind}: {first_few(others)}")

@@ -22,7 +22,7 @@ from labeling_functions.templates import (
     ZeroShot,
     annotator,
 )
-from pipelines.sections import VoteConfig
+from pipelines.sections import NOISY_LABEL, VoteConfig
 from pipelines.stages.base import StageResult, Work
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import ArtifactError
@@ -104,11 +104,11 @@ def vote(inputs: VoteInputs, config: VoteConfig, work: Work) -> StageResult:
 
 def _noisy_label(items: Path) -> list[Annotator]:
     """Return the labels that items came with (`[items] noisy_label`) as one more voter."""
-    if pd.read_parquet(items, columns=["noisy_label"])["noisy_label"].isna().all():
+    if pd.read_parquet(items, columns=[NOISY_LABEL])[NOISY_LABEL].isna().all():
         return []
     lf = annotator(
-        "noisy_label",
-        name="noisy_label",
+        NOISY_LABEL,
+        name=NOISY_LABEL,
         description="Votes for the label that the item came with.",
     )
     return [replace(lf, digest=lf.own_digest())]

@@ -365,6 +365,7 @@ def test_a_table_in_a_code_page_is_read_and_told(
     told = f"{file.name} is not in UTF-8 and was read as {name}"
     assert [n for n in report["notes"] if n.startswith(told)] == [*imported.notes]
     assert len(imported.notes) == 1 and text.split()[0].strip(",¿") in imported.notes[0]
+    assert not imported.table.attrs  # which Parquet would carry on
 
 
 @pytest.mark.parametrize(

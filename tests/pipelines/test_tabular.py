@@ -103,6 +103,8 @@ def test_labelled_bags_of_rows_are_imported_and_need_no_function(tmp_path: Path)
         read_items(tmp_path / "wide.csv")
     with pytest.raises(DataError, match="needs a column 'x\\*'"):
         read_items(tmp_path / "wide.csv", Columns(series=("x*",)))
+    with pytest.raises(DataError, match=r"needs a column 'm0\?'"):  # as under [items]
+        read_items(tmp_path / "wide.csv", Columns(series=("m0?",)))
     imported = read_items(
         tmp_path / "wide.csv", Columns(series=("m*",)), classes=("idle", "active")
     )
