@@ -165,7 +165,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        22,
+        23,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -188,7 +188,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        25,
+        26,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

@@ -86,6 +86,7 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         headline=by_key,
         first_table=[by_key[key] for key in _FIRST_TABLE if key in by_key],
         ranges=_ranges(evaluation["sensitivity"]),
+        own_labels_alone=words.has_own_labels_alone(facts["lfs"]),
         choice_columns=_choice_columns(facts["choice"]["candidates"]),
         pictures=pictures,
         chart=_charts(facts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.sections import NOISY_LABEL
@@ -13,6 +13,7 @@ __all__ = [
     "SOURCES",
     "comparison_words",
     "gain_words",
+    "has_own_labels_alone",
     "headline_sentence",
     "interval",
     "model_name",
@@ -166,11 +167,16 @@ def what_was_done(facts: Numbers) -> list[str]:
     return lines
 
 
-def _voters(lfs: list[Numbers]) -> str:
+def has_own_labels_alone(lfs: Sequence[Numbers]) -> bool:
+    """Return whether the only voter is the labels that the items came with."""
+    return [lf["name"] for lf in lfs] == [NOISY_LABEL]
+
+
+def _voters(lfs: Sequence[Numbers]) -> str:
     """Return who voted: functions, the labels that the items came with, or both."""
     n_written = sum(lf["name"] != NOISY_LABEL for lf in lfs)
     came = "the labels that the items came with, right or wrong,"
-    if not n_written:
+    if has_own_labels_alone(lfs):
         return came.capitalize()
     written = f"{counted(n_written, 'labelling function')}, written by people,"
     return written if n_written == len(lfs) else f"{written} and {came}"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from labeling_functions import analyse, find_problems
 from pipelines.encoders import BASELINES
+from pipelines.report.words import has_own_labels_alone
 from pipelines.sections import EvaluateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, crossover, gold_only_curve, rivals
@@ -144,7 +145,9 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
         ("majority_vote_accuracy", "Majority vote, all items", right(majority, test)),
         (
             "coverage",
-            "Items that a labelling function votes on",
+            "Items that came with a label"
+            if has_own_labels_alone(run.lfs)
+            else "Items that a labelling function votes on",
             run.share(voted, counted, "no items"),
         ),
         (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.report.words import model_name
+from pipelines.report.words import has_own_labels_alone, model_name
 from pipelines.stages.judged import Judged, Step
 from weak_supervision.classifiers import LinearHead
 from weak_supervision.label_models import MajorityVote, hard_labels
@@ -68,7 +68,9 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
     return [
         step(
             "vote",
-            "The functions vote, the majority wins",
+            "The labels that the items came with"
+            if has_own_labels_alone(run.lfs)
+            else "The functions vote, the majority wins",
             f"calling every item {run.classes[commonest]}",
             np.full_like(alone, commonest),
             alone,

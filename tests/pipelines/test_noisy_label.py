@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,13 @@ def test_noisy_labels_alone_are_cleaned_and_learnt_from(tmp_path: Path) -> None:
     assert told["what_was_done"][0] == came
     assert "there is one voter" in told["choice"]["reason"]
     assert "cannot be judged" in told["choice"]["reason"]
+    titles = {e["key"]: e["title"] for key in ("headline", "gains") for e in evaluated[key]}
+    assert titles["coverage"] == "Items that came with a label"
+    assert titles["vote"] == "The labels that the items came with"
+    page = project.store.path("report", run.artifacts["report"], "report").read_text()
+    assert "<h2>The labels that the items came with</h2>" in page
+    assert "of these items came with a label" in page
+    assert not re.search("(?i)labelling functions|a function", page)
 
 
 def test_nothing_that_says_a_label_is_an_error_that_names_all_that_could(tmp_path: Path) -> None:
