@@ -78,7 +78,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "pretrain",
-        8,
+        9,
         "pipelines.stages.pretrain:pretrain",
         {"items": "ingest.items"},
         "pretrain",
@@ -144,7 +144,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        15,
+        16,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",

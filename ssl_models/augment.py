@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ssl_models.distributed import shared_rows
 from ssl_models.resampling import (
-    blurred_rows,
+    blurring,
     compute_dtype,
     filtered,
     interpolation,
@@ -41,6 +41,18 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in torchvision and PIL
 # Rows: luma, and the two chroma axes in which a hue shift is a plain rotation (YIQ).
 RGB_TO_YIQ = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
 YIQ_TO_RGB = torch.linalg.inv(RGB_TO_YIQ)
+# A colour is its luma plus its chroma: the matrix of the one, of the other, and of the other turned
+# by a quarter of the circle. Any hue and saturation is a sum of the three.
+COLOUR_BASIS = torch.stack(
+    [
+        YIQ_TO_RGB @ torch.tensor(turn) @ RGB_TO_YIQ
+        for turn in (
+            [[1.0, 0, 0], [0, 0, 0], [0, 0, 0]],
+            [[0.0, 0, 0], [0, 1, 0], [0, 0, 1]],
+            [[0.0, 0, 0], [0, 0, -1], [0, 1, 0]],
+        )
+    ]
+)  # (3, 3, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +131,14 @@ class Augment:
 
     Parameters
     ----------
-    config
-        What may happen to an image, and how strongly.
+    recipes
+        What may happen to an image, and how strongly: one recipe for all views, or one for each
+        view. Those may differ in ``blur`` and ``solarize``, how often they do either.
+
+    Raises
+    ------
+    ConfigError
+        If they differ in more.
 
     Notes
     -----
@@ -130,18 +148,23 @@ class Augment:
     (torchvision shuffles them) and clamps once at the end; hue turns the YIQ chroma plane, where
     torchvision turns HSV's circle.
     A crop is not antialiased: shrink much larger images once, before they are cached.
-    Time O(V B C H w (W + h)), memory O(V B (C H w + h H + w W)).
+    Time O(V B C h W (H + w)), memory O(V B (C h W + h H + w W)).
     """
 
-    def __init__(self, config: AugmentConfig) -> None:
-        self.config = config
+    def __init__(self, *recipes: AugmentConfig) -> None:
+        self.recipes, self.config = recipes, recipes[0]
+        if len({replace(recipe, blur=0.0, solarize=0.0) for recipe in recipes}) > 1:
+            raise ConfigError(
+                "the recipes of an image's views may differ in blur and solarize only, but came as "
+                f"{recipes}"
+            )
 
     def __call__(
         self,
         images: Tensor,
         *,
         generator: torch.Generator,
-        n_views: int = 1,
+        n_views: int | None = None,
         size: tuple[int, int] | None = None,
     ) -> Tensor:
         """Return ``n_views`` views of each image, stacked view by view.
@@ -153,7 +176,7 @@ class Augment:
         generator
             A CPU generator in the same state in every process.
         n_views
-            V, how many views of each image.
+            V, how many views of each image; as many as there are recipes where left out.
         size
             Height and width (h, w) of a view; H and W where left out. Crops are drawn straight at
             this size, blur and all: small views cost what their own pixels cost.
@@ -167,6 +190,11 @@ class Augment:
             raise DataError(
                 "images must be (B, C, H, W) uint8, but came as "
                 f"{tuple(images.shape)} {images.dtype}"
+            )
+        n_views = n_views or len(self.recipes)
+        if len(self.recipes) not in (1, n_views):
+            raise ConfigError(
+                f"{len(self.recipes)} recipes draw {len(self.recipes)} views, but {n_views} came"
             )
         table = torch.cat(
             [shared_rows(len(images), N_UNIFORMS, generator) for _ in range(n_views)]
@@ -186,25 +214,34 @@ class Augment:
         angle = math.radians(config.rotate) * uniforms.between(-1, 1)
         middle_x = 2 * left + box_w - 1 + 2 * config.translate * uniforms.between(-1, 1)
         middle_y = 2 * top + box_h - 1 + 2 * config.translate * uniforms.between(-1, 1)
-        chosen = uniforms.take() < config.blur
+        chosen = self._chosen("blur", uniforms)
         sigma = torch.where(chosen, uniforms.between(*config.blur_sigma), 0.0)
+        blurs, dtype = any(recipe.blur for recipe in self.recipes), compute_dtype(images.device)
         if config.rotate:
             x = torch.cat([images] * (len(angle) // len(images))).float()
             x = rotated(x, angle, (box_h, box_w), mirror, (middle_y, middle_x), size)
-            if not config.blur:
+            if not blurs:
                 return x.div_(255)
-            filters = [torch.eye(n, device=x.device).repeat(len(x), 1, 1) for n in size]
+            filters = [
+                torch.eye(n, dtype=dtype, device=x.device).repeat(len(x), 1, 1) for n in size
+            ]
         else:
             x = images
             filters = [
-                interpolation(box_h, middle_y, height, size[0]),
-                interpolation(box_w * mirror, middle_x, width, size[1]),
+                interpolation(box_h, middle_y, height, size[0], dtype),
+                interpolation(box_w * mirror, middle_x, width, size[1], dtype),
             ]
-        filters = [each.to(compute_dtype(x.device)) for each in filters]
-        if config.blur:
+        if blurs:
             radius = max(1, min(size) // 20)
-            filters = [blurred_rows(each, sigma, radius) for each in filters]
+            blur = {n: blurring(sigma, radius, n) for n in set(size)}
+            filters = [torch.bmm(blur[n], each) for n, each in zip(size, filters, strict=True)]
         return filtered(x, filters[0].div_(255), filters[1])
+
+    def _chosen(self, what: str, uniforms: _Uniforms) -> Tensor:
+        """Return to which views (V * B,) ``what`` happens, each by its own recipe."""
+        drawn = uniforms.take()
+        often = drawn.new_tensor([getattr(recipe, what) for recipe in self.recipes])
+        return drawn < often.repeat_interleave(len(drawn) // len(often))
 
     def _recolour(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
         config = self.config
@@ -224,11 +261,11 @@ class Augment:
             return x.clamp_(0, 1)
         with torch.autocast(x.device.type, enabled=False):  # too small to gain by bfloat16
             matrix, bias = colour_map(x, brightness, contrast, saturation, hue, gray)
-            flat = (matrix @ x.flatten(2)).add_(bias.unsqueeze(2))  # (N, 3, H * W)
+            flat = (matrix @ x.flatten(2)).add_(bias.view(-1, 1, 1))  # (N, 3, H * W)
         return flat.view_as(x).clamp_(0, 1)
 
     def _solarize(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
-        rows = (uniforms.take() < self.config.solarize).nonzero().squeeze(1)
+        rows = self._chosen("solarize", uniforms).nonzero().squeeze(1)
         if len(rows):
             part = x[rows]
             x[rows] = torch.where(part >= self.config.solarize_threshold, 1 - part, part)
@@ -283,24 +320,16 @@ def colour_map(
     hue: Tensor,
     gray: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Return the matrix (N, 3, 3) and bias (N, 3) that jitter each RGB image of ``x``.
+    """Return the matrix (N, 3, 3) and bias (N,) that jitter each RGB image of ``x``.
 
     Brightness scales; contrast blends with the mean luma; saturation with each pixel's luma; hue
-    turns the chroma plane; ``gray`` (N,) bool keeps luma alone.
+    turns the chroma plane; ``gray`` (N,) bool keeps luma alone. None but the first two changes a
+    gray, so the bias is the same for all channels.
     """
-    luma = x.new_tensor(LUMA)
-    ones = x.new_ones(3)
-    to_gray = torch.outer(ones, luma)  # (3, 3): every channel becomes luma
-    turn = 2 * math.pi * hue
-    cos, sin = turn.cos(), turn.sin()
-    rotation = x.new_zeros(len(x), 3, 3)
-    rotation[:, 0, 0] = 1
-    rotation[:, 1, 1], rotation[:, 1, 2] = cos, -sin
-    rotation[:, 2, 1], rotation[:, 2, 2] = sin, cos
-    matrix = YIQ_TO_RGB.to(x.device) @ rotation @ RGB_TO_YIQ.to(x.device)
-    blend = saturation.view(-1, 1, 1)
-    matrix = matrix @ (blend * torch.eye(3, device=x.device) + (1 - blend) * to_gray)
-    matrix = torch.where(gray.view(-1, 1, 1), to_gray @ matrix, matrix)
-    mean_luma = x.mean((2, 3)) @ luma  # (N,)
-    bias = matrix @ ((1 - contrast) * brightness * mean_luma)[:, None, None].expand(-1, 3, 1)
-    return matrix * (brightness * contrast).view(-1, 1, 1), bias.squeeze(2)
+    turn, chroma = 2 * math.pi * hue, torch.where(gray, 0.0, saturation)
+    parts = torch.stack([torch.ones_like(turn), chroma * turn.cos(), chroma * turn.sin()], 1)
+    scale = brightness * contrast
+    basis = COLOUR_BASIS.to(x.device).flatten(1)
+    matrix = (parts * scale[:, None]) @ basis
+    bias = (1 - contrast) * brightness * (x.mean((2, 3)) @ x.new_tensor(LUMA))
+    return matrix.view(-1, 3, 3), bias

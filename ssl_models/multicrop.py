@@ -69,18 +69,17 @@ class MultiCrop:
         first, second, small = (1.0, 0.1, 0.5) if augment.blur else (0.0, 0.0, 0.0)
         large = replace(augment, crop_scale=large_scale, blur=first)
         self.n_small = n_small
-        self.first = Augment(large)
-        self.second = Augment(replace(large, blur=second, solarize=solarize))
+        self.large = Augment(large, replace(large, blur=second, solarize=solarize))
         self.small = Augment(replace(augment, crop_scale=small_scale, blur=small))
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Crops:
         """Return crops of (B, C, H, W) uint8 images."""
-        large = [augment(images, generator=generator) for augment in (self.first, self.second)]
+        large = self.large(images, generator=generator)
         size = small_side(images.shape[2]), small_side(images.shape[3])
         if not self.n_small:
-            return Crops(torch.cat(large), large[0].new_empty(0, images.shape[1], *size))
+            return Crops(large, large.new_empty(0, images.shape[1], *size))
         small = self.small(images, generator=generator, n_views=self.n_small, size=size)
-        return Crops(torch.cat(large), small)
+        return Crops(large, small)
 
 
 def small_side(side: int) -> int:

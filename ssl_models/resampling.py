@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["blurred_rows", "compute_dtype", "filtered", "interpolation", "rotated"]
+__all__ = ["blurring", "compute_dtype", "filtered", "interpolation", "rotated"]
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
@@ -21,7 +21,9 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def interpolation(scale: Tensor, middle: Tensor, n_in: int, n_out: int) -> Tensor:
+def interpolation(
+    scale: Tensor, middle: Tensor, n_in: int, n_out: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """Return the linear filters (N, n_out, n_in) that place boxes along one axis.
 
     Row i holds what pixel i of the output takes of each pixel of the input; beyond the border the
@@ -31,16 +33,23 @@ def interpolation(scale: Tensor, middle: Tensor, n_in: int, n_out: int) -> Tenso
     ----------
     scale, middle
         (N,): the box's share of the side, negative to mirror it; where its middle lies, in -1..1.
+    dtype
+        Of the filters; places are always computed in float32.
     """
     out = (2 * torch.arange(n_out, device=scale.device) + 1) / n_out - 1
     at = ((scale[:, None] * out + middle[:, None] + 1) * n_in - 1) / 2  # (N, n_out) pixels
-    at = at.clamp_(0, n_in - 1)
-    distance = at[:, :, None] - torch.arange(n_in, device=scale.device)
-    return torch.sub(1, distance.abs_(), out=distance).clamp_(min=0)
+    at = at.clamp_(0, n_in - 1).flatten()
+    left = at.floor().clamp_(max=max(n_in - 2, 0))
+    share = (at - left).to(dtype)  # of the right one of the two pixels that a row takes
+    first = left.long() + n_in * torch.arange(len(at), device=at.device)
+    filters = torch.zeros(len(at) * n_in, dtype=dtype, device=at.device)
+    filters[first + min(1, n_in - 1)] = share
+    filters[first] = 1 - share
+    return filters.view(-1, n_out, n_in)
 
 
-def blurred_rows(filters: Tensor, sigma: Tensor, radius: int) -> Tensor:
-    """Return filters (N, n_out, n_in) whose output is blurred, reflected at the border.
+def blurring(sigma: Tensor, radius: int, n: int) -> Tensor:
+    """Return matrices (N, n, n) that blur an axis of n pixels, reflected at the border.
 
     Equal to one axis of torchvision's ``gaussian_blur`` with ``2 * radius + 1`` taps; SimCLR's
     spans a tenth of the side (Chen et al. 2020, appendix A).
@@ -48,7 +57,7 @@ def blurred_rows(filters: Tensor, sigma: Tensor, radius: int) -> Tensor:
     Parameters
     ----------
     sigma
-        (N,) in pixels; 0 leaves a filter as it is.
+        (N,) in pixels; 0 blurs nothing.
 
     Notes
     -----
@@ -58,10 +67,9 @@ def blurred_rows(filters: Tensor, sigma: Tensor, radius: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=sigma.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)  # (N, taps)
     kernel = kernel / kernel.sum(1, keepdim=True)
-    n = filters.shape[1]
     padded = F.pad(torch.eye(n, device=sigma.device)[None], (0, 0, radius, radius), mode="reflect")
     shifts = padded[0].unfold(0, n, 1).transpose(1, 2)  # (taps, n, n): what each tap reads
-    return torch.bmm((kernel @ shifts.reshape(len(offsets), -1)).view(-1, n, n), filters)
+    return (kernel @ shifts.reshape(len(offsets), -1)).view(-1, n, n)
 
 
 def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
@@ -74,20 +82,20 @@ def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
 
     Returns
     -------
-    (V * N, C, h, w) float32, computed in bfloat16 under autocast. O(V N C H w (W + h)), but matrix
+    (V * N, C, h, w) float32, computed in bfloat16 under autocast. O(V N C h W (H + w)), but matrix
     products are what processors do best: at 96 px faster than ``grid_sample`` and a blur after it.
-    Images whose channels lie innermost, as on disk, are taken as they lie.
     """
     x = x.to(compute_dtype(x.device))
-    n, _, height, width = x.shape
-    columns = x.permute(0, 2, 3, 1).reshape(n, height, -1).transpose(1, 2)  # (N, W * C, H)
-    shape = (len(vertical), x.shape[1], vertical.shape[1], horizontal.shape[1])
-    views = torch.empty(shape, device=x.device)
+    n, channels, height, width = x.shape
+    rows = x.transpose(1, 2).reshape(n, height, -1)  # (N, H, C * W): no product has to transpose
+    h, w = vertical.shape[1], horizontal.shape[1]
+    views = torch.empty((len(vertical), channels, h, w), device=x.device)
     for view, down, across in zip(
         views.split(n), vertical.split(n), horizontal.split(n), strict=True
     ):
-        y = torch.bmm(columns, down.transpose(1, 2)).view(n, width, -1)  # (N, W, C * h)
-        view.copy_(torch.bmm(y.transpose(1, 2), across.transpose(1, 2)).view_as(view))
+        y = torch.bmm(down, rows).view(n, -1, width)  # (N, h * C, W)
+        y = torch.bmm(y, across.transpose(1, 2))  # (N, h * C, w)
+        view.copy_(y.view(n, h, channels, w).transpose(1, 2))
     return views
 
 

@@ -55,7 +55,7 @@ class BYOL(Method):
         hidden_dim: int = 1024,
     ) -> None:
         super().__init__(encoder, augment)
-        self.augment = tuple(Augment(config) for config in asymmetric(augment))  # T, T'
+        self.augment = Augment(*asymmetric(augment))  # T, T'
         self.momentum = momentum
         self.projector = _mlp(encoder.dim, hidden_dim, projection_dim)  # g
         self.predictor = _mlp(projection_dim, hidden_dim, projection_dim)  # q
@@ -64,7 +64,7 @@ class BYOL(Method):
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return (2B, C, H, W): views by T, then views by T'."""
-        return torch.cat([draw(images, generator=generator) for draw in self.augment])
+        return self.augment(images, generator=generator)
 
     def step(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Return the symmetric loss of eq. 2 and the representations h."""

@@ -18,7 +18,7 @@ from ssl_models.augment import (
     colour_map,
     draw_crop,
 )
-from ssl_models.resampling import blurred_rows, filtered, interpolation, rotated
+from ssl_models.resampling import blurring, filtered, interpolation, rotated
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import preserve_global_rng
 
@@ -81,6 +81,11 @@ def test_placing_agrees_with_sampling_a_grid(size: tuple[int, int]) -> None:
     box, middle = (box_h, box_w), (middle_y - 0.5, middle_x - 0.5)
     expected = rotated(x, torch.zeros(5), box, mirror, middle, size)
     torch.testing.assert_close(ours, expected, atol=2e-3, rtol=0)  # of 255
+
+
+def test_one_pixel_is_placed_everywhere() -> None:
+    filters = interpolation(torch.ones(2), torch.zeros(2), 1, 3)
+    torch.testing.assert_close(filters, torch.ones(2, 3, 1))
 
 
 def test_rounding_under_autocast_is_that_of_a_pixel() -> None:
@@ -157,7 +162,7 @@ def test_colour_matrix_agrees_with_torchvision(name: str, reference, factor: flo
     one, zero, no = torch.ones(2), torch.zeros(2), torch.zeros(2, dtype=torch.bool)
     values = {"brightness": one, "contrast": one, "saturation": one, name: one * factor}
     matrix, bias = colour_map(x, **values, hue=zero, gray=no)
-    ours = (matrix @ x.flatten(2) + bias[:, :, None]).view_as(x)
+    ours = (matrix @ x.flatten(2) + bias[:, None, None]).view_as(x)
     torch.testing.assert_close(ours, reference(x, factor), atol=3e-4, rtol=0)
 
 
@@ -167,7 +172,7 @@ def test_colour_operations_compose_as_torchvision_chains_them() -> None:
     matrix, bias = colour_map(
         x, one * 1.1, one * 0.8, one * 1.2, hue=one * 0, gray=torch.zeros(1, dtype=torch.bool)
     )
-    ours = (matrix @ x.flatten(2) + bias[:, :, None]).view_as(x)
+    ours = (matrix @ x.flatten(2) + bias[:, None, None]).view_as(x)
     theirs = TF.adjust_saturation(TF.adjust_contrast(TF.adjust_brightness(x, 1.1), 0.8), 1.2)
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
 
@@ -176,14 +181,14 @@ def test_hue_turns_colours_and_keeps_luma() -> None:
     x = 0.3 + 0.3 * torch.rand(1, 3, 8, 8, generator=generator())
     one, no = torch.ones(1), torch.zeros(1, dtype=torch.bool)
     matrix, bias = colour_map(x, one, one, one, hue=one * 0.1, gray=no)
-    ours = (matrix @ x.flatten(2) + bias[:, :, None]).view_as(x)
+    ours = (matrix @ x.flatten(2) + bias[:, None, None]).view_as(x)
     luma = torch.tensor([0.299, 0.587, 0.114])
     torch.testing.assert_close(
         torch.einsum("c,nchw->nhw", luma, ours), torch.einsum("c,nchw->nhw", luma, x)
     )
     red = torch.tensor([[[[0.6]], [[0.4]], [[0.4]]]])
     matrix, bias = colour_map(red, one, one, one, hue=one / 3, gray=no)
-    r, g, b = (matrix @ red.flatten(2) + bias[:, :, None]).flatten().tolist()
+    r, g, b = (matrix @ red.flatten(2) + bias[:, None, None]).flatten().tolist()
     assert max(r, g, b) != r  # a third of the circle takes red elsewhere
 
 
@@ -212,10 +217,26 @@ def test_blur_agrees_with_torchvision(side: int) -> None:
     x = torch.rand(3, 3, side, side, generator=generator())
     sigma = torch.tensor([0.3, 1.0, 2.0])
     taps = 2 * max(1, side // 20) + 1
-    blur = blurred_rows(torch.eye(side).repeat(3, 1, 1), sigma, taps // 2)
+    blur = blurring(sigma, taps // 2, side)
     for row, ours in zip(range(3), filtered(x, blur, blur), strict=True):
         theirs = TF.gaussian_blur(x[row], [taps, taps], [float(sigma[row])] * 2)
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_each_view_is_drawn_by_its_own_recipe() -> None:
+    often, seldom = AugmentConfig(blur=0.9), AugmentConfig(blur=0.1, solarize=0.5)
+    batch, together, apart = images(16), generator(), generator()
+    views = Augment(often, seldom)(batch, generator=together)
+    first, second = (Augment(recipe)(batch, generator=apart) for recipe in (often, seldom))
+    torch.testing.assert_close(views, torch.cat([first, second]))
+
+
+def test_recipes_that_cannot_be_drawn_together_are_refused() -> None:
+    with pytest.raises(ConfigError, match="blur and solarize only"):
+        Augment(AugmentConfig(flip=0.1), AugmentConfig(flip=0.2))
+    with pytest.raises(ConfigError, match="2 recipes draw 2 views, but 3 came"):
+        pair = Augment(AugmentConfig(), AugmentConfig(blur=1.0))
+        pair(images(2), generator=generator(), n_views=3)
 
 
 def test_solarize_agrees_with_torchvision() -> None:

@@ -133,9 +133,10 @@ def test_crops(channels: int, side: int, small: int) -> None:
 def test_blur_has_dinos_frequencies() -> None:
     """DINOv2's own transform blurs where it should not and the other way round."""
     crop = MultiCrop(AugmentConfig(blur=0.5))
-    assert [a.config.blur for a in (crop.first, crop.second, crop.small)] == [1.0, 0.1, 0.5]
-    assert [a.config.solarize for a in (crop.first, crop.second, crop.small)] == [0.0, 0.2, 0.0]
-    assert MultiCrop(AugmentConfig()).first.config.blur == 0
+    recipes = (*crop.large.recipes, *crop.small.recipes)
+    assert [recipe.blur for recipe in recipes] == [1.0, 0.1, 0.5]
+    assert [recipe.solarize for recipe in recipes] == [0.0, 0.2, 0.0]
+    assert not any(recipe.blur for recipe in MultiCrop(AugmentConfig()).large.recipes)
 
 
 def test_options_are_checked() -> None:
