@@ -32,11 +32,6 @@ SOURCES = {  # of a weak label
     "student": "a student of the other labels",
     "none": "no evidence yet",
 }
-_RIVALS = {
-    "majority_vote": "majority vote",
-    "gold_only_accuracy_all": "training on the hand labels alone",
-}
-
 Numbers = Mapping[str, Any]
 
 
@@ -118,9 +113,13 @@ def headline_sentence(evaluation: Numbers) -> str:
         f"The classifier is right on {percent(classifier['value'])} of {items} "
         f"({interval(classifier)})"
     )
+    by_hand = by_key.get("gold_only_accuracy_all", {}).get("n_by_hand")
+    rivals = {"majority_vote": "majority vote"}
+    if by_hand:
+        rivals["gold_only_accuracy_all"] = f"training on the {by_hand:,} hand labels alone"
     clear, unclear = [], []
     for compared in evaluation["comparisons"]:
-        rival = _RIVALS.get(compared["second"])
+        rival = rivals.get(compared["second"])
         if compared["first"] != "classifier" or rival is None or "reason" in compared:
             continue
         if compared["verdict"] == "no clear difference":

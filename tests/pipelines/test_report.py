@@ -349,7 +349,8 @@ def test_the_two_sentences_at_the_top_agree(tmp_path: Path, sizes: tuple[int, in
         c for c in made.evaluation["comparisons"] if c["second"] == "gold_only_accuracy_all"
     ]
     is_clear = against_all["verdict"] == "better"
-    assert ("better than training on the hand labels alone" in first) == is_clear
+    alone = f"better than training on the {sizes[1]} hand labels alone"
+    assert (alone in first) == is_clear
     says = f"worth more than all {sizes[1]} hand labels." in crossover["sentence"]
     assert says == is_clear
     if against_all["verdict"] == "no clear difference":
@@ -594,8 +595,11 @@ def headline_of(classifier: Proportion, verdicts: dict[str, float]) -> str:
         }
         for second, difference in verdicts.items()
     ]
-    entry = {"key": "classifier_accuracy", **classifier.as_dict()}
-    evaluation = {"headline": [entry], "comparisons": compared, "agreement": []}
+    headline = [
+        {"key": "classifier_accuracy", **classifier.as_dict()},
+        {"key": "gold_only_accuracy_all", "n_by_hand": 1200},
+    ]
+    evaluation = {"headline": headline, "comparisons": compared, "agreement": []}
     return headline_sentence({**evaluation, "weighted_by": None})
 
 
@@ -604,10 +608,11 @@ def test_the_sentence_claims_no_more_than_the_comparisons() -> None:
     measured = Proportion(800, 1000)
     assert headline_of(measured, {"majority_vote": 0.1, "gold_only_accuracy_all": -0.02}) == (
         f"{start}: 10.0 points better than majority vote and 2.0 points worse than training on the "
-        "hand labels alone."
+        "1,200 hand labels alone."
     )
     assert headline_of(measured, {"majority_vote": 0, "gold_only_accuracy_all": 0}) == (
-        f"{start}: not clearly different from majority vote or training on the hand labels alone."
+        f"{start}: not clearly different from majority vote or training on the 1,200 hand labels "
+        "alone."
     )
     assert headline_of(measured, {}) == f"{start}."
     assert "too few for a number" in headline_of(Proportion(9, 10), {})
