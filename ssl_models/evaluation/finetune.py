@@ -201,7 +201,7 @@ class _Tuner:
         self.total_steps = config.epochs * self.per_epoch
         settings = {
             "config": asdict(config),
-            "augment": asdict(augment.config) if augment else None,
+            "augment": [asdict(recipe) for recipe in augment.recipes] if augment else None,
         }
         self.fingerprint = {
             **json.loads(json.dumps(settings)),  # tuples become lists, as on disk
