@@ -66,14 +66,15 @@ def predict_files(
         Files (images, ``.txt``, ``.wav``), folders that are searched for them, or tables (CSV,
         JSONL, Parquet) whose columns are called as in the project's. Series come in tables alone.
     at_least
-        Below this probability the label is None: the classifier abstains.
+        Below this probability the label is missing: the classifier abstains.
 
     Returns
     -------
-    A table with ``file``, ``item_id`` (of rows of a table; their number where they have none; the
-    name of any other file), ``label``, ``probability`` and ``p_<class>`` for each class; and what
-    could not be read, with the reason: a file, or ``table/item_id``. Hidden files and README are no
-    items and not named.
+    A table with ``file`` (what holds the item: an image or clip that a table names, else the table
+    itself), ``item_id`` (of rows of a table; numbered from 000000 where they have none; the name of
+    any other file), ``label``, ``probability`` and ``p_<class>`` for each class; and what could not
+    be read, with the reason: a file, or ``table/item_id``. Hidden files and README are no items and
+    not named.
 
     Raises
     ------
@@ -97,7 +98,8 @@ def predict_files(
         for file, item_id, payload in some:
             try:
                 items.append(decode(_content(payload, kind)))
-                names.append((str(file), file.name if item_id is None else item_id))
+                holds = payload if isinstance(payload, Path) else file
+                names.append((str(holds), file.name if item_id is None else item_id))
             except (OSError, UnusableItemError) as error:
                 dropped.append((file if item_id is None else file / item_id, str(error)))
         if items:

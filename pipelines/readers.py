@@ -18,8 +18,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.sections import KINDS, ItemsConfig, Kind
-from pipelines.tables import listed, read_csv, rename_columns, require_columns, unreadable
+from pipelines.sections import KINDS, ROLES, ItemsConfig, Kind
+from pipelines.tables import (
+    as_name,
+    listed,
+    numbered,
+    read_csv,
+    rename_columns,
+    require_columns,
+    unreadable,
+)
 from weaklight.contracts import SOURCE_SPLITS
 from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
@@ -50,7 +58,6 @@ TABLES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"
 # Where a table is asked for, .txt is what Excel calls Unicode Text; elsewhere it is a text.
 NAMED_TABLES = {**TABLES, ".txt": "csv"}
 _TORCHVISION = "torchvision:"
-_ROLES = ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
 # How many training rows of a torchvision data set become the dev split; the rest lose their gold.
 _TORCHVISION_DEV_ROWS = 500
 
@@ -235,11 +242,11 @@ def _from_table(path: Path, kind: str, config: ItemsConfig) -> tuple[Kind, pd.Da
     if "item_id" not in config.model_fields_set:
         no_ids = 'name yours, such as item_id = "id"; `weaklight import csv` numbers rows without'
         require_columns(table, {"item_id under [items]": config.item_id}, path.name, remedy=no_ids)
-    stated = [role for role in _ROLES if role in config.model_fields_set]
+    stated = [role for role in ROLES if role in config.model_fields_set]
     require_columns(
         table, {f"{role} under [items]": getattr(config, role) for role in stated}, path.name
     )
-    renamed = {getattr(config, role): role for role in _ROLES if getattr(config, role) in table}
+    renamed = {getattr(config, role): role for role in ROLES if getattr(config, role) in table}
     values = table.pop(column)
     table = rename_columns(table, renamed, path.name)
     if "noisy_label" in table:  # a voter's answers: " ham" is no class of its own
@@ -263,8 +270,8 @@ def read_rows(path: Path, config: ItemsConfig) -> tuple[Kind, list[str], list[An
 
     Returns
     -------
-    What they are, their ids (row numbers from 1 where there are none), and each one's bytes, text,
-    numbers or Path still to be read; None where the cell is empty.
+    What they are, their ids (numbered like an import's where there are none), and each one's bytes,
+    text, numbers or Path still to be read; None where the cell is empty.
 
     Raises
     ------
@@ -273,11 +280,13 @@ def read_rows(path: Path, config: ItemsConfig) -> tuple[Kind, list[str], list[An
     """
     table = _read_table(path, TABLES[path.suffix.lower()], config)
     kind, column = _payload(table, path, config, is_new=True)
-    ids = table[config.item_id] if config.item_id in table else pd.Series(range(1, len(table) + 1))
+    ids = numbered(len(table))
+    if config.item_id in table:
+        ids = [as_name(i) or n for i, n in zip(table[config.item_id], ids, strict=True)]
     cells = table[column].astype(object).where(table[column].notna(), None)
     if kind in ("image", "audio"):
         cells = cells.map(lambda c: path.parent / c if isinstance(c, str) and c else c)
-    return kind, [str(i) for i in ids], cells.tolist()
+    return kind, ids, cells.tolist()
 
 
 def _from_torchvision(source: Source, seed: int) -> pd.DataFrame:

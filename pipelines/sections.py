@@ -21,6 +21,7 @@ from weaklight.errors import ConfigError
 __all__ = [
     "KINDS",
     "NOISY_LABEL",
+    "ROLES",
     "AggregateConfig",
     "BagsConfig",
     "CleanConfig",
@@ -56,6 +57,10 @@ class Section(BaseModel):
         written down. Where a default itself changes, the version of its stage is raised.
         """
         return self.model_dump(mode="json", exclude=set(leave_out), exclude_defaults=True)
+
+
+# What a column of the items may say beside the item itself, by its key under [items].
+ROLES = ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
 
 
 def matching_columns(names: Iterable[str], columns: Iterable[object]) -> tuple[str, ...]:
@@ -107,11 +112,16 @@ class ItemsConfig(Section):
         return isinstance(self.series, tuple) or "*" in (self.series or "")
 
     def series_columns(self, columns: Iterable[object]) -> tuple[str, ...]:
-        """Return which columns of a table are an item together; none where one column is."""
+        """Return which columns of a table are an item together; none where one column is.
+
+        A pattern such as "s*" never takes a column of another role, such as ``split``.
+        """
         if not self.joins_columns:
             return ()
         named = (self.series,) if isinstance(self.series, str) else self.series
-        return matching_columns(named or (), columns)
+        named = named or ()
+        roles = {getattr(self, role) for role in ROLES}.difference(named)
+        return tuple(c for c in matching_columns(named, columns) if c not in roles)
 
     @model_validator(mode="after")
     def _one_kind(self) -> ItemsConfig:

@@ -23,6 +23,7 @@ __all__ = [
     "as_class_names",
     "as_name",
     "listed",
+    "numbered",
     "read_csv",
     "rename_columns",
     "require_columns",
@@ -180,6 +181,11 @@ def as_name(value: Any) -> str | None:
         return None
     is_whole = isinstance(value, float) and value.is_integer()
     return (str(int(value)) if is_whole else str(value).strip()) or None
+
+
+def numbered(n: int) -> list[str]:
+    """Return ids for n rows that have none; an import and ``predict`` number them alike."""
+    return [f"{row:06d}" for row in range(n)]
 
 
 def unreadable(path: Path, error: Exception) -> DataError:

@@ -24,7 +24,7 @@ def item_under_heat(found: RunView, card: ItemCard) -> None:
     if heat is not None:
         st.html(why.legend(card.parts, heat))
     st.button(
-        "Hide the heat map" if is_on else "Heat map",
+        "Hide heat map" if is_on else "Heat map",
         key="heat",
         icon=":material/local_fire_department:",
         help=f"Lay the scores of its {card.parts.kind} over it: which of them are to blame?",

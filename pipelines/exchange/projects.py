@@ -49,9 +49,9 @@ class Imported:
     ----------
     table
         ``item_id``, ``text``, ``image`` or ``audio`` (bytes, or a path relative to ``base``), or
-        the columns that ``series`` names, ``split``,
-        perhaps ``gold`` and ``noisy_label`` (class names or None), ``vote_<name>`` (class names or
-        None) for each voter, and any other columns. Gold of unlabelled items never gets written.
+        the columns that ``series`` names, ``split``, perhaps ``gold`` and ``noisy_label`` (class
+        names or None), ``bag_id`` and ``bag_label`` (1 or 0), ``vote_<name>`` (class names or None)
+        for each voter, and any other columns. Gold of unlabelled items never gets written.
     classes
         K >= 2 class names in order.
     notes
@@ -81,6 +81,11 @@ class Imported:
             return "series"
         here = [kind for kind in ("text", "audio", "image") if kind in self.table]
         return next((kind for kind in here if kind in self.names), here[0])
+
+    @property
+    def has_bags(self) -> bool:
+        """Whether bags, or items that are bags, came with labels."""
+        return "bag_label" in self.table and bool(self.table["bag_label"].notna().any())
 
     @property
     def voters(self) -> tuple[str, ...]:
@@ -279,6 +284,12 @@ _WHAT = {
 }
 
 
+_BAGS = """
+# [bags]
+# positive = {positive}  # the class that bag_label = 1 says a bag holds; unset, bags do not vote
+"""
+
+
 def _settings(imported: Imported, items: str, media: str, title: str) -> str:
     # JSON strings and lists of them are TOML too
     classes = json.dumps(list(imported.classes), ensure_ascii=False)
@@ -292,6 +303,8 @@ def _settings(imported: Imported, items: str, media: str, title: str) -> str:
         for role, what in columns.items()
         if role == media or role in names
     )
+    positive = json.dumps(imported.classes[-1], ensure_ascii=False)
+    bags = _BAGS.format(positive=positive) if imported.has_bags else ""
     if "noisy_label" in imported.table:
         named += '\n# noisy_label = "noisy_label"  # labels of doubtful quality: one more voter'
     return f"""# {title}
@@ -303,7 +316,7 @@ classes = {classes}  # in order
 [items]
 source = "{items}"
 {named}
-
+{bags}
 # [aggregate]
 # model = "auto"      # which label model; auto chooses without gold and says why
 # features = "auto"   # auto, on or off: spread labels over the neighbor graph

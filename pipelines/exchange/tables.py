@@ -19,6 +19,7 @@ from pipelines.tables import (
     as_class_names,
     as_name,
     listed,
+    numbered,
     read_csv,
     rename_columns,
     require_columns,
@@ -46,6 +47,8 @@ _OPTIONS = {
     "split": "--split",
     "gold": "--gold",
     "noisy_label": "--noisy-label",
+    "bag_id": "--bag-id",
+    "bag_label": "--bag-label",
 }
 
 
@@ -55,7 +58,7 @@ class Columns:
 
     Attributes
     ----------
-    item_id, text, image, audio, split, gold, noisy_label
+    item_id, text, image, audio, split, gold, noisy_label, bag_id, bag_label
         None stands for a column called like the role, where the table has one.
     series : one column of lists of numbers, or columns of numbers whose values are an item
         together; "f*" stands for all that begin with f
@@ -70,6 +73,8 @@ class Columns:
     split: str | None = None
     gold: str | None = None
     noisy_label: str | None = None
+    bag_id: str | None = None
+    bag_label: str | None = None
     votes: tuple[str, ...] = ()
 
     @property
@@ -136,9 +141,11 @@ def read_items(
         )
     notes = told_encoding(table)
     if "item_id" not in table:
-        table.insert(0, "item_id", [f"{i:06d}" for i in range(len(table))])
+        table.insert(0, "item_id", numbered(len(table)))
         notes += ("the table has no ids; items are numbered in its order",)
     table["item_id"] = table["item_id"].map(as_name)
+    if "bag_id" in table:
+        table["bag_id"] = table["bag_id"].map(as_name)
     labels = [c for c in table if c in ("gold", "noisy_label") or str(c).startswith(VOTE_PREFIX)]
     for column in labels:
         table[column] = as_class_names(table[column], classes)

@@ -45,10 +45,11 @@ def heat_pictures(
     Returns
     -------
     Items that the bag classifier calls positive, then items that it does not: ``title``,
-    ``probability`` of the whole, ``low`` and ``high``, the least and the largest score, and either
-    ``src``, the picture under its scores as data URI, beside ``plain``, an image without them, or
-    ``parts``, paragraphs with ``text`` and ``score``, and ``n_more``, the number of those left out.
-    Empty where the items themselves are the instances.
+    ``probability`` of the whole, ``label`` (1, 0, or -1 where none is known), ``low`` and ``high``,
+    the least and the largest score, and either ``src``, the picture under its scores as data URI,
+    beside ``plain``, an image without them, or ``parts``, paragraphs with ``text`` and ``score``,
+    and ``n_more``, the number of those left out. Empty where the items themselves are the
+    instances.
     """
     if instances.empty:
         return []
@@ -62,6 +63,7 @@ def heat_pictures(
             {
                 "title": str(item_id),
                 "probability": float(bags["probability"].iloc[row]),
+                "label": int(bags["label"].iloc[row]),
                 "low": heat.low,
                 "high": heat.high,
                 **({"plain": plain} if plain else {}),
@@ -95,8 +97,9 @@ def bag_pictures(
     Returns
     -------
     Bags that the bag classifier calls positive, then bags that it does not: ``title``,
-    ``probability`` of the bag, ``instances``, each as `shown` with ``title`` and its score among
-    ``lines``, and ``n_more``, the number of items left out. Empty where parts are the instances.
+    ``probability`` and ``label`` of the bag, ``instances``, each as `shown` with ``title`` and its
+    score among ``lines``, and ``n_more``, the number of items left out. Empty where parts are the
+    instances.
     """
     table = pd.DataFrame({"bag_id": items["bag_id"].to_numpy(), "score": scores})
     best_first = table[np.isfinite(scores)].sort_values("score", ascending=False, kind="stable")
@@ -109,6 +112,7 @@ def bag_pictures(
             {
                 "title": str(bags["bag_id"].iloc[number]),
                 "probability": float(bags["probability"].iloc[number]),
+                "label": int(bags["label"].iloc[number]),
                 "instances": [
                     {
                         **shown(payload, row, SIDE),

@@ -98,6 +98,7 @@ def test_tables_of_new_images_get_what_the_run_gave_them(tuned: Trained, tmp_pat
     rows.to_csv(tmp_path / "new.csv", index=False)
     labelled, dropped = predict_files(project, [tmp_path / "new.csv"])
     assert labelled["item_id"].tolist() == table["item_id"].tolist()
+    assert labelled["file"].tolist() == [str(tmp_path / f"{i}.png") for i in table["item_id"]]
     assert [path for path, _ in dropped] == [tmp_path / "new.csv" / "gone"]
     probabilities = labelled[[f"p_{name}" for name in CLASSES]].to_numpy()
     np.testing.assert_allclose(
@@ -168,8 +169,9 @@ def test_series_are_predicted_from_tables_and_exported_from_features(tmp_path: P
     new.to_json(tmp_path / "new.jsonl", orient="records", lines=True)
     labelled, dropped = predict_files(project, [tmp_path / "new.jsonl"])
     assert labelled["label"].tolist() == ["high", "low"]
-    assert labelled["item_id"].tolist() == ["1", "2"]
-    assert dropped == [(tmp_path / "new.jsonl" / "3", "series has fewer than 4 steps")]
+    assert labelled["item_id"].tolist() == ["000000", "000001"]  # as an import numbers them
+    assert set(labelled["file"]) == {str(tmp_path / "new.jsonl")}
+    assert dropped == [(tmp_path / "new.jsonl" / "000002", "series has fewer than 4 steps")]
     with pytest.raises(DataError, match="series come in tables"):
         predict_files(project, [tmp_path / "weaklight.toml"])
     card = export_classifier(project, tmp_path / "out")

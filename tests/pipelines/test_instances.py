@@ -238,6 +238,7 @@ def test_the_report_draws_whole_bags_of_unlabelled_items_best_first() -> None:
     texts = Texts(np.array(["a", "b", "c", "d", "e"], dtype=object))
     items = pd.DataFrame({"item_id": list("abcde"), "bag_id": ["x", "x", "y", "y", None]})
     bags = pd.DataFrame({"bag_id": ["x", "y", "z"], "probability": [0.2, 0.9, np.nan]})
+    bags["label"] = [1, 0, 0]
     scores = np.array([0.1, 0.3, 0.8, 0.9, np.nan])
     every = np.ones(5, dtype=bool)
     drawn = bag_pictures(texts, bags, items, scores, every, seed=0)
@@ -246,5 +247,6 @@ def test_the_report_draws_whole_bags_of_unlabelled_items_best_first() -> None:
         ("y", [("d", [("score", "0.90")]), ("c", [("score", "0.80")])]),
         ("x", [("b", [("score", "0.30")]), ("a", [("score", "0.10")])]),
     ]
+    assert [p["label"] for p in drawn] == [0, 1]
     kept_back = every & (items["item_id"] != "c").to_numpy()
     assert [p["title"] for p in bag_pictures(texts, bags, items, scores, kept_back, 0)] == ["x"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from pipelines import graph, pin
 from pipelines.engine import Run, plan, run_line
@@ -23,6 +24,7 @@ from pipelines.reviews import ReviewEvent, ReviewStore
 from pipelines.sections import PretrainConfig
 from tests.pipelines.conftest import LFS, SETTINGS, draw, png, shapes
 from tests.pipelines.test_kill import contents
+from weaklight.cli import app
 from weaklight.cli.show import Display
 from weaklight.errors import ConfigError, DataError, LabelingError, ProjectBusyError, StorageError
 
@@ -382,6 +384,10 @@ def test_new_images_are_labelled_by_the_newest_trained_classifier(project: Path)
     some, _ = predict_files(Project.open(project), [folder], at_least=bar)
     assert 0 < some["label"].isna().sum() < len(some)
     assert (some["label"].isna() == (sure["probability"] < bar)).all()
+    wish = ["predict", str(folder), "--project", str(project), "--at-least", str(bar)]
+    said = CliRunner().invoke(app, wish, catch_exceptions=False).output
+    assert f"no label for {some['label'].isna().sum()} of 7: no class has" in said
+    assert said.count("(abstains)") == some["label"].isna().sum()
 
 
 def test_every_bad_row_and_good_row_is_accounted_for(make_project: Callable[..., Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,11 @@ def test_labelled_bags_of_rows_are_imported_and_need_no_function(tmp_path: Path)
     run = run_line(project)
     told = json.loads(project.store.path("report", run.artifacts["report"], "numbers").read_text())
     assert told["what_was_done"][0].startswith("40 bags with one label each added votes")
+    page = project.store.path("report", run.artifacts["report"], "report").read_text()
+    bags = pd.read_parquet(project.store.path("bags", run.artifacts["bags"], "bags"))
+    said = re.findall(r"<b>(b\d+)</b>, active with .*?; its label says (not )?active", page)
+    of_bag = dict(zip(bags["bag_id"], bags["label"], strict=True))
+    assert len(said) > 3 and all((of_bag[bag] == 0) == bool(no) for bag, no in said)
     right = {e["key"]: e["value"] for e in told["evaluation"]["headline"]}
     assert right["classifier_accuracy"] > 0.85
     found, _ = predict_files(project, [tmp_path / "wide.csv"])

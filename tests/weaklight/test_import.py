@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.config import load_config
-from pipelines.readers import read_rows
+from pipelines.readers import find_source, read_rows, read_source
 from weaklight.cli import app
 from weaklight.errors import DataError
 
@@ -134,3 +134,27 @@ def test_a_source_that_is_not_there_is_said_so(kind: str, tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"expected|holds no data set"):
         invoke(kind, str(tmp_path / "nothing.parquet"), "--to", str(tmp_path / "made"))
     assert not (tmp_path / "made").exists()
+
+
+def test_bags_of_other_names_come_along_and_a_pattern_takes_no_column_of_a_role(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        {"b0": i, "b1": -i, "basket": i // 2 if i < 6 else None, "full": float(i < 2)}
+        for i in range(8)
+    ]
+    table = pd.DataFrame(rows).assign(hand=[None] * 6 + ["yes", "no"])
+    table.loc[6:, "full"] = None
+    table.to_csv(tmp_path / "t.csv", index=False)
+    wish = ("csv", str(tmp_path / "t.csv"), "--series", "b*", "--gold", "hand")
+    said = invoke(*wish, "--bag-id", "basket", "--bag-label", "full", "--to", str(tmp_path / "p"))
+    assert "name the class that a 1 stands for as positive under [bags]" in said
+    assert "write labelling functions" not in said
+    settings = tmp_path / "p" / "weaklight.toml"
+    settings.write_text(settings.read_text().replace("# [bags]\n# ", "[bags]\n"))
+    assert load_config(settings).bags.positive == "yes"
+    items = load_config(settings).items
+    _, read = read_source(find_source(tmp_path / "p", items), items, 0)
+    assert [list(payload) for payload in read["payload"]] == [[i, -i] for i in range(8)]
+    assert read["bag_id"].tolist()[:6] == ["0", "0", "1", "1", "2", "2"]
+    assert read["bag_label"].tolist()[:6] == [1, 1, 0, 0, 0, 0]

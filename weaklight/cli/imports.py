@@ -50,6 +50,16 @@ Noisy = Annotated[
     str | None,
     typer.Option(help="Column that holds labels of doubtful quality.", show_default="noisy_label"),
 ]
+BagId = Annotated[
+    str | None,
+    typer.Option(help="Column that says which bag an item lies in.", show_default="bag_id"),
+]
+BagLabel = Annotated[
+    str | None,
+    typer.Option(
+        help="Column with 1 for bags that hold a positive item, else 0.", show_default="bag_label"
+    ),
+]
 Dev = Annotated[int | None, typer.Option(help="Draw so many items with gold as dev.")]
 Test = Annotated[int | None, typer.Option(help="Draw so many items with gold as test.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
@@ -168,6 +178,8 @@ def table(
     split: Split = None,
     gold: Gold = None,
     noisy_label: Noisy = None,
+    bag_id: BagId = None,
+    bag_label: BagLabel = None,
     votes: Annotated[
         str, typer.Option(help="Columns with votes, as a,b,c, beside those called vote_...")
     ] = "",
@@ -189,6 +201,8 @@ def table(
         split=split,
         gold=gold,
         noisy_label=noisy_label,
+        bag_id=bag_id,
+        bag_label=bag_label,
         votes=_names(votes),
     )
     imported = read_items(file, columns, classes=_names(classes))
@@ -288,7 +302,12 @@ def _write(imported: Imported, source: Path, to: Path | None) -> None:
             f"  - the labels of doubtful quality vote, so no labelling function is needed; those "
             f"in {folder / 'lfs'} vote beside them"
         )
-    if imported.voters or has_noisy:
+    if imported.has_bags:
+        typer.echo(
+            f"  - bags have labels: name the class that a 1 stands for as positive under [bags] in "
+            f"{folder / 'weaklight.toml'}; then they vote, and no labelling function is needed"
+        )
+    if imported.voters or has_noisy or imported.has_bags:
         typer.echo(f"next: weaklight run --project {folder}")
     else:
         typer.echo(

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from weaklight.errors import DataError
+from weaklight.words import counted
 
 __all__ = ["register"]
 
@@ -86,6 +87,8 @@ def predict(
     ] = 0.0,
 ) -> None:
     """Label new images, texts, clips or series with the trained classifier."""
+    import pandas as pd
+
     from pipelines.predict import predict_files
     from pipelines.project import Project
     from pipelines.readers import first_few
@@ -100,19 +103,25 @@ def predict(
         raise DataError(
             "nothing could be read; give files, folders or tables of what the project is about"
         )
+    n_unsure = int(labelled["label"].isna().sum())
+    unsure = f"no label for {n_unsure} of {len(labelled)}: no class has a probability of {at_least}"
     if out is not None:
         labelled.to_csv(out, index=False)
-        typer.echo(f"wrote {len(labelled)} rows to {out}")
+        typer.echo(f"wrote {counted(len(labelled), 'row')} to {out}")
+        if n_unsure:
+            typer.echo(unsure)
         return
     rows = [
         [
             r["file"] if Path(r["file"]).name == r["item_id"] else r["item_id"],
-            r["label"] or "(abstains)",
+            "(abstains)" if pd.isna(r["label"]) else r["label"],
             f"{r['probability']:.3f}",
         ]
         for r in labelled.to_dict("records")
     ]
     typer.echo(table(["item", "label", "probability"], rows))
+    if n_unsure:
+        typer.echo(unsure)
 
 
 def probe(

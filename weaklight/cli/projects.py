@@ -70,16 +70,20 @@ source = "images"               # a folder, a .csv, .jsonl or .parquet file, or 
 # cron = "0 2 * * *"            # such as: `weaklight serve` runs the whole line at two
 """
 
-_FIRST_LF = '''"""Labelling functions: plain functions that return a class name or nothing."""
+_FIRST_LF = '''"""Labelling functions: plain functions that return a class name or nothing.
+
+docs/labeling_functions.md shows every kind; take the # away and put in what you know. An item has
+item.text, item.aspect (of images), item.duration (of clips), item.largest (of series), ... and
+every column of its table.
+"""
 
 from labeling_functions import labeling_function
 
-
-@labeling_function()
-def tall(item):
-    """Tall things are cats sitting up: replace this with what you know about your items."""
-    if item.aspect > 1.5:
-        return "cat"
+# @labeling_function()
+# def tall(item):
+#     """Say in a sentence why this is so: tall things are cats sitting up."""
+#     if item.aspect > 1.5:
+#         return "cat"
 '''
 
 
@@ -93,7 +97,7 @@ def register(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="The project's folder; made if missing.")] = Path(),
 ) -> None:
-    """Write a commented weaklight.toml and a first labelling function."""
+    """Write a commented weaklight.toml and a place for labelling functions."""
     settings, first = write_project(folder)
     typer.echo(
         f"wrote {settings} and {first}; put your images into {folder / 'images'} (or name a table),"
@@ -106,7 +110,7 @@ def init(
 
 
 def write_project(folder: Path, source: str = "images") -> tuple[Path, Path]:
-    """Write a commented weaklight.toml and a first labelling function; return their paths.
+    """Write a commented weaklight.toml and an example to fill in; return the paths of both.
 
     Raises
     ------
