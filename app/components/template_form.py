@@ -16,6 +16,7 @@ import streamlit as st
 
 from labeling_functions.templates import KINDS, Condition
 from labeling_functions.templates.fields import Field, Shape, fields_of
+from pipelines.sections import NOISY_LABEL
 
 __all__ = ["Known", "first_kind", "items_key", "label", "template_form"]
 
@@ -52,10 +53,10 @@ class Known:
 
 
 def first_kind(known: Known) -> str:
-    """Return the first kind that the items have columns for."""
+    """Return the first kind that the items have columns for; labels that came along are no text."""
     for kind, template in KINDS.items():
         columns = [field for field in fields_of(template) if field.shape.startswith("column")]
-        if all(known.readable(field.reads) for field in columns):
+        if all(set(known.readable(field.reads)) - {NOISY_LABEL} for field in columns):
             return kind
     return next(iter(KINDS))
 

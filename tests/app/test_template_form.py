@@ -152,4 +152,6 @@ def test_the_form_opens_with_the_first_kind_that_the_items_have_columns_for():
     number, text = {"holds": "number", "length": 0}, {"holds": "text", "length": 40}
     assert first_kind(Known({"width": number, "body": text}, (), (), ())) == "keywords"
     assert first_kind(Known({"width": number}, (), (), ())) == "threshold"
+    came_along = {"width": number, "noisy_label": text}
+    assert first_kind(Known(came_along, (), (), ())) == "threshold"
     assert first_kind(Known({}, (), (), ())) in KINDS
