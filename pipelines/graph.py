@@ -188,7 +188,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        27,
+        28,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",
