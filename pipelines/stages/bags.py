@@ -97,10 +97,9 @@ def bags(inputs: BagsInputs, config: BagsConfig, work: Work) -> StageResult:
     summary["n_bags"] = len(found.ids)
     reason = _nothing_to_learn(found.labels, config)
     if reason is None:
-        work.progress(0, 1, f"multiple-instance learning ({config.method})")
         instance_scores, proba = cross_fit_instances(
             found.features, found.index, found.labels,
-            folds=config.folds, seed=work.seed, method=config.method,
+            folds=config.folds, seed=work.seed, method=config.method, progress=work.progress,
         )  # fmt: skip
         says = _vote_values(config, work)
         if found.places is None:

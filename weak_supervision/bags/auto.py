@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from weak_supervision.bags.attention import AttentionBagClassifier
-from weak_supervision.bags.base import Bag, BagClassifier, check_bags, check_labels
+from weak_supervision.bags.base import (
+    Bag,
+    BagClassifier,
+    Progress,
+    check_bags,
+    check_labels,
+    no_progress,
+)
 from weak_supervision.bags.dsmil import DualStreamBagClassifier
 from weak_supervision.bags.embedding import EmbeddingBagClassifier
 from weak_supervision.bags.instance_pooling import NoisyOrBagClassifier, TopKBagClassifier
@@ -76,8 +83,10 @@ class AutoBagClassifier:
         self.folds = folds
         self.seed = seed
 
-    def fit(self, bags: Sequence[Bag], y: ArrayLike) -> Self:
+    def fit(self, bags: Sequence[Bag], y: ArrayLike, *, progress: Progress = no_progress) -> Self:
         """Train on ``bags``, (n_i, d) arrays, with integer labels ``y`` (n_bags,).
+
+        ``progress`` is told before each training.
 
         Raises
         ------
@@ -95,10 +104,13 @@ class AutoBagClassifier:
         names = [n for n in self.candidates if len(self.classes_) == 2 or n != "mi_svm"]
         fold = deal_folds(numbers, folds=self.folds, seed=self.seed)
         hits = {name: np.zeros(len(bags)) for name in names}
+        total = self.folds * len(names) + 1
         for held in range(self.folds):
             inside, outside = fold != held, fold == held
             training, judged = (list(compress(bags, part)) for part in (inside, outside))
-            for name in names:
+            for number, name in enumerate(names):
+                done = held * len(names) + number
+                progress(done, total, f"{name} on inner fold {held + 1} of {self.folds}")
                 model = CANDIDATES[name](self.seed).fit(training, numbers[inside])
                 proba = model.predict_proba(judged)
                 hits[name][outside] = proba.argmax(axis=1) == numbers[outside]
@@ -106,6 +118,7 @@ class AutoBagClassifier:
         best = max(self.scores_.values())
         error = float(np.sqrt(best * (1 - best) / len(bags)))
         self.chosen_ = next(n for n in names if self.scores_[n] >= best - error)
+        progress(total - 1, total, f"{self.chosen_} on all of them")
         self._model: BagClassifier = CANDIDATES[self.chosen_](self.seed).fit(bags, numbers)
         return self
 

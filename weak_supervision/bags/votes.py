@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from weak_supervision.bags.auto import BAG_CLASSIFIERS
+from weak_supervision.bags.auto import BAG_CLASSIFIERS, AutoBagClassifier
+from weak_supervision.bags.base import Progress, no_progress
 from weak_supervision.folds import deal_folds
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
@@ -27,6 +28,7 @@ def cross_fit_instances(
     folds: int = 5,
     seed: int = 0,
     method: str = "attention",
+    progress: Progress = no_progress,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return instance and bag probabilities from models that never saw the bag.
 
@@ -42,6 +44,8 @@ def cross_fit_instances(
         Bags are dealt out by label; bags of unknown label are scored by the mean of all folds.
     method
         Name of one of `BAG_CLASSIFIERS`.
+    progress
+        Is told how many trainings are done, of how many, and which comes next.
 
     Returns
     -------
@@ -81,9 +85,14 @@ def cross_fit_instances(
     n_models = np.where(known, 1, folds)
     for held in range(folds):
         training = np.flatnonzero(known & (fold != held))
-        model = BAG_CLASSIFIERS[method](derive_seed(seed, "bags", held)).fit(
-            [features[members[bag]] for bag in training], bag_labels[training]
-        )
+        taught = [features[members[bag]] for bag in training], bag_labels[training]
+        model = BAG_CLASSIFIERS[method](derive_seed(seed, "bags", held))
+        part = f"fold {held + 1} of {folds}"
+        if isinstance(model, AutoBagClassifier):
+            model.fit(*taught, progress=_within(progress, held, folds, part))
+        else:
+            progress(held, folds, f"{method}, {part}")
+            model.fit(*taught)
         judged = np.flatnonzero(filled & (~known | (fold == held)))
         if not len(judged):
             continue
@@ -94,6 +103,15 @@ def cross_fit_instances(
     bag_proba = np.where(filled, bag_proba / n_models, np.nan)
     scores = np.where(usable, scores / n_models[np.maximum(bag_index, 0)], np.nan)
     return scores.astype(np.float32), bag_proba.astype(np.float32)
+
+
+def _within(progress: Progress, held: int, folds: int, part: str) -> Progress:
+    """Return what a fold tells of its own trainings, as a share of those of all folds."""
+
+    def told(done: int, total: int, message: str) -> None:
+        progress(held * total + done, folds * total, f"{part}: {message}")
+
+    return told
 
 
 def thresholds(

@@ -9,6 +9,7 @@ from weak_supervision.bags import (
     posterior_votes,
     thresholds,
 )
+from weak_supervision.bags.auto import CANDIDATES
 from weaklight.errors import DataError
 
 
@@ -47,6 +48,21 @@ def test_every_method_that_settings_name_takes_the_seeds_of_folds(planted, metho
         features[few], bag_index[few], bag_labels[:24], folds=2, method=method
     )
     assert np.isfinite(bag_proba).all() and bag_proba.std() > 0
+
+
+@pytest.mark.parametrize("method", ["auto", "embedding"])
+def test_progress_is_told_of_every_training(planted, method):
+    features, bag_index, bag_labels, _ = planted
+    few = bag_index < 24
+    told = []
+    cross_fit_instances(
+        features[few], bag_index[few], bag_labels[:24], folds=2, method=method,
+        progress=lambda *said: told.append(said),
+    )  # fmt: skip
+    trainings = 2 * (5 * len(CANDIDATES) + 1) if method == "auto" else 2
+    assert [(done, total) for done, total, _ in told] == [(i, trainings) for i in range(trainings)]
+    last = told[-1][2]
+    assert "fold 2 of 2" in last and any(name in last for name in CANDIDATES)
 
 
 def test_a_bags_own_label_never_reaches_its_scores(planted):
