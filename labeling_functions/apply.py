@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,13 +31,12 @@ from labeling_functions.templates import EncodeText, FeatureTemplate
 from labeling_functions.workers import Outcome, Task, WorkerDied, run_tasks
 from weaklight.contracts import ABSTAIN, ClassSet, Votes
 from weaklight.errors import DataError, LabelingError
+from weaklight.progress import Progress
 
 __all__ = ["ApplyResult", "LFReport", "apply_lfs"]
 
 TIME_LIMIT_S = 30.0  # in a child process
 MAX_OVERSTAYS = 3  # shards on which an LF may run out of time before it is not tried again
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

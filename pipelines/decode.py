@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.sections import ItemsConfig, Kind
-from pipelines.stages.base import Progress
 from weaklight.errors import DataError
+from weaklight.progress import Progress
 from weaklight.words import counted
 
 __all__ = [

@@ -20,7 +20,7 @@ from pipelines.payload import Payload, Texts
 from pipelines.pixels import Pixels
 from pipelines.sections import Kind, PretrainConfig
 from pipelines.signals import Signals
-from pipelines.stages.base import Progress, Work
+from pipelines.stages.base import Work
 from ssl_models import METHODS
 from ssl_models.audio import (
     AudioCPC,
@@ -44,6 +44,7 @@ from ssl_models.text import (
     words,
 )
 from weaklight.errors import ConfigError
+from weaklight.progress import Progress
 from weaklight.words import nearest
 
 __all__ = [

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pipelines.decode import UnusableItemError, decode_image_as
 from pipelines.exchange.image_folder import read_image_folder
 from pipelines.project import Project
-from pipelines.stages.base import Progress, no_progress
 from ssl_models import embed, load_encoder
 from ssl_models.evaluation import FeatureScores, FewLabels, Task, few_labels, score_features
 from ssl_models.evaluation.transfer import PIXELS, pixel_features, random_encoder
 from weaklight.errors import ArtifactError, DataError
+from weaklight.progress import Progress, no_progress
 
 __all__ = ["Probe", "ProbeRow", "labelled_task", "probe"]
 

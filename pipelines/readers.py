@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.sections import KINDS, ROLES, ItemsConfig, Kind
+from pipelines.sections import COLUMN_ROLES, KINDS, ItemsConfig, Kind
 from pipelines.tables import (
     as_name,
     listed,
@@ -242,11 +242,13 @@ def _from_table(path: Path, kind: str, config: ItemsConfig) -> tuple[Kind, pd.Da
     if "item_id" not in config.model_fields_set:
         no_ids = 'name yours, such as item_id = "id"; `weaklight import csv` numbers rows without'
         require_columns(table, {"item_id under [items]": config.item_id}, path.name, remedy=no_ids)
-    stated = [role for role in ROLES if role in config.model_fields_set]
+    stated = [role for role in COLUMN_ROLES if role in config.model_fields_set]
     require_columns(
         table, {f"{role} under [items]": getattr(config, role) for role in stated}, path.name
     )
-    renamed = {getattr(config, role): role for role in ROLES if getattr(config, role) in table}
+    renamed = {
+        getattr(config, role): role for role in COLUMN_ROLES if getattr(config, role) in table
+    }
     values = table.pop(column)
     table = rename_columns(table, renamed, path.name)
     if "noisy_label" in table:  # a voter's answers: " ham" is no class of its own

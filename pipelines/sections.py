@@ -19,9 +19,9 @@ from pipelines.cron import last_due
 from weaklight.errors import ConfigError
 
 __all__ = [
+    "COLUMN_ROLES",
     "KINDS",
     "NOISY_LABEL",
-    "ROLES",
     "AggregateConfig",
     "BagsConfig",
     "CleanConfig",
@@ -60,7 +60,7 @@ class Section(BaseModel):
 
 
 # What a column of the items may say beside the item itself, by its key under [items].
-ROLES = ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
+COLUMN_ROLES = ("item_id", "split", "gold", "bag_id", "bag_label", "noisy_label")
 
 
 def matching_columns(names: Iterable[str], columns: Iterable[object]) -> tuple[str, ...]:
@@ -116,11 +116,10 @@ class ItemsConfig(Section):
 
         A pattern such as "s*" never takes a column of another role, such as ``split``.
         """
-        if not self.joins_columns:
+        if self.series is None or not self.joins_columns:
             return ()
         named = (self.series,) if isinstance(self.series, str) else self.series
-        named = named or ()
-        roles = {getattr(self, role) for role in ROLES}.difference(named)
+        roles = {getattr(self, role) for role in COLUMN_ROLES}.difference(named)
         return tuple(c for c in matching_columns(named, columns) if c not in roles)
 
     @model_validator(mode="after")

@@ -131,7 +131,7 @@ class Augment:
 
     Parameters
     ----------
-    recipes
+    recipe, others
         What may happen to an image, and how strongly: one recipe for all views, or one for each
         view. Those may differ in ``blur`` and ``solarize``, how often they do either.
 
@@ -151,12 +151,12 @@ class Augment:
     Time O(V B C h W (H + w)), memory O(V B (C h W + h H + w W)).
     """
 
-    def __init__(self, *recipes: AugmentConfig) -> None:
-        self.recipes, self.config = recipes, recipes[0]
-        if len({replace(recipe, blur=0.0, solarize=0.0) for recipe in recipes}) > 1:
+    def __init__(self, recipe: AugmentConfig, *others: AugmentConfig) -> None:
+        self.config, self.recipes = recipe, (recipe, *others)
+        if len({replace(each, blur=0.0, solarize=0.0) for each in self.recipes}) > 1:
             raise ConfigError(
                 "the recipes of an image's views may differ in blur and solarize only, but came as "
-                f"{recipes}"
+                f"{self.recipes}"
             )
 
     def __call__(

@@ -16,9 +16,9 @@ from typing import Any
 
 from ssl_models.checkpoints import CheckpointStore, write_json
 from ssl_models.config import TrainConfig
-from ssl_models.trainer import Progress
 from weaklight import errors
 from weaklight.errors import ConfigError, TrainingError
+from weaklight.progress import Progress
 
 __all__ = ["MARK", "LaunchSpec", "launch"]
 

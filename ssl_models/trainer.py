@@ -12,7 +12,7 @@ import hashlib
 import logging
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,12 @@ from ssl_models.public_weights import load_public_weights
 from ssl_models.schedules import cosine, warmup_cosine
 from ssl_models.stopping import held_back
 from weaklight.errors import ConfigError, TrainingError
+from weaklight.progress import Progress
 from weaklight.seeds import derive_seed, numpy_generator, seeded_torch
 
-__all__ = ["ImageTrainer", "Progress", "Trainer", "pretrain"]
+__all__ = ["ImageTrainer", "Trainer", "pretrain"]
 
 logger = logging.getLogger(__name__)
-Progress = Callable[[int, int, str], None]
 DECAYED, FREE = 0, 1  # the optimiser's groups
 
 

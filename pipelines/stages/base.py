@@ -6,20 +6,15 @@ A stage is a plain function ``stage(inputs, config, work) -> StageResult``. It r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from weaklight.contracts import ClassSet
+from weaklight.progress import Progress, no_progress
 
-__all__ = ["Progress", "StageResult", "Work", "no_progress", "reviews_file"]
-
-Progress = Callable[[int, int, str], None]
-
-
-def no_progress(done: int, total: int, message: str) -> None:
-    """Ignore progress; the default where nobody watches."""
+__all__ = ["StageResult", "Work", "reviews_file"]
 
 
 def reviews_file(root: Path) -> Path:

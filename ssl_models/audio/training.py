@@ -19,7 +19,8 @@ from ssl_models.audio.cpc import AudioCPC
 from ssl_models.audio.encoder import AudioEncoder, save_audio_encoder
 from ssl_models.config import TrainConfig
 from ssl_models.hardware import cpu_threads
-from ssl_models.trainer import Progress, Trainer
+from ssl_models.trainer import Trainer
+from weaklight.progress import Progress
 from weaklight.seeds import seeded_torch
 
 __all__ = ["AudioConfig", "pretrain_audio"]

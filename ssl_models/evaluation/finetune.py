@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,12 +37,12 @@ from ssl_models.schedules import warmup_cosine
 from weaklight.contracts import check_posterior
 from weaklight.errors import ConfigError, DataError, TrainingError
 from weaklight.intervals import Proportion
+from weaklight.progress import Progress
 from weaklight.seeds import derive_seed, numpy_generator
 
 __all__ = ["FinetuneConfig", "Finetuned", "finetune"]
 
 logger = logging.getLogger(__name__)
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

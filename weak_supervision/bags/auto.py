@@ -16,10 +16,8 @@ from weak_supervision.bags.attention import AttentionBagClassifier
 from weak_supervision.bags.base import (
     Bag,
     BagClassifier,
-    Progress,
     check_bags,
     check_labels,
-    no_progress,
 )
 from weak_supervision.bags.dsmil import DualStreamBagClassifier
 from weak_supervision.bags.embedding import EmbeddingBagClassifier
@@ -29,6 +27,7 @@ from weak_supervision.bags.set_kernel import SetKernelBagClassifier
 from weak_supervision.bags.transformer import TransformerBagClassifier
 from weak_supervision.folds import deal_folds
 from weaklight.errors import DataError
+from weaklight.progress import Progress, no_progress
 
 __all__ = ["BAG_CLASSIFIERS", "CANDIDATES", "AutoBagClassifier"]
 

@@ -21,20 +21,13 @@ from weaklight.errors import DataError
 __all__ = [
     "Bag",
     "BagClassifier",
-    "Progress",
     "check_bags",
     "check_labels",
-    "no_progress",
     "predict_alone",
     "split_like",
 ]
 
 Bag = NDArray[np.floating]
-Progress = Callable[[int, int, str], None]  # trainings done, of how many, and what comes next
-
-
-def no_progress(done: int, total: int, message: str) -> None:
-    """Tell nobody."""
 
 
 class BagClassifier(Protocol):

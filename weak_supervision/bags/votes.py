@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weak_supervision.bags.auto import BAG_CLASSIFIERS, AutoBagClassifier
-from weak_supervision.bags.base import Progress, no_progress
 from weak_supervision.folds import deal_folds
 from weaklight.contracts import ABSTAIN
 from weaklight.errors import DataError
+from weaklight.progress import Progress, no_progress
 from weaklight.seeds import derive_seed
 
 __all__ = ["bag_votes", "cross_fit_instances", "posterior_votes", "thresholds"]
