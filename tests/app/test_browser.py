@@ -206,7 +206,9 @@ def test_an_expert_writes_a_function_sees_what_it_does_and_saves_it(browser_page
         page.get_by_role("textbox", name="Name", exact=True).fill("offers")
         page.keyboard.press("Enter")
         # idle is also what the page is before it has heard of the key
-        page.get_by_text("there is an LF called 'short' in first.py already").wait_for(state="hidden")
+        page.get_by_text("there is an LF called 'short' in first.py already").wait_for(
+            state="hidden"
+        )
         page.locator(IDLE).wait_for()
         page.get_by_role("button", name="Save").click()
         page.get_by_text("lets it vote").wait_for()
