@@ -128,7 +128,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "clean",
-        7,
+        8,
         "pipelines.stages.clean:clean",
         {
             "items": "ingest.items",

@@ -110,8 +110,9 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
     dropped = doubts.loc[doubts["detectors"].str.contains("confident learning"), "item_id"]
     admitted_note: tuple[str, ...] = ()
     if config.max_error is not None:
-        admitted = _admitted(weak, targets, inputs.gold_calibration, config.max_error)
-        weights[(admitted.labels == ABSTAIN) & ~by_human] = 0.0
+        weakly = np.flatnonzero(usable & ~by_human)
+        admitted = _admitted(weak, targets, weakly, inputs.gold_calibration, config.max_error)
+        weights[weakly[admitted.labels == ABSTAIN]] = 0.0
         admitted_note = (admitted.stop_reason,)
         if not (weights > 0).any():
             raise DataError(f"[clean] max_error = {config.max_error:g}: {admitted.stop_reason}")
@@ -197,13 +198,21 @@ def _issues(
 
 
 def _admitted(
-    weak: pd.DataFrame, posterior: NDArray[np.float32], gold_calibration: Path, max_error: float
+    weak: pd.DataFrame,
+    posterior: NDArray[np.float32],
+    rows: NDArray[np.intp],
+    gold_calibration: Path,
+    max_error: float,
 ) -> Admitted:
-    """Return which weak labels are sure enough, judged by gold that trained and tuned nothing."""
+    """Return which labels of ``rows`` are sure enough, judged by gold that trained nothing.
+
+    These are the weak labels that would train. Labels by hand are not among them: many that are
+    right would vouch for weak ones that are wrong.
+    """
     gold = pd.read_parquet(gold_calibration).set_index("item_id")["gold"]
-    rows = np.flatnonzero(weak["item_id"].isin(gold.index).to_numpy() & weak["covered"].to_numpy())
-    truth = gold.loc[weak["item_id"].iloc[rows]].to_numpy(np.int64)
-    return admit_conformally(posterior, posterior[rows], truth, alpha=max_error)
+    known = np.flatnonzero(weak["item_id"].isin(gold.index).to_numpy() & weak["covered"].to_numpy())
+    truth = gold.loc[weak["item_id"].iloc[known]].to_numpy(np.int64)
+    return admit_conformally(posterior[rows], posterior[known], truth, alpha=max_error)
 
 
 def _check_classes_left(

@@ -13,7 +13,12 @@ import pytest
 from pipelines.engine import run_line
 from pipelines.project import Project
 from pipelines.reviews import ReviewEvent, ReviewStore
+from pipelines.sections import CleanConfig
+from pipelines.stages.base import Work
+from pipelines.stages.clean import CleanInputs, clean
 from tests.pipelines.conftest import LFS, SETTINGS, shapes
+from weak_supervision.hybrid import admit_conformally
+from weak_supervision.neighbors import build_graph
 from weaklight.errors import DataError
 
 
@@ -76,3 +81,46 @@ def test_too_few_calibration_rows_are_refused(embedded: Path, tmp_path: Path) ->
     project = with_settings(embedded, tmp_path, "\n[clean]\nmax_error = 0.05\n")
     with pytest.raises(DataError, match=r"too few for an error of 0\.05, 100 are"):
         run_line(project, ("clean",))
+
+
+@pytest.mark.parametrize("n_by_hand", [0, 600])
+def test_admission_judges_the_weak_labels_that_would_train_and_no_others(
+    tmp_path: Path, n_by_hand: int
+) -> None:
+    """Labels by hand and uncovered, dev or test items vouch for no weak label, nor against one."""
+    rng = np.random.default_rng(0)
+    n = 1600 + n_by_hand
+    part = np.repeat(["unlabeled", "test", "calibration", "hand"], [800, 600, 200, n_by_hand])
+    split = np.where(part == "hand", "unlabeled", part)
+    truth = rng.integers(0, 2, n)
+    confidence = np.where(part == "hand", 1.0, rng.uniform(0.5, 1.0, n))
+    label = np.where((rng.random(n) < confidence) | (part == "hand"), truth, 1 - truth)
+    is_covered = rng.random(n) < 0.8
+    posterior = np.where(np.eye(2)[label] == 1, confidence[:, None], 1 - confidence[:, None])
+    ids = np.array([f"i{i}" for i in range(n)])
+    features = rng.normal(size=(n, 4)).astype(np.float32)
+    files = {name: tmp_path / f"{name}.parquet" for name in CleanInputs.__dataclass_fields__}
+    files |= {name: tmp_path / f"{name}.npy" for name in ("votes", "features", "present")}
+    pd.DataFrame({"item_id": ids, "split": split}).to_parquet(files["items"])
+    weak = {"item_id": ids, "p_a": posterior[:, 0], "p_b": posterior[:, 1], "label": label}
+    weak |= {"confidence": confidence, "covered": is_covered}
+    weak["source"] = np.where(part == "hand", "human", "votes")
+    pd.DataFrame(weak).to_parquet(files["weak_labels"])
+    gold = part == "calibration"
+    table = pd.DataFrame({"item_id": ids[gold], "gold": truth[gold]})
+    table.to_parquet(files["gold_calibration"])
+    pd.DataFrame({"item_id": [], "action": []}).to_parquet(files["human"])
+    np.save(files["votes"], label[:, None].astype(np.int16))
+    np.save(files["features"], features)
+    np.save(files["present"], np.ones(n, dtype=bool))
+    build_graph(features).save(files["graph"])
+    out = tmp_path / "out"
+    out.mkdir()
+    work = Work(out, tmp_path, tmp_path, tmp_path, 0, ("a", "b"))
+    clean(CleanInputs(**files), CleanConfig(max_error=0.2, action="keep"), work)
+    trained = np.load(out / "weights.npy") > 0
+    pool, judges = (np.flatnonzero((part == p) & is_covered) for p in ("unlabeled", "calibration"))
+    expected = admit_conformally(posterior[pool], posterior[judges], truth[judges], alpha=0.2)
+    assert trained[pool].tolist() == (expected.labels >= 0).tolist()
+    assert 0.1 < trained[pool].mean() < 0.9
+    assert trained[(part == "hand") & is_covered].all() and not trained[split != "unlabeled"].any()
