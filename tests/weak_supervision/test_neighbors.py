@@ -172,6 +172,18 @@ def test_cut_statistic_by_hand():
     assert np.isnan(z[3])
 
 
+def test_near_neighbors_weigh_more_in_the_cut_and_unlabelled_ones_nothing():
+    # item 0 has neighbors at distance 0, 1 and 0.5, so at weights 1, 1/2 and 2/3; the last one has
+    # no label. Half of the labels are its own.
+    graph = NeighborGraph(
+        indptr=np.array([0, 3, 3, 3, 3, 3]),
+        indices=np.array([1, 2, 3], dtype=np.int32),
+        data=np.array([1.0, 0.0, 0.5], dtype=np.float32),
+    )
+    z = cut_statistic(np.array([0, 0, 1, -1, 1]), graph)
+    np.testing.assert_allclose(z[0], (1 / 2 - 3 / 4) / np.sqrt((1 + 1 / 4) / 4))
+
+
 def test_cut_statistic_finds_planted_wrong_labels():
     _, truth, x = planted(n=1500, d=16)
     labels = truth.copy()

@@ -13,12 +13,14 @@ def test_p_values_and_the_cut_by_hand() -> None:
     found = admit_conformally(proba, gold_proba, gold, alpha=0.6)
     assert found.confidence == pytest.approx([0.9, 0.9, 0.8])  # all three pass 0.6 * k / 3
     assert found.labels.tolist() == [0, 0, 0]
+    as_sure = admit_conformally(gold_proba[-1:], gold_proba, gold, alpha=0.6)
+    assert as_sure.confidence == pytest.approx([0.8])  # a wrong row that is as sure counts
 
 
 def test_too_few_gold_rows_are_refused_with_the_reason() -> None:
     proba = np.full((5, 2), [0.9, 0.1])
     found = admit_conformally(proba, proba, np.zeros(5, int), alpha=0.1)
-    assert found.n_admitted == 0
+    assert found.n_admitted == 0 and gold_rows_needed(0.1) == 50
     assert f"5 gold rows are too few for an error of 0.1, {gold_rows_needed(0.1)}" in (
         found.stop_reason
     )

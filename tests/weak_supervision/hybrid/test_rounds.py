@@ -3,7 +3,7 @@ import pytest
 
 from tests.weak_supervision.planted import planted
 from weak_supervision.hybrid import Curriculum, SelfTraining
-from weak_supervision.label_models import DawidSkene, hard_labels
+from weak_supervision.label_models import MODELS, DawidSkene, hard_labels
 from weak_supervision.neighbors import build_graph
 from weaklight.errors import ConfigError, DataError
 
@@ -36,6 +36,61 @@ def test_gold_is_never_changed_and_one_class_stops_the_rounds() -> None:
         SelfTraining(label_model="oracle").fit(votes, features, n_classes=3)
     with pytest.raises(DataError, match="there are none"):
         SelfTraining().fit(np.full_like(votes, -1), features, n_classes=3)
+
+
+def test_the_student_is_one_voter_that_speaks_where_it_is_sure(monkeypatch) -> None:
+    votes, _, features = planted(n=900, d=16, accuracies=(0.8, 0.7, 0.7), coverage=0.3)
+    features[:100] = np.nan
+    widths = []
+
+    class Watched(DawidSkene):
+        def fit(self, votes, **about):
+            widths.append(votes.shape[1])
+            return super().fit(votes, **about)
+
+    monkeypatch.setitem(MODELS, "watched", Watched)
+    taught = SelfTraining(label_model="watched", rounds=3).fit(votes, features, n_classes=3)
+    assert widths == [3, 4, 4, 4]  # the student of an earlier round has no second vote
+    silent, seen = ~(votes >= 0).any(axis=1), np.isfinite(features).all(axis=1)
+    source = taught.admitted_.source
+    assert set(source[silent & ~seen]) == {""}  # the student has nothing to go by
+    assert set(source[silent & seen]) == {"student", ""}  # "": it is not sure
+    assert ((taught.admitted_.labels == -1) == (taught.admitted_.source == "")).all()
+
+
+def test_self_training_ends_when_labels_stay_as_they_are() -> None:
+    votes, _, features = planted(n=600, d=32, accuracies=(0.95, 0.9, 0.9), coverage=0.9)
+    taught = SelfTraining(rounds=9).fit(votes, features, n_classes=3)
+    assert taught.n_rounds_ < 9 and taught.stop_reason_.startswith("fewer than 0.5%")
+
+
+def test_a_curriculum_keeps_what_people_say_and_each_class_its_quota() -> None:
+    votes, truth, features = planted(n=900, d=16, accuracies=(0.75, 0.65, 0.6), coverage=0.8)
+    rare = (truth == 2) & (np.arange(900) % 4 > 0)
+    votes, truth, features = votes[~rare], truth[~rare], features[~rare]
+    posterior = DawidSkene().fit(votes, n_classes=3).predict_proba(votes)
+    graph = build_graph(features)
+    first = Curriculum(rounds=1).fit(posterior, features, graph).student_.argmax(axis=1)
+    second = Curriculum(rounds=2).fit(posterior, features, graph)
+    admitted = second.admitted_.labels
+    quota = np.ceil(0.4 * np.bincount(first, minlength=3))
+    assert np.bincount(admitted[admitted >= 0], minlength=3).tolist() == quota.tolist()
+    assert set(second.admitted_.round) == {-1, 0, 1}
+    people = np.arange(len(truth)) < 30
+    gold = np.where(people, (truth + 1) % 3, -1)  # they may insist
+    course = Curriculum().fit(posterior, features, graph, gold=gold).admitted_
+    assert (course.labels[people] == gold[people]).all() and (course.round[people] == 0).all()
+    assert (course.source[people] == "human").all() and "human" not in course.source[~people]
+
+
+def test_a_curriculum_stops_before_a_class_is_lost() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 400)
+    features = 4 * np.eye(2)[truth] + rng.normal(size=(400, 2))
+    posterior = np.eye(3)[np.where(np.arange(400) < 5, 2, truth)]  # a class at random
+    course = Curriculum().fit(posterior, features, build_graph(features))
+    assert course.stop_reason_.startswith("a class would have lost all its labels")
+    assert 2 in course.admitted_.labels and course.admitted_.round.max() == 0
 
 
 def test_a_curriculum_grows_by_quota_and_repairs_labels() -> None:

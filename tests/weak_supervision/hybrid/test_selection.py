@@ -29,6 +29,18 @@ def test_rare_classes_keep_their_share() -> None:
         select_by_cut_statistic(labels, build_graph(features), share=0)
 
 
+def test_a_share_is_rounded_up_and_confidence_is_the_rank_within_the_class() -> None:
+    # five of one class in a row, each beside its like, the last one among strangers
+    place = np.deg2rad([0, 1, 2, 3, 91, 90, 92])
+    labels = np.array([0, 0, 0, 0, 0, 1, 1])
+    graph = build_graph(np.column_stack([np.cos(place), np.sin(place)]), k=2)
+    found = select_by_cut_statistic(labels, graph, share=0.3)
+    assert (found.labels == 0).sum() == 2 and (found.labels == 1).sum() == 1
+    every = select_by_cut_statistic(labels, graph, share=1.0)
+    assert every.confidence[:5].max() == 1 and every.confidence.argmin() == 4
+    assert every.confidence[4] == pytest.approx(1 / 5)
+
+
 def test_a_shy_class_has_a_lower_threshold() -> None:
     proba = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.45, 0.55]])
     # mean confidence 0.7375; mass 0.5625 and 0.4375
@@ -36,3 +48,5 @@ def test_a_shy_class_has_a_lower_threshold() -> None:
     assert threshold == pytest.approx([0.7375, 0.7375 * 0.4375 / 0.5625])
     assert pseudo_labels(proba).labels.tolist() == [0, -1, 1, -1]
     assert pseudo_labels(proba, np.array([0.5, 0.5])).labels.tolist() == [0, 0, 1, 1]
+    alike = np.full((4, 2), [0.75, 0.25])  # as sure as the mean, which is sure enough
+    assert pseudo_labels(alike).labels.tolist() == [0, 0, 0, 0]
