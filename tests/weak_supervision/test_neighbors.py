@@ -118,15 +118,21 @@ def test_save_and_load_return_the_same_graph(tmp_path):
         NeighborGraph.load(tmp_path / "graph")
 
 
-def test_spread_converges_to_zhous_closed_form():
+@pytest.mark.parametrize("clamped", [False, True])
+@pytest.mark.parametrize("n_covered", [40, 25])
+def test_spread_converges_to_zhous_closed_form(n_covered, clamped):
     x = np.random.default_rng(0).normal(size=(40, 5))
     posterior = np.random.default_rng(1).dirichlet(np.ones(3), 40)
-    graph = build_graph(x, k=5)
+    graph, is_covered = build_graph(x, k=5), np.arange(40) < n_covered
     w = graph.symmetric().toarray()
     s = w / np.sqrt(np.outer(w.sum(1), w.sum(1)))
-    closed = np.linalg.solve(np.eye(40) - 0.6 * s, posterior)  # (1 - alpha) cancels in the rows
+    clamp = np.where(np.arange(40) < 10, 1.0, 0.4)
+    own = np.where(is_covered, clamp if clamped else 0.4, 0.0)[:, None]  # I - A
+    closed = np.linalg.solve(np.eye(40) - (1 - own) * s, own * posterior)
     closed /= closed.sum(axis=1, keepdims=True)
-    out = spread(posterior, np.ones(40, bool), graph, alpha=0.6, iterations=200)
+    out = spread(
+        posterior, is_covered, graph, alpha=0.6, clamp=clamp if clamped else None, iterations=400
+    )
     np.testing.assert_allclose(out, closed, atol=1e-5)
 
 

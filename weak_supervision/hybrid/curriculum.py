@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weak_supervision.classifiers.out_of_fold import out_of_fold_proba
+from weak_supervision.evaluation import compare_paired
 from weak_supervision.hybrid.admitted import Admitted
 from weak_supervision.hybrid.selection import most_trusted
 from weak_supervision.label_models import hard_labels
@@ -123,13 +124,13 @@ class Curriculum:
             raise DataError("a curriculum needs labels of two classes at least; widen the coverage")
         admitted = by_people | most_trusted(labels, -cut_statistic(labels, graph), self.start)
         admitted_in = np.where(admitted, 0, -1)
-        scores: list[Proportion] = []
+        hits: list[NDArray[np.bool_]] = []  # on dev, round by round
         for number in range(self.rounds):
             targets = np.eye(n_classes, dtype=np.float32)[np.maximum(labels, 0)]
             student = out_of_fold_proba(
                 features, targets, admitted.astype(np.float32), folds=self.folds, seed=self.seed
             )
-            if dev is not None and self._is_worse(student, *dev, scores):
+            if dev is not None and self._is_worse(student, *dev, hits):
                 reason = "dev says that the last round made the student worse: it was taken back"
                 break
             self.student_, result = student, (labels, admitted_in)
@@ -150,7 +151,8 @@ class Curriculum:
                 break
             labels, admitted = relabelled, wider
             admitted_in = np.where(wider, np.where(admitted_in < 0, number + 1, admitted_in), -1)
-        self.dev_, self.stop_reason_ = tuple(scores), reason
+        self.dev_ = tuple(Proportion(int(right.sum()), len(right)) for right in hits)
+        self.stop_reason_ = reason
         labels, admitted_in = result
         inside = admitted_in >= 0
         source = np.where(inside, np.where(admitted_in > 0, "student", "votes"), "").astype(object)
@@ -169,9 +171,9 @@ class Curriculum:
         student: NDArray[np.float32],
         rows: NDArray[np.integer],
         truth: NDArray[np.integer],
-        scores: list[Proportion],
+        hits: list[NDArray[np.bool_]],
     ) -> bool:
-        """Note the accuracy on dev; say whether it lies clearly below the best so far."""
-        best = max((s.value or 0.0 for s in scores), default=0.0)
-        scores.append(Proportion(int((student[rows].argmax(1) == truth).sum()), len(truth)))
-        return scores[-1].interval[1] < best
+        """Note what is right on dev; say whether that is surely less than in the best round."""
+        best = max(hits, key=np.count_nonzero, default=None)
+        hits.append(student[rows].argmax(axis=1) == truth)
+        return best is not None and compare_paired(hits[-1], best).verdict == "worse"

@@ -21,11 +21,25 @@ def test_each_criterion_by_hand() -> None:
     assert order("uncertainty") == [1, 2, 0, 3]
     assert order("disagreement", 3) == [0, 2, 3]  # halves before thirds, ties by row
     assert order("conflict", 2) == [0, 2]  # two items carry these votes
+    one_of_a_kind_first = labelling_order(posterior, votes[::-1], graph, n=1, criterion="conflict")
+    assert one_of_a_kind_first.tolist() == [1]  # two speak for more than one
     settled = np.array([False, True, False, False])
     left = labelling_order(posterior, votes, graph, n=9, criterion="uncertainty", settled=settled)
     assert left.tolist() == [2, 0, 3]
     with pytest.raises(ConfigError, match="criterion must be one of"):
         order("beauty")
+
+
+def test_mixed_asks_for_what_is_unsure_and_stands_for_many() -> None:
+    sure, unsure, alone = np.repeat([0, 1, 2], [60, 30, 1]) == np.arange(3)[:, None]
+    features = 5 * np.eye(3)[np.where(sure, 0, np.where(unsure, 1, 2))]
+    features += 0.3 * np.random.default_rng(0).normal(size=features.shape)
+    graph = build_graph(features, k=91)
+    p = np.where(sure, 0.99, np.where(unsure, 0.6, 0.5))
+    posterior, votes = np.column_stack([p, 1 - p]), np.full((91, 1), -1, np.int16)
+    for criterion, expected in (("coverage", sure), ("uncertainty", alone), ("mixed", unsure)):
+        (first,) = labelling_order(posterior, votes, graph, n=1, criterion=criterion)
+        assert expected[first], criterion
 
 
 def test_only_items_that_were_labelled_cover_their_neighbors() -> None:

@@ -42,6 +42,19 @@ def test_the_weak_view_teaches_and_is_not_taught():
         FixMatch(images[:0], weak=lambda x: x, strong=lambda x: x)
 
 
+def test_every_image_is_shown_before_any_twice():
+    seen = []
+
+    def weak(x):
+        seen.extend(x[:, 0].tolist())
+        return x
+
+    loss = FixMatch(torch.arange(12.0).view(6, 2), weak, strong=lambda x: x, batch_size=2)
+    for _ in range(6):
+        loss(Echo())
+    assert sorted(seen[:6]) == sorted(seen[6:]) == [0, 2, 4, 6, 8, 10]
+
+
 def test_it_reaches_views_that_no_label_shows():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 500)

@@ -44,13 +44,13 @@ def test_forward_correction_asks_what_the_noise_makes_of_the_prediction() -> Non
 
 
 def test_early_learning_cancels_the_pull_of_a_label_it_remembers_otherwise() -> None:
-    loss = EarlyLearning(1, 2, momentum=0.5, strength=3.0)
+    loss = EarlyLearning(1, 2)
     row = torch.tensor([0])
     value = loss(LOGITS, SECOND, row).item()
-    # the average starts at zero: 0.5 * (0.8, 0.2)
-    expected = -math.log(0.2) + 3 * math.log(1 - (0.8 * 0.4 + 0.2 * 0.1))
+    # the average starts at zero and keeps 0.7 of itself: 0.3 * (0.8, 0.2)
+    expected = -math.log(0.2) + 3 * math.log(1 - (0.8 * 0.24 + 0.2 * 0.06))
     assert value == pytest.approx(expected)
-    assert loss.average[0].tolist() == pytest.approx([0.4, 0.1])
+    assert loss.average[0].tolist() == pytest.approx([0.24, 0.06])
     loss.average[0] = torch.tensor([0.95, 0.05])  # learnt early: the first class
     logits = LOGITS.clone().requires_grad_(True)
     loss(logits, SECOND, row).sum().backward()
