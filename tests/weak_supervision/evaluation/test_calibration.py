@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from weak_supervision.evaluation import calibration
 from weaklight.errors import DataError
@@ -96,6 +97,18 @@ def test_the_null_is_what_calibrated_models_show() -> None:
     ]
     assert null.null_mean == pytest.approx(np.mean(fresh), abs=0.005)
     assert null.null_high == pytest.approx(np.quantile(fresh, 0.95), abs=0.012)
+
+
+def test_the_band_of_a_bin_holds_what_chance_allows() -> None:
+    sure = np.column_stack([np.full(100, 0.8), np.full(100, 0.2)])
+    (found,) = calibration(sure, np.arange(100) % 2, n_bins=1, seed=0).bins
+    expected = binom.ppf([0.025, 0.975], 100, 0.8) / 100
+    assert (found.low, found.high) == pytest.approx(expected, abs=0.011)
+
+
+def test_a_certain_mistake_has_a_price() -> None:
+    certain = np.array([[1.0, 0.0]])
+    assert calibration(certain, [1], seed=0).log_loss == pytest.approx(12 * np.log(10))
 
 
 def test_the_null_shrinks_with_the_root_of_n() -> None:

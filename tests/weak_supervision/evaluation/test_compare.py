@@ -52,6 +52,16 @@ def test_the_interval_covers_at_nominal_rate() -> None:
     assert np.mean(inside) == pytest.approx(0.95, abs=0.047)  # three sigma
 
 
+def test_a_row_that_one_alone_has_right_the_other_has_not() -> None:
+    first = [True] * 600 + [False] * 400
+    second = [False] * 600 + [True] * 200 + [False] * 200
+    found = compare_paired(first, second)
+    error = ((0.6 + 0.2 - 0.4**2) / 1000) ** 0.5  # of two independent samples: 0.4 in place of 0.64
+    assert (found.low, found.high) == pytest.approx(
+        (0.4 - 1.96 * error, 0.4 + 1.96 * error), abs=3e-3
+    )
+
+
 def test_unaligned_rows_are_an_error() -> None:
     with pytest.raises(DataError, match="same rows"):
         compare_paired([True], [True, False])

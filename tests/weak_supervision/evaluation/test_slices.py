@@ -3,7 +3,7 @@ import pytest
 
 from weak_supervision.evaluation import slice_accuracy
 from weaklight.errors import DataError
-from weaklight.intervals import Proportion
+from weaklight.intervals import Proportion, wilson_share
 
 
 def test_counts_by_hand_and_says_too_few() -> None:
@@ -57,6 +57,17 @@ def test_slices_count_rows_by_the_inverse_of_their_chance() -> None:
     assert (b.accuracy.value, b.verdict) == (1.0, "too few")  # ten rows, whatever they stand for
     plain = slice_accuracy(labels, gold, {"site": site})
     assert plain[0].accuracy == Proportion(10, 40)
+
+
+def test_few_rows_that_stand_for_many_accuse_no_slice() -> None:
+    # site a: 50 light rows and 10 that stand for 20 each, right on (35 + 80) / 250; b: 180 of 200
+    labels = np.repeat([0, 1, 0, 1, 0, 1], [35, 15, 4, 6, 180, 20])
+    site = np.repeat(["a", "b"], [60, 200])
+    chance = np.repeat([1.0, 0.05, 1.0], [50, 10, 200])
+    a, _ = slice_accuracy(labels, np.zeros(260, int), {"site": site}, chance)
+    assert a.accuracy.value == pytest.approx(0.46) and a.verdict == "as the whole"
+    _, high = wilson_share(0.46, 60, 0.975)
+    assert high < (115 + 180) / 450  # sixty rows of one weight would have accused it
 
 
 def test_columns_must_fit() -> None:

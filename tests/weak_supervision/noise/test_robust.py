@@ -102,7 +102,9 @@ def test_co_teaching_learns_from_what_the_peer_finds_easy() -> None:
     losses = [torch.tensor([4.0, 3.0, 2.0, 1.0]), torch.tensor([1.0, 9.0, 2.0, 8.0])]
     assert plan.chosen(losses, 0, epoch=29).tolist() == [1, 0, 1, 0]  # small for the other
     assert plan.chosen(losses, 1, epoch=29).tolist() == [0, 0, 1, 1]
-    assert plan.chosen(losses, 0, epoch=0).sum() == 4  # networks fit right labels first
+    many = [torch.arange(100.0), torch.arange(100.0)]
+    kept = [int(plan.chosen(many, 0, epoch).sum()) for epoch in (0, 4, 9, 29)]
+    assert kept == [95, 75, 50, 50]  # right labels are fitted first: a third of the epochs
 
 
 def test_the_mixture_splits_two_heaps_of_losses() -> None:
