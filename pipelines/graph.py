@@ -78,7 +78,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "pretrain",
-        9,
+        10,
         "pipelines.stages.pretrain:pretrain",
         {"items": "ingest.items"},
         "pretrain",
@@ -144,7 +144,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        16,
+        18,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
@@ -154,6 +154,7 @@ STAGES: tuple[StageSpec, ...] = (
             "judge": "clean.judge",
             "weak_labels": "aggregate.weak_labels",
             "gold_dev": "ingest.gold_dev",
+            "gold_calibration": "ingest.gold_calibration",
             "features": "embed.features",
             "present": "embed.present",
             "encoder": "pretrain.encoder",

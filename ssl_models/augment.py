@@ -36,7 +36,20 @@ from weaklight.errors import ConfigError, DataError
 __all__ = ["Augment", "AugmentConfig"]
 
 CROP_TRIES = 10  # as many as torchvision's RandomResizedCrop makes before it takes the centre
-N_UNIFORMS = 2 * CROP_TRIES + 2 + 4 + 2 + 6 + 1 + 4  # crop, place, move, blur, colour, ...
+CHANCES = ("flip", "blur", "jitter", "gray", "solarize", "cutout")
+# What an image's row of uniforms decides, in this order, and by how many numbers.
+DRAWS = {
+    "area": CROP_TRIES,
+    "ratio": CROP_TRIES,
+    "chances": len(CHANCES),
+    "corner": 2,
+    "angle": 1,
+    "shift": 2,
+    "sigma": 1,
+    "colours": 4,
+    "hole": 3,
+}
+N_UNIFORMS = sum(DRAWS.values())
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in torchvision and PIL
 # Rows: luma, and the two chroma axes in which a hue shift is a plain rotation (YIQ).
 RGB_TO_YIQ = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
@@ -52,7 +65,10 @@ COLOUR_BASIS = torch.stack(
             [[0.0, 0, 0], [0, 0, -1], [0, 1, 0]],
         )
     ]
-)  # (3, 3, 3)
+).flatten(1)  # (3, 9)
+
+
+NO_JITTER = torch.tensor([1.0, 1.0, 1.0, 0.0])  # brightness, contrast, saturation, hue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,21 +127,6 @@ class AugmentConfig:
         )
 
 
-class _Uniforms:
-    """Hands out columns of an (N, N_UNIFORMS) table of numbers in [0, 1), left to right."""
-
-    def __init__(self, table: Tensor) -> None:
-        self._table, self._next = table, 0
-
-    def take(self, n: int = 1) -> Tensor:
-        columns = self._table[:, self._next : self._next + n]
-        self._next += n
-        return columns.squeeze(1) if n == 1 else columns
-
-    def between(self, low: float, high: float) -> Tensor:
-        return low + (high - low) * self.take()
-
-
 class Augment:
     """Draws views of a batch of images, each image by its own random numbers.
 
@@ -158,6 +159,10 @@ class Augment:
                 "the recipes of an image's views may differ in blur and solarize only, but came as "
                 f"{self.recipes}"
             )
+        self._chances = torch.tensor(
+            [[getattr(each, name) for name in CHANCES] for each in self.recipes]
+        )  # (recipes, chances)
+        self._low, self._high = torch.tensor(_spans(recipe)).unbind(1)  # (N_UNIFORMS,) each
 
     def __call__(
         self,
@@ -196,120 +201,132 @@ class Augment:
             raise ConfigError(
                 f"{len(self.recipes)} recipes draw {len(self.recipes)} views, but {n_views} came"
             )
-        table = torch.cat(
-            [shared_rows(len(images), N_UNIFORMS, generator) for _ in range(n_views)]
-        ).to(images.device)  # (V * B, N_UNIFORMS)
-        uniforms = _Uniforms(table)
-        x = self._move(images, uniforms, size or images.shape[2:])
-        x = self._recolour(x, uniforms)
-        x = self._solarize(x, uniforms)
-        return self._cut_out(x, uniforms)
+        drawn = self._draw(len(images), n_views, images.device, generator)
+        x = self._move(images, drawn, size or images.shape[2:])
+        x = self._recolour(x, drawn)
+        x = self._solarize(x, drawn)
+        return self._cut_out(x, drawn)
 
-    def _move(self, images: Tensor, uniforms: _Uniforms, size: Sequence[int]) -> Tensor:
-        config = self.config
+    def _draw(
+        self, n_images: int, n_views: int, device: torch.device, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Return what happens to each of the V * B views, and how much, by the names of ``DRAWS``.
+
+        Those are (V * B, how many numbers); each chance stands there too, by name: (V * B,) bool.
+        """
+        table = torch.cat([shared_rows(n_images, N_UNIFORMS, generator) for _ in range(n_views)])
+        table = self._low.lerp(self._high, table)
+        drawn = dict(zip(DRAWS, table.to(device).split([*DRAWS.values()], dim=1), strict=True))
+        chances = drawn["chances"].reshape(len(self.recipes), -1, len(CHANCES))
+        happens = (chances < self._chances[:, None].to(device)).view(-1, len(CHANCES))
+        return {**drawn, **dict(zip(CHANCES, happens.unbind(1), strict=True))}
+
+    def _move(self, images: Tensor, drawn: dict[str, Tensor], size: Sequence[int]) -> Tensor:
+        """Return the views (V * B, C, h, w) in 0..255: cropped, mirrored, turned and blurred."""
         height, width = images.shape[-2:]
-        box_h, box_w = draw_crop(uniforms.take(2 * CROP_TRIES), config, height, width)
-        top, left = uniforms.take() * (1 - box_h), uniforms.take() * (1 - box_w)  # shares of a side
-        mirror = 1.0 - 2.0 * (uniforms.take() < config.flip).float()
-        angle = math.radians(config.rotate) * uniforms.between(-1, 1)
-        middle_x = 2 * left + box_w - 1 + 2 * config.translate * uniforms.between(-1, 1)
-        middle_y = 2 * top + box_h - 1 + 2 * config.translate * uniforms.between(-1, 1)
-        chosen = self._chosen("blur", uniforms)
-        sigma = torch.where(chosen, uniforms.between(*config.blur_sigma), 0.0)
-        blurs, dtype = any(recipe.blur for recipe in self.recipes), compute_dtype(images.device)
-        if config.rotate:
-            x = torch.cat([images] * (len(angle) // len(images))).float()
-            x = rotated(x, angle, (box_h, box_w), mirror, (middle_y, middle_x), size)
+        box = draw_crop(drawn["area"], drawn["ratio"], self.config, height, width)  # (2, V * B)
+        middle = torch.addcmul(drawn["shift"].T, 1 - box, drawn["corner"].T)
+        mirrored = torch.where(drawn["flip"], -box[1], box[1])
+        blurs = any(recipe.blur for recipe in self.recipes)
+        if self.config.rotate:
+            x = torch.cat([images] * (box.shape[1] // len(images))).float()
+            x = rotated(x, drawn["angle"].squeeze(1), (box[0], mirrored), middle, size)
             if not blurs:
-                return x.div_(255)
+                return x
+            dtype = compute_dtype(x.device)
             filters = [
                 torch.eye(n, dtype=dtype, device=x.device).repeat(len(x), 1, 1) for n in size
             ]
         else:
-            x = images
-            filters = [
-                interpolation(box_h, middle_y, height, size[0], dtype),
-                interpolation(box_w * mirror, middle_x, width, size[1], dtype),
-            ]
+            x, dtype = images, compute_dtype(images.device)
+            filters = interpolation((box[0], mirrored), middle, (height, width), size, dtype)
         if blurs:
-            radius = max(1, min(size) // 20)
-            blur = {n: blurring(sigma, radius, n) for n in set(size)}
+            sigma = drawn["sigma"].squeeze(1) * drawn["blur"]
+            blur = {n: blurring(sigma, max(1, min(size) // 20), n) for n in set(size)}
             filters = [torch.bmm(blur[n], each) for n, each in zip(size, filters, strict=True)]
-        return filtered(x, filters[0].div_(255), filters[1])
+        return filtered(x, *filters)
 
-    def _chosen(self, what: str, uniforms: _Uniforms) -> Tensor:
-        """Return to which views (V * B,) ``what`` happens, each by its own recipe."""
-        drawn = uniforms.take()
-        often = drawn.new_tensor([getattr(recipe, what) for recipe in self.recipes])
-        return drawn < often.repeat_interleave(len(drawn) // len(often))
-
-    def _recolour(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
-        config = self.config
-        chosen = uniforms.take() < config.jitter
-        brightness, contrast, saturation = (
-            torch.where(chosen, uniforms.between(max(0.0, 1 - strength), 1 + strength), 1.0)
-            for strength in (config.brightness, config.contrast, config.saturation)
-        )
-        hue = torch.where(chosen, uniforms.between(-config.hue, config.hue), 0.0)
-        gray = uniforms.take() < config.gray
-        if config.jitter == 0 and config.gray == 0:
-            return x
+    def _recolour(self, x: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+        """Return the views ``x`` in 0..1, with new colours."""
+        if self.config.jitter == 0 and self.config.gray == 0:
+            return x.div_(255)
+        colours = torch.where(drawn["jitter"][:, None], drawn["colours"], NO_JITTER.to(x.device))
+        brightness, contrast, saturation, hue = colours.unbind(1)
+        brightness = brightness / 255
         if x.shape[1] != 3:  # hue, saturation and gray are of RGB alone
-            mean = x.mean((1, 2, 3))
-            bias = (1 - contrast) * brightness * mean
+            bias = (1 - contrast) * brightness * x.mean((1, 2, 3))
             x = x * (brightness * contrast).view(-1, 1, 1, 1) + bias.view(-1, 1, 1, 1)
             return x.clamp_(0, 1)
         with torch.autocast(x.device.type, enabled=False):  # too small to gain by bfloat16
-            matrix, bias = colour_map(x, brightness, contrast, saturation, hue, gray)
+            matrix, bias = colour_map(x, brightness, contrast, saturation, hue, drawn["gray"])
             flat = (matrix @ x.flatten(2)).add_(bias.view(-1, 1, 1))  # (N, 3, H * W)
         return flat.view_as(x).clamp_(0, 1)
 
-    def _solarize(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
-        rows = self._chosen("solarize", uniforms).nonzero().squeeze(1)
-        if len(rows):
+    def _solarize(self, x: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+        if any(recipe.solarize for recipe in self.recipes):
+            rows = drawn["solarize"].nonzero().squeeze(1)
             part = x[rows]
             x[rows] = torch.where(part >= self.config.solarize_threshold, 1 - part, part)
         return x
 
-    def _cut_out(self, x: Tensor, uniforms: _Uniforms) -> Tensor:
-        chosen = uniforms.take() < self.config.cutout
-        side = uniforms.between(*self.config.cutout_scale).sqrt()
-        top, left = uniforms.take() * (1 - side), uniforms.take() * (1 - side)
+    def _cut_out(self, x: Tensor, drawn: dict[str, Tensor]) -> Tensor:
         if self.config.cutout == 0:
             return x
+        area, top, left = drawn["hole"].unbind(1)
+        side = area.sqrt()
+        top, left = top * (1 - side), left * (1 - side)
         height, width = x.shape[-2:]
         ys = (torch.arange(height, device=x.device) + 0.5) / height
         xs = (torch.arange(width, device=x.device) + 0.5) / width
         inside_y = (ys >= top[:, None]) & (ys < (top + side)[:, None])  # (N, H)
         inside_x = (xs >= left[:, None]) & (xs < (left + side)[:, None])  # (N, W)
-        hole = inside_y[:, None, :, None] & inside_x[:, None, None, :] & chosen.view(-1, 1, 1, 1)
+        cut = drawn["cutout"].view(-1, 1, 1, 1)
+        hole = inside_y[:, None, :, None] & inside_x[:, None, None, :] & cut
         return torch.where(hole, x.mean((2, 3), keepdim=True), x)
 
 
+def _spans(recipe: AugmentConfig) -> list[tuple[float, float]]:
+    """Return between which two numbers each draw of ``DRAWS`` lies, even the chances: 0 and 1."""
+    turn, shift = math.radians(recipe.rotate), 2 * recipe.translate
+    jitter = (recipe.brightness, recipe.contrast, recipe.saturation)
+    low_ratio, high_ratio = recipe.crop_ratio
+    return [
+        *[recipe.crop_scale] * CROP_TRIES,
+        *[(math.log(low_ratio), math.log(high_ratio))] * CROP_TRIES,
+        *[(0.0, 1.0)] * len(CHANCES),
+        *[(-1.0, 1.0)] * 2,
+        (-turn, turn),
+        *[(-shift, shift)] * 2,
+        recipe.blur_sigma,
+        *((max(0.0, 1 - strength), 1 + strength) for strength in jitter),
+        (-recipe.hue, recipe.hue),
+        recipe.cutout_scale,
+        *[(0.0, 1.0)] * 2,
+    ]
+
+
 def draw_crop(
-    uniforms: Tensor, config: AugmentConfig, height: int, width: int
-) -> tuple[Tensor, Tensor]:
-    """Return crop heights and widths as shares of the image's sides, as torchvision draws them.
+    area: Tensor, log_ratio: Tensor, config: AugmentConfig, height: int, width: int
+) -> Tensor:
+    """Return crop heights and widths (2, N) as shares of the image's, as torchvision draws them.
 
     Parameters
     ----------
-    uniforms
-        (N, 2 * CROP_TRIES) in [0, 1): area and log-ratio of each try. The first try that fits the
-        image counts; where none fits the crop is the largest of an allowed ratio.
+    area, log_ratio
+        (N, CROP_TRIES): share of the image's area, and log of width over height in pixels. The
+        first try that fits the image counts; where none fits the crop is the largest of an allowed
+        ratio.
     """
-    low, high = config.crop_scale
-    log_low, log_high = (math.log(ratio) for ratio in config.crop_ratio)
-    area = (low + (high - low) * uniforms[:, :CROP_TRIES]) * (height * width)
-    ratio = torch.exp(log_low + (log_high - log_low) * uniforms[:, CROP_TRIES:])
-    box_w, box_h = (area * ratio).sqrt(), (area / ratio).sqrt()  # (N, tries) pixels
-    fits = (box_w <= width + 1e-3) & (box_h <= height + 1e-3)
-    first = fits.int().argmax(1, keepdim=True)  # 0 where none fits
-    found = fits.any(1)
-    largest_w = min(1.0, config.crop_ratio[1] * height / width)
-    largest_h = min(1.0, width / (config.crop_ratio[0] * height))
-    share_w = torch.where(found, box_w.gather(1, first).squeeze(1) / width, largest_w)
-    share_h = torch.where(found, box_h.gather(1, first).squeeze(1) / height, largest_h)
-    return share_h.clamp(max=1), share_w.clamp(max=1)
+    low, high = config.crop_ratio
+    aspect = width / height
+    root = (0.5 * (log_ratio - math.log(aspect))).exp()  # of width over height, as shares
+    side = area.sqrt()
+    boxes = torch.stack([side / root, side * root])  # (2, N, tries)
+    fits = boxes.amax(0) <= 1 + 1e-5
+    first = fits.int().argmax(1).expand(2, -1).unsqueeze(2)  # 0 where none fits
+    box = boxes.gather(2, first).squeeze(2).clamp_(max=1)
+    largest = torch.tensor([[min(1.0, aspect / low)], [min(1.0, high / aspect)]])
+    return torch.where(fits.any(1), box, largest.to(box.device))
 
 
 def colour_map(
@@ -326,10 +343,8 @@ def colour_map(
     turns the chroma plane; ``gray`` (N,) bool keeps luma alone. None but the first two changes a
     gray, so the bias is the same for all channels.
     """
-    turn, chroma = 2 * math.pi * hue, torch.where(gray, 0.0, saturation)
-    parts = torch.stack([torch.ones_like(turn), chroma * turn.cos(), chroma * turn.sin()], 1)
-    scale = brightness * contrast
-    basis = COLOUR_BASIS.to(x.device).flatten(1)
-    matrix = (parts * scale[:, None]) @ basis
-    bias = (1 - contrast) * brightness * (x.mean((2, 3)) @ x.new_tensor(LUMA))
-    return matrix.view(-1, 3, 3), bias
+    turned = torch.view_as_real(torch.polar(saturation * ~gray, 2 * math.pi * hue))  # (N, 2)
+    basis, scale = COLOUR_BASIS.to(x.device), brightness * contrast
+    matrix = torch.addmm(basis[0], turned, basis[1:]) * scale[:, None]
+    luma = x.mean((2, 3)) @ RGB_TO_YIQ[0].to(x.device)
+    return matrix.view(-1, 3, 3), (brightness - scale) * luma

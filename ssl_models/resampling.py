@@ -6,6 +6,7 @@ Try it: ``filtered(images, *(torch.eye(n).repeat(len(images), 1, 1) for n in ima
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -22,9 +23,13 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def interpolation(
-    scale: Tensor, middle: Tensor, n_in: int, n_out: int, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """Return the linear filters (N, n_out, n_in) that place boxes along one axis.
+    scale: Sequence[Tensor] | Tensor,
+    middle: Sequence[Tensor] | Tensor,
+    n_in: Sequence[int],
+    n_out: Sequence[int],
+    dtype: torch.dtype = torch.float32,
+) -> list[Tensor]:
+    """Return the linear filters (N, h, H) and (N, w, W) that place boxes down and across.
 
     Row i holds what pixel i of the output takes of each pixel of the input; beyond the border the
     last pixel goes on. Equal to ``F.grid_sample(padding_mode="border", align_corners=False)``.
@@ -32,19 +37,33 @@ def interpolation(
     Parameters
     ----------
     scale, middle
-        (N,): the box's share of the side, negative to mirror it; where its middle lies, in -1..1.
+        (N,) for either axis: the box's share of the side, negative to mirror it; where its middle
+        lies, in -1..1.
+    n_in, n_out
+        (H, W) and (h, w).
     dtype
         Of the filters; places are always computed in float32.
     """
-    out = (2 * torch.arange(n_out, device=scale.device) + 1) / n_out - 1
-    at = ((scale[:, None] * out + middle[:, None] + 1) * n_in - 1) / 2  # (N, n_out) pixels
+    if n_in[0] == n_in[1] and n_out[0] == n_out[1]:  # two axes cost little more than one
+        both = _interpolation(torch.cat([*scale]), torch.cat([*middle]), n_in[0], n_out[0], dtype)
+        return list(both.chunk(2))
+    places = zip(scale, middle, n_in, n_out, strict=True)
+    return [_interpolation(*place, dtype) for place in places]
+
+
+def _interpolation(
+    scale: Tensor, middle: Tensor, n_in: int, n_out: int, dtype: torch.dtype
+) -> Tensor:
+    out = torch.arange(1, 2 * n_out, 2, device=scale.device) / n_out - 1
+    slope, origin = n_in / 2 * scale, n_in / 2 * middle + (n_in - 1) / 2
+    at = torch.addcmul(origin[:, None], slope[:, None], out)  # (N, n_out) pixels
     at = at.clamp_(0, n_in - 1).flatten()
-    left = at.floor().clamp_(max=max(n_in - 2, 0))
-    share = (at - left).to(dtype)  # of the right one of the two pixels that a row takes
-    first = left.long() + n_in * torch.arange(len(at), device=at.device)
+    left = at.long().clamp_(max=max(n_in - 2, 0))
+    share = at.sub_(left)  # of the right one of the two pixels that a row takes
+    left += torch.arange(0, len(at) * n_in, n_in, device=at.device)
     filters = torch.zeros(len(at) * n_in, dtype=dtype, device=at.device)
-    filters[first + min(1, n_in - 1)] = share
-    filters[first] = 1 - share
+    filters[left + min(1, n_in - 1)] = share.to(dtype)
+    filters[left] = (1 - share).to(dtype)
     return filters.view(-1, n_out, n_in)
 
 
@@ -67,9 +86,14 @@ def blurring(sigma: Tensor, radius: int, n: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=sigma.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)  # (N, taps)
     kernel = kernel / kernel.sum(1, keepdim=True)
-    padded = F.pad(torch.eye(n, device=sigma.device)[None], (0, 0, radius, radius), mode="reflect")
-    shifts = padded[0].unfold(0, n, 1).transpose(1, 2)  # (taps, n, n): what each tap reads
-    return (kernel @ shifts.reshape(len(offsets), -1)).view(-1, n, n)
+    return (kernel @ _reads(radius, n).to(sigma.device)).view(-1, n, n)
+
+
+@cache
+def _reads(radius: int, n: int) -> Tensor:
+    """Return which pixel each tap reads for each pixel, as (taps, n * n) of 0 and 1."""
+    padded = F.pad(torch.eye(n)[None], (0, 0, radius, radius), mode="reflect")
+    return padded[0].unfold(0, n, 1).transpose(1, 2).reshape(2 * radius + 1, -1)
 
 
 def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
@@ -85,9 +109,11 @@ def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
     (V * N, C, h, w) float32, computed in bfloat16 under autocast. O(V N C h W (H + w)), but matrix
     products are what processors do best: at 96 px faster than ``grid_sample`` and a blur after it.
     """
-    x = x.to(compute_dtype(x.device))
     n, channels, height, width = x.shape
-    rows = x.transpose(1, 2).reshape(n, height, -1)  # (N, H, C * W): no product has to transpose
+    rows = torch.empty(
+        (n, height, channels, width), dtype=compute_dtype(x.device), device=x.device
+    )  # no product has to transpose
+    rows = rows.copy_(x.transpose(1, 2)).view(n, height, -1)
     h, w = vertical.shape[1], horizontal.shape[1]
     views = torch.empty((len(vertical), channels, h, w), device=x.device)
     for view, down, across in zip(
@@ -102,9 +128,8 @@ def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
 def rotated(
     x: Tensor,
     angle: Tensor,
-    box: tuple[Tensor, Tensor],
-    mirror: Tensor,
-    middle: tuple[Tensor, Tensor],
+    scale: Sequence[Tensor] | Tensor,
+    middle: Sequence[Tensor] | Tensor,
     size: Sequence[int],
 ) -> Tensor:
     """Return the boxes (N, C, h, w) of ``x`` (N, C, H, W) float, turned.
@@ -113,22 +138,19 @@ def rotated(
     ----------
     angle
         (N,) radians.
-    box, middle
-        Height and width of each box as shares of the sides, (N,) each; where its middle lies, y and
-        x in -1..1.
-    mirror
-        (N,): -1 swaps left and right.
+    scale, middle
+        (N,) for either axis, as for :func:`interpolation`.
     size
         Height and width (h, w) of the output.
     """
-    (box_h, box_w), (middle_y, middle_x) = box, middle
+    (down, across), (middle_y, middle_x) = scale, middle
     aspect = x.shape[3] / x.shape[2]
     cos, sin = angle.cos(), angle.sin()
     # Output coordinates in -1..1 -> input coordinates: mirror, scale to the box, turn, shift.
     theta = torch.stack(
         [
-            torch.stack([box_w * cos * mirror, -box_h * sin / aspect, middle_x], 1),
-            torch.stack([box_w * sin * aspect * mirror, box_h * cos, middle_y], 1),
+            torch.stack([across * cos, -down * sin / aspect, middle_x], 1),
+            torch.stack([across * sin * aspect, down * cos, middle_y], 1),
         ],
         1,
     )  # (N, 2, 3)

@@ -364,7 +364,7 @@ class ImageTrainer(Trainer):
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """Return (B, C, H, W) uint8."""
-        return torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2)
+        return torch.from_numpy(self.pixels[rows]).to(self.device).permute(0, 3, 1, 2).contiguous()
 
     def train_step(self) -> None:
         """Do one optimiser step, then log and save where it is time."""

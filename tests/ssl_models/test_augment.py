@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from ssl_models.augment import (
     CROP_TRIES,
+    DRAWS,
     N_UNIFORMS,
     Augment,
     AugmentConfig,
@@ -57,8 +58,8 @@ def test_rotation_agrees_with_torchvision() -> None:
     batch = ramp.view(1, 1, 1, side).expand(1, 1, side, side).contiguous()
     augment = only(rotate=30.0)
     out = augment(batch, generator=generator())
-    column = 2 * CROP_TRIES + 3  # after the crop, its place and the mirror
-    draw = torch.rand(1, N_UNIFORMS, generator=generator())[0, column]
+    draws = torch.rand(1, N_UNIFORMS, generator=generator()).split([*DRAWS.values()], dim=1)
+    draw = draws[list(DRAWS).index("angle")]
     angle = float(30 * (2 * draw - 1))
     expected = TF.rotate(batch.float() / 255, angle, TF.InterpolationMode.BILINEAR)
     inner = slice(8, 24)
@@ -67,25 +68,22 @@ def test_rotation_agrees_with_torchvision() -> None:
     )
 
 
-@pytest.mark.parametrize("size", [(12, 20), (7, 9)])
+@pytest.mark.parametrize("size", [(12, 20), (7, 9), (6, 6)])
 def test_placing_agrees_with_sampling_a_grid(size: tuple[int, int]) -> None:
     """What needs no rotation is two products; torch's grid, which could also turn, is the truth."""
     x = images(5, side=12).float()[..., :10]  # (5, 3, 12, 10)
     box_h, box_w, middle_y, middle_x = torch.rand(4, 5, generator=generator())
     mirror = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])
-    ours = filtered(
-        x,
-        interpolation(box_h, middle_y - 0.5, 12, size[0]),
-        interpolation(box_w * mirror, middle_x - 0.5, 10, size[1]),
-    )
-    box, middle = (box_h, box_w), (middle_y - 0.5, middle_x - 0.5)
-    expected = rotated(x, torch.zeros(5), box, mirror, middle, size)
+    scale, middle = (box_h, box_w * mirror), (middle_y - 0.5, middle_x - 0.5)
+    ours = filtered(x, *interpolation(scale, middle, (12, 10), size))
+    expected = rotated(x, torch.zeros(5), scale, middle, size)
     torch.testing.assert_close(ours, expected, atol=2e-3, rtol=0)  # of 255
 
 
 def test_one_pixel_is_placed_everywhere() -> None:
-    filters = interpolation(torch.ones(2), torch.zeros(2), 1, 3)
-    torch.testing.assert_close(filters, torch.ones(2, 3, 1))
+    one, zero = torch.ones(2), torch.zeros(2)
+    for filters in interpolation((one, one), (zero, zero), (1, 1), (3, 3)):
+        torch.testing.assert_close(filters, torch.ones(2, 3, 1))
 
 
 def test_rounding_under_autocast_is_that_of_a_pixel() -> None:
@@ -126,8 +124,10 @@ def test_crop_shows_the_box_that_was_drawn() -> None:
 def test_crop_sizes_follow_torchvision() -> None:
     height, width, n = 96, 64, 4000
     config = AugmentConfig()
-    uniforms = torch.rand(n, 2 * CROP_TRIES, generator=generator())
-    share_h, share_w = draw_crop(uniforms, config, height, width)
+    area, log_ratio = torch.rand(2, n, CROP_TRIES, generator=generator())
+    low, high = (math.log(ratio) for ratio in config.crop_ratio)
+    area, log_ratio = 0.2 + 0.8 * area, low + (high - low) * log_ratio
+    share_h, share_w = draw_crop(area, log_ratio, config, height, width)
     crop = v2.RandomResizedCrop(8, scale=config.crop_scale)
     image = torch.zeros(3, height, width)
     with preserve_global_rng():
@@ -281,24 +281,6 @@ def test_equal_generators_give_equal_views_and_nothing_global_is_touched() -> No
     assert not torch.equal(first, augment(batch, generator=generator(4), n_views=2))
     assert torch.equal(before, torch.get_rng_state())
     assert float(first.min()) >= 0 and float(first.max()) <= 1 + 1e-6
-
-
-def test_all_uniforms_of_a_row_are_used() -> None:
-    from ssl_models import augment as module
-
-    taken = []
-
-    class Counting(module._Uniforms):
-        def take(self, n: int = 1) -> torch.Tensor:
-            taken.append(n)
-            return super().take(n)
-
-    original, module._Uniforms = module._Uniforms, Counting
-    try:
-        Augment(AugmentConfig())(images(2), generator=generator())
-    finally:
-        module._Uniforms = original
-    assert sum(taken) == N_UNIFORMS
 
 
 def test_not_square_images_keep_their_shape() -> None:
