@@ -276,7 +276,8 @@ class TrainConfig(Section):
 
     0 means chosen: 10 epochs, and learning rates that suit heads and ``finetune``.
     ``auto`` is ``discriminant``, or ``linear`` or an ``mlp`` by ``forward`` if dev is sure of it;
-    without dev gold, the one of the last two that suits the votes; with a strategy, ``mlp``.
+    without dev gold, ``discriminant`` or that ``mlp``, whichever suits the votes; with a strategy,
+    ``mlp``.
     ``l2`` is read for the plain linear head alone, ``hidden`` for ``mlp``, ``consistency`` and
     ``device`` for ``finetune``, which trains encoder and head on the pixels of images.
     """
@@ -303,7 +304,7 @@ class TrainConfig(Section):
 
     @property
     def chooses_head(self) -> bool:
-        """Whether dev gold decides between the closed-form heads."""
+        """Whether dev gold decides between the heads."""
         return self.head == "auto" and self.strategy == "plain"
 
     @model_validator(mode="after")

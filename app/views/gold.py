@@ -21,7 +21,7 @@ GUESS = 0.8  # the accuracy for which the width of the interval is told
 _ROLES = {
     "test": "test · to say how good the labels are",
     "dev": "dev · to tune functions on",
-    "calibration": "calibration · for [clean] max_error",
+    "calibration": "calibration · to tell how sure labels may be",
 }
 
 

@@ -54,8 +54,8 @@ class Labelled:
         (n, K) float32 and (n,) float32; 0 leaves a row out.
     unlabelled
         (n,) bool: the rows whose views must agree where ``consistency`` is on.
-    dev
-        Rows (n_dev,) and their class ids (n_dev,), or None.
+    dev, calibrators
+        Rows (n_dev,) and their class ids (n_dev,), or None: to stop by, and to set the temperature.
     """
 
     features: NDArray[np.float32]
@@ -63,6 +63,7 @@ class Labelled:
     weights: NDArray[np.float32]
     unlabelled: NDArray[np.bool_]
     dev: tuple[NDArray[np.intp], NDArray[np.integer]] | None
+    calibrators: tuple[NDArray[np.intp], NDArray[np.integer]] | None
 
 
 class _Tunable(nn.Module):
@@ -109,7 +110,7 @@ def finetune(
 
     Returns
     -------
-    The head, calibrated where there is dev, and the tuned encoder's features (n, d) of all images.
+    The head, calibrated where there is gold, and the tuned encoder's features (n, d) of all images.
 
     Raises
     ------
@@ -183,8 +184,9 @@ def finetune(
         np.average(y, axis=0, weights=w).astype(np.float32),
         classes,
     )
-    if labelled.dev is not None:
-        head.calibrate(features[labelled.dev[0]], labelled.dev[1])
+    if labelled.calibrators is not None:
+        known, labels = labelled.calibrators
+        head.calibrate(features[known], labels)
     return head, features
 
 

@@ -1,4 +1,4 @@
-"""Train: the classifier that ``[train]`` asks for, calibrated on dev gold.
+"""Train: the classifier that ``[train]`` asks for, calibrated on gold.
 
 Try it: ``weaklight train``.
 """
@@ -29,6 +29,8 @@ from weaklight.errors import ConfigError
 
 __all__ = ["TrainInputs", "train"]
 
+_Known = tuple[NDArray[np.intp], NDArray[np.integer]]  # rows and their class ids
+
 MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
 USUAL, OTHERS = "discriminant", ("linear", "mlp")  # of `head = "auto"`
 ROBUST = "forward"  # of the network among them
@@ -51,6 +53,7 @@ class TrainInputs:
     judge: Path
     weak_labels: Path
     gold_dev: Path
+    gold_calibration: Path
     features: Path
     present: Path
     encoder: Path
@@ -61,7 +64,7 @@ class TrainInputs:
 
 
 def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
-    """Train on rows with weight; dev gold sets the temperature, and stops where patience is set.
+    """Train on rows with weight; gold of dev stops where patience is set, see also `_calibrators`.
 
     Raises
     ------
@@ -76,7 +79,12 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
     weights = np.where(present, np.load(inputs.weights, allow_pickle=False), 0.0)
     all_weights = np.where(present, np.load(inputs.all_weights, allow_pickle=False), 0.0)
     used = (weights if config.strategy == "plain" else all_weights) > 0
-    rows, labels = _dev(items["item_id"], pd.read_parquet(inputs.gold_dev), present)
+    dev, kept_apart = (
+        _with_gold(items["item_id"], pd.read_parquet(file), present)
+        for file in (inputs.gold_dev, inputs.gold_calibration)
+    )
+    rows, labels = dev
+    calibrators = _calibrators(dev, kept_apart)
     notes: list[str] = []
     outputs = {
         "head": "head",
@@ -85,13 +93,18 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
     }
     enough = len(rows) >= MIN_DEV_ROWS
     chosen, strategy = str(config.head), str(config.strategy)
-    if not enough:
-        notes.append(f"not calibrated: {len(rows)} dev rows, {MIN_DEV_ROWS} are needed")
-        if config.patience:
-            raise ConfigError(
-                f"[train] patience watches dev gold, but {len(rows)} dev rows are fewer than "
-                f"{MIN_DEV_ROWS}; label more dev rows or leave patience out"
-            )
+    if calibrators is None:
+        notes.append(
+            f"not calibrated: {len(rows)} rows of dev and {len(kept_apart[0])} of calibration, "
+            f"{MIN_DEV_ROWS} of either are needed"
+        )
+    elif calibrators is kept_apart:
+        notes.append(f"{len(calibrators[0])} calibration rows say how sure the classifier may be")
+    if config.patience and not enough:
+        raise ConfigError(
+            f"[train] patience watches dev gold, but {len(rows)} dev rows are fewer than "
+            f"{MIN_DEV_ROWS}; label more dev rows or leave patience out"
+        )
     work.progress(0, 1, f"training: {config.head}, {config.strategy}")
     lesson = _Lesson(
         features,
@@ -99,6 +112,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         weights,
         all_weights,
         (features[rows], labels) if enough else None,
+        None if calibrators is None else (features[calibrators[0]], calibrators[1]),
         given_by_hand(inputs.weak_labels, weights),
     )
     hand_weight, note = _hand_weight(lesson)
@@ -118,7 +132,8 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
             targets,
             np.where(used, lesson.weighed(all_weights), 0.0).astype(np.float32),
             is_unlabeled & present,
-            (rows, labels) if enough else None,
+            dev if enough else None,
+            calibrators,
         )
         head: Head
         head, features = finetune(
@@ -184,6 +199,7 @@ class _Lesson:
     weights: NDArray[np.floating]
     all_weights: NDArray[np.floating]
     dev: tuple[NDArray[np.floating], NDArray[np.integer]] | None
+    calibrators: tuple[NDArray[np.floating], NDArray[np.integer]] | None
     by_hand: NDArray[np.bool_]
     hand_weight: float = 1.0
 
@@ -289,11 +305,11 @@ def _trained(name: str, lesson: _Lesson, config: TrainConfig, work: Work) -> Hea
         head = _new_head(name, len(x), config, work.seed).fit(
             x, y, w, dev=lesson.dev, classes=work.classes
         )
-        if lesson.dev is not None or not config.chooses_head:
+        if lesson.calibrators is None and not config.chooses_head:
             return head
     # Gaussian classes and robust losses are too sure of themselves; without gold, be as sure as
     # the head agrees with the weak labels
-    head.calibrate(*(lesson.dev or (x, y.argmax(axis=1))))
+    head.calibrate(*(lesson.calibrators or (x, y.argmax(axis=1))))
     return head
 
 
@@ -317,10 +333,19 @@ def _new_head(name: str, n_rows: int, config: TrainConfig, seed: int) -> Head:
     )
 
 
-def _dev(
-    item_ids: pd.Series, gold: pd.DataFrame, present: NDArray[np.bool_]
-) -> tuple[NDArray[np.intp], NDArray[np.integer]]:
-    """Return the rows with dev gold and features, and their gold."""
+def _with_gold(item_ids: pd.Series, gold: pd.DataFrame, present: NDArray[np.bool_]) -> _Known:
+    """Return the rows with this gold and features, and their gold."""
     rows = np.flatnonzero(item_ids.isin(gold["item_id"]).to_numpy() & present)
     labels = gold.set_index("item_id")["gold"].loc[item_ids.iloc[rows]].to_numpy()
     return rows, labels
+
+
+def _calibrators(dev: _Known, kept_apart: _Known) -> _Known | None:
+    """Return the rows that set the temperature, None where there are fewer than 20.
+
+    Functions are tuned on dev and heads are chosen there, so a head looks surer on dev than it may
+    be. The calibration split is taken where it has 100 rows, or as many as dev.
+    """
+    has_enough = len(kept_apart[0]) >= min(MIN_ROWS_TO_CHOOSE, len(dev[0]))
+    taken = kept_apart if has_enough else dev
+    return taken if len(taken[0]) >= MIN_DEV_ROWS else None

@@ -21,6 +21,7 @@ from pipelines.project import Project, RunRecord
 from pipelines.sections import TrainConfig
 from tests.pipelines.conftest import CLASSES, SETTINGS, shapes
 from tests.pipelines.test_kill import contents, driver
+from weak_supervision.classifiers import fit_temperature
 from weak_supervision.noise import STRATEGIES
 from weaklight.cli import app
 from weaklight.errors import ArtifactError, ConfigError, DataError
@@ -41,13 +42,15 @@ Trained = tuple[Project, RunRecord]
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Run drawn shapes with labels of which a sixth are wrong down to a fine-tuned classifier."""
     root = tmp_path_factory.mktemp("tuned")
-    table = shapes(n_unlabeled=0, n_dev=130, n_test=30)
-    unlabeled = np.arange(160) < 100
+    table = shapes(n_unlabeled=0, n_dev=160, n_test=30)
+    row = np.arange(190)
+    unlabeled = row < 100
     table["noisy_label"] = table["gold"].where(unlabeled)
-    table.loc[unlabeled & (np.arange(160) % 6 == 0), "noisy_label"] = "round"
+    table.loc[unlabeled & (row % 6 == 0), "noisy_label"] = "round"
     table.loc[unlabeled, ["split", "gold"]] = ["unlabeled", None]
-    # So that the temperature leaves room for doubt, some gold of dev is wrong.
-    table.loc[(table["split"] == "dev") & (np.arange(160) % 5 == 0), "gold"] = "wide"
+    table.loc[(row >= 130) & (row < 160), "split"] = "calibration"
+    # So that the temperature leaves room for doubt, some of its gold is wrong.
+    table.loc[(table["split"] == "calibration") & (row % 5 == 0), "gold"] = "wide"
     table.drop(columns=["bag_id", "bag_label"]).to_parquet(root / "items.parquet", index=False)
     settings = SETTINGS.split("[bags]")[0].replace("steps = 6", 'steps = 6\nbackbone = "compact"')
     (root / "weaklight.toml").write_text(settings + TUNED)
@@ -72,6 +75,19 @@ def test_fine_tuning_changes_the_encoder_and_gets_the_shapes_right(tuned: Traine
     truth = table["gold"].map({name: k for k, name in enumerate(CLASSES)})[test].to_numpy()
     labels = np.load(stored(tuned, "probabilities")).argmax(axis=1)[test]
     assert (labels == truth).mean() > 0.85
+
+
+def test_calibration_gold_sets_the_temperature_of_a_tuned_classifier(tuned: Trained) -> None:
+    table = pd.read_parquet(tuned[0].root / "items.parquet")
+    said = np.log(np.load(stored(tuned, "probabilities")))
+    left = {
+        split: fit_temperature(
+            said[table["split"] == split],
+            table.loc[table["split"] == split, "gold"].map(CLASSES.index).to_numpy(),
+        )
+        for split in ("calibration", "dev")
+    }
+    assert left["calibration"] == pytest.approx(1, rel=0.01) and left["dev"] < 0.9
 
 
 def test_a_killed_fine_tuning_goes_on_and_ends_with_the_same_bytes(

@@ -12,7 +12,7 @@ import pytest
 from pipelines.sections import TrainConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.train import TrainInputs, train
-from weak_supervision.classifiers import LinearHead, load_head
+from weak_supervision.classifiers import LinearHead, fit_temperature, load_head
 from weak_supervision.classifiers.discriminant import Discriminant
 from weak_supervision.hybrid import labelling_order
 from weak_supervision.neighbors import NeighborGraph, build_graph
@@ -31,14 +31,16 @@ def run(
     n_by_hand: int = 0,
     lie: bool = False,
     xor: bool = False,
+    n_calibration: int = 0,
 ) -> StageResult:
     """Train on 600 planted items, some of whose labels are wrong, and ``n_dev`` right ones.
 
     The last of the 600 are labelled by hand and right. Where weak labels ``lie``, all others of the
-    first class pass for the second. ``xor``: no plane tells the classes apart.
+    first class pass for the second. ``xor``: no plane tells the classes apart. Gold of
+    calibration, whose items stand last, is wrong for half of them.
     """
     rng = np.random.default_rng(0)
-    n = 600 + n_dev
+    n = 600 + n_dev + n_calibration
     truth = rng.integers(0, 3, n)
     features = (2 * np.eye(12)[truth] + rng.normal(size=(n, 12))).astype(np.float32)
     if xor:
@@ -49,7 +51,7 @@ def run(
     by_hand = (np.arange(n) >= 600 - n_by_hand) & (np.arange(n) < 600)
     labels = np.where(by_hand, truth, labels)
     ids = np.array([f"i{i}" for i in range(n)])
-    split = np.repeat(["unlabeled", "dev"], [600, n_dev])
+    split = np.repeat(["unlabeled", "dev", "calibration"], [600, n_dev, n_calibration])
     judge = {"head": judge, "reason": "planted"}
     (root / "judge.json").write_text(json.dumps(judge))
     doubted = (np.arange(n) % 10 == 0) & ~by_hand
@@ -65,8 +67,10 @@ def run(
     pd.DataFrame({"item_id": ids, "split": split}).to_parquet(root / "items.parquet")
     source = np.where(by_hand, "human", "votes")
     pd.DataFrame({"source": source}).to_parquet(root / "weak_labels.parquet")
-    dev = split == "dev"
-    pd.DataFrame({"item_id": ids[dev], "gold": truth[dev]}).to_parquet(root / "gold_dev.parquet")
+    said = np.where((split == "calibration") & (np.arange(n) % 2 > 0), (truth + 1) % 3, truth)
+    for name in ("dev", "calibration"):
+        gold = pd.DataFrame({"item_id": ids, "gold": said})[split == name]
+        gold.to_parquet(root / f"gold_{name}.parquet")
     build_graph(features).save(root / "graph.npz")
     arrays = ("targets", "weights", "all_weights", "features", "present", "votes")
     files = {f: root / f"{f}.npy" for f in arrays}
@@ -77,6 +81,7 @@ def run(
         TrainInputs(
             items=root / "items.parquet",
             gold_dev=root / "gold_dev.parquet",
+            gold_calibration=root / "gold_calibration.parquet",
             encoder=root,
             weak_labels=root / "weak_labels.parquet",
             judge=root / "judge.json",
@@ -199,6 +204,26 @@ def test_without_dev_gold_a_label_by_hand_counts_for_thirty(tmp_path: Path) -> N
     features, targets = (np.load(tmp_path / f"{name}.npy") for name in ("features", "targets"))
     expected = Discriminant().fit(features, targets, weighed).predict_proba(features).argmax(axis=1)
     assert (np.load(tmp_path / "out" / "probabilities.npy").argmax(axis=1) == expected).all()
+
+
+@pytest.mark.parametrize("head", ["auto", "linear", "discriminant", "mlp"])
+@pytest.mark.parametrize(
+    ("n_dev", "n_calibration", "taken"),
+    [(120, 100, "calibration"), (40, 40, "calibration"), (10, 20, "calibration"), (40, 30, "dev")],
+)
+def test_calibration_gold_sets_how_sure_the_classifier_is(
+    tmp_path: Path, head: str, n_dev: int, n_calibration: int, taken: str
+) -> None:
+    """It is wrong for half of its rows here, gold of dev is right."""
+    result = run(tmp_path, TrainConfig(head=head), n_dev=n_dev, n_calibration=n_calibration)
+    found = load_head(tmp_path / "out" / "head")
+    features = np.load(tmp_path / "features.npy")
+    rows = slice(600, 600 + n_dev) if taken == "dev" else slice(600 + n_dev, None)
+    gold = pd.read_parquet(tmp_path / f"gold_{taken}.parquet")["gold"].to_numpy()
+    logits = found._logits((features[rows] - found.mean_) / found.scale_)
+    assert found.temperature_ == pytest.approx(fit_temperature(logits, gold), rel=1e-4)
+    told = any("calibration rows say how sure" in note for note in result.notes)
+    assert told == (taken == "calibration")
 
 
 @pytest.mark.parametrize("head", ["linear", "discriminant", "mlp"])
