@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -50,7 +51,14 @@ def test_a_draw_is_random_recorded_and_never_overlaps(project: Project) -> None:
     assert second.frame == first.frame - 20
     log = ReviewStore(project.state / "reviews.sqlite").events()
     assert log["action"].value_counts().to_dict() == {"set_role": 35, "draw_sample": 2}
-    assert '"probability"' in log.loc[log["action"] == "draw_sample", "new"].iloc[0]
+    drawn = [json.loads(new) for new in log.loc[log["action"] == "draw_sample", "new"][::-1]]
+    assert [(d["role"], d["seed"], d["n"]) for d in drawn] == [
+        ("test", 1, 20),
+        ("calibration", 1, 15),
+    ]
+    assert [d["frame"] for d in drawn] == [first.frame, second.frame]
+    assert first.frame == (before == "unlabeled").sum()
+    assert [d["probability"] for d in drawn] == [20 / first.frame, 15 / second.frame]
     after = items_of(project).set_index("item_id")["split"]
     assert set(after[list(ids[0])]) == {"test"}
     assert set(after[list(ids[1])]) == {"calibration"}

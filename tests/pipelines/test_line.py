@@ -22,7 +22,7 @@ from pipelines.predict import predict_files
 from pipelines.project import Project, RunRecord
 from pipelines.reviews import ReviewEvent, ReviewStore
 from pipelines.sections import PretrainConfig
-from tests.pipelines.conftest import LFS, SETTINGS, draw, png, shapes
+from tests.pipelines.conftest import CLASSES, LFS, SETTINGS, draw, png, shapes
 from tests.pipelines.test_kill import contents
 from weaklight.cli import app
 from weaklight.cli.show import Display
@@ -250,6 +250,22 @@ def test_nothing_but_evaluate_reads_test_gold(project: Path) -> None:
     assert ran(record) == ["ingest", "evaluate", "report"]
     for name in ("pretrain", "embed", "vote", "bags", "aggregate", "clean", "train"):
         assert record.artifacts[name] == first.artifacts[name]
+
+
+def test_each_other_evaluation_is_one_more_look_at_the_same_test_gold(project: Path) -> None:
+    def looks(settings: str = SETTINGS) -> tuple[int | None, bool]:
+        (project / "weaklight.toml").write_text(settings)
+        record = again(project, "evaluate")
+        (stage,) = (s for s in record.stages if s.name == "evaluate")
+        return record.test_looks, any("look number" in note for note in stage.notes)
+
+    assert looks() == (1, False)
+    assert looks(SETTINGS.replace("neighbors = 5", "neighbors = 4")) == (2, True)
+    assert looks() == (2, True)  # seen before, and by now it is one of two
+    table = pd.read_parquet(project / "items.parquet")
+    table.loc[table["split"] == "test", "gold"] = CLASSES[0]
+    table.to_parquet(project / "items.parquet", index=False)
+    assert looks() == (1, False)  # other gold
 
 
 def test_a_second_run_at_the_same_time_is_refused(project: Path) -> None:

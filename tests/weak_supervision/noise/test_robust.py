@@ -14,6 +14,7 @@ from weak_supervision.noise.strategies import (
     CoTeaching,
     ForwardCorrection,
     Noise,
+    SmallLossMixture,
     clean_probability,
 )
 from weaklight.errors import ConfigError, DataError, TrainingError
@@ -112,6 +113,28 @@ def test_the_mixture_splits_two_heaps_of_losses() -> None:
     w = clean_probability(losses)
     assert w[:60].min() > 0.9 and w[60:].max() < 0.1
     assert (clean_probability(np.full(5, 0.3)) == 1).all()
+
+
+def test_the_mixture_puts_what_both_say_in_place_of_labels_that_the_peer_finds_hard() -> None:
+    truth = torch.arange(60) % 2
+    labels = torch.eye(2)[truth]
+    labels[:20] = labels[:20].flip(1)  # wrong
+    sure = 1.5 * torch.eye(2)[truth]
+    odd = sure.clone()
+    odd[40] = odd[40].flip(0)  # where the first network alone is wrong
+    plan = SmallLossMixture(labels, Noise(rate=0.0, transition=torch.eye(2)), epochs=30)
+    rows = torch.arange(60)
+    plan.begin_epoch(2, lambda: [odd, sure])
+    assert torch.equal(plan.targets_of(rows, 0), labels)  # networks learn plainly at first
+    plan.begin_epoch(3, lambda: [odd, sure])
+    p = torch.tensor(1.5).sigmoid()
+    sharpened = p**2 / (p**2 + (1 - p) ** 2)
+    of_first, of_second = (plan.targets_of(rows, i)[rows, truth] for i in (0, 1))
+    for refined in (of_first, of_second):
+        assert refined[:20].tolist() == pytest.approx([sharpened.item()] * 20, abs=0.01)
+        assert refined[41:].tolist() == pytest.approx([1.0] * 19, abs=0.01)
+    assert of_first[40].item() == pytest.approx(1.0, abs=0.01)  # the peer finds it easy
+    assert of_second[40].item() == pytest.approx(0.5, abs=0.01)  # the two are of two minds
 
 
 def test_weights_soft_targets_and_seeds() -> None:
