@@ -73,6 +73,16 @@ def test_rows_without_weight_count_for_nothing(data):
     assert with_dead_rows.coef_.tobytes() == LinearHead().fit(x, np.eye(3)[y]).coef_.tobytes()
 
 
+def test_a_weight_of_three_is_three_rows(data):
+    x, y = data[0][:300], np.eye(3)[data[1][:300]]
+    weights = 1 + 2 * (data[1][:300] == 0)
+    heavy = LinearHead().fit(x, y, weights)
+    copied = LinearHead().fit(np.repeat(x, weights, axis=0), np.repeat(y, weights, axis=0))
+    for part in ("mean_", "scale_", "class_prior_"):
+        np.testing.assert_allclose(getattr(heavy, part), getattr(copied, part), rtol=1e-4)
+    np.testing.assert_allclose(heavy.predict_proba(x), copied.predict_proba(x), atol=2e-3)
+
+
 def test_a_row_without_features_gets_the_class_prior(data):
     x, y = data
     head = LinearHead().fit(x, np.eye(3)[y])

@@ -68,6 +68,10 @@ def test_rows_without_weight_or_features_are_predicted_but_not_learnt(noisy):
     proba = out_of_fold_proba(features, np.eye(4)[labels], weights)
     assert (proba[:300].argmax(axis=1) == truth[:300]).mean() > 0.9
     np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-5)
+    wrong = np.arange(1500) < 900
+    spoilt = np.where(wrong, (truth + 1) % 4, truth)
+    light = out_of_fold_proba(features, np.eye(4)[spoilt], np.where(wrong, 0.01, 1.0))
+    assert (light[:1400].argmax(axis=1) == truth[:1400]).mean() > 0.9
 
 
 def test_wrong_input_is_refused(noisy):

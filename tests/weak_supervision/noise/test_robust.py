@@ -70,6 +70,9 @@ def test_the_transition_matrix_is_revised_by_the_labels() -> None:
     labels[:300] = 1  # of class 0, 0.3 are labelled 1
     plan = ForwardCorrection(torch.eye(2)[labels], Noise(0.0, torch.eye(2)), epochs=1)
     assert plan.transition.tolist()[0] == pytest.approx([0.95, 0.05])
+    estimated = Noise(0.15, torch.tensor([[0.7, 0.3], [0.0, 1.0]]))
+    start = ForwardCorrection(torch.eye(2)[labels], estimated, epochs=1).transition
+    assert start.ravel().tolist() == pytest.approx([0.68, 0.32, 0.05, 0.95])
     (group,) = plan.parameter_groups(0.01)
     optimiser = torch.optim.AdamW([group])
     known = 20.0 * torch.eye(2)[truth]  # a network that is sure, and right
