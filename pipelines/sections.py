@@ -288,7 +288,7 @@ class TrainConfig(Section):
         "plain", "gce", "sce", "forward", "elr", "co_teaching", "small_loss_mixture"
     ] = "plain"
     balance: Literal["none", "classes"] = "none"
-    # share of wrong labels; estimated on the features where a strategy needs it
+    # share of wrong labels, for co_teaching; estimated on the features where left out
     noise_rate: float | None = Field(default=None, ge=0, lt=1)
     l2: float = Field(default=10.0, ge=0)
     hidden: int = Field(default=512, ge=1)
@@ -318,6 +318,11 @@ class TrainConfig(Section):
             raise ValueError(
                 f'consistency compares views of pixels, which head = "{self.head}" never sees; '
                 'set head = "finetune"'
+            )
+        if self.noise_rate is not None and self.strategy != "co_teaching":
+            raise ValueError(
+                f'noise_rate would change nothing: strategy = "{self.strategy}" asks for no rate; '
+                'leave it out or take strategy = "co_teaching"'
             )
         steps = ("epochs", "batch_size", "learning_rate", "mixup", "ema", "patience")
         stated = [name for name in steps if getattr(self, name)]

@@ -237,5 +237,8 @@ def test_a_head_asked_for_by_name_is_taken(tmp_path: Path, head: str) -> None:
 def test_a_strategy_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="which a discriminant has none of"):
         TrainConfig(head="discriminant", strategy="elr")
+    with pytest.raises(ValueError, match="noise_rate would change nothing"):
+        TrainConfig(strategy="forward", noise_rate=0.2)
+    assert TrainConfig(strategy="co_teaching", noise_rate=0.2).noise_rate == 0.2
     with pytest.raises(ValueError, match="epochs would change nothing"):
         TrainConfig(epochs=3)
