@@ -54,7 +54,6 @@ def decode_table(data: bytes) -> pd.DataFrame:
 def serve(handle: int) -> None:
     """Answer requests until the parent closes the connection or dies."""
     _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent closes us
     connection = Connection(handle)
     try:
         setup = json.loads(connection.recv_bytes())

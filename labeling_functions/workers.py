@@ -232,6 +232,7 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=2,  # an LF's print must not mix with the parent's output
             env=environment,
+            start_new_session=True,  # Ctrl-C is for the parent, which kills its workers
         )
         theirs.close()
         folders = sorted({str(lf.origin.folder) for lf in self._lfs if lf.origin is not None})

@@ -5,8 +5,11 @@ Try it: ``weaklight run --project demo``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import httpx
 
 from pipelines.engine import StageProgress
 from pipelines.flows.server import embedded_server
@@ -60,6 +63,26 @@ def run_with_prefect(
     name = _FLOW_OF_TARGETS.get(targets, "all")
     if name == "all":
         arguments["targets"] = targets
-    with guarded(), embedded_server(home), listening(listener):
+    with _stops_stay_stops(), guarded(), embedded_server(home), listening(listener):
         outcome = FLOWS[name](**arguments)
     return RunRecord.read(project.state / "runs" / f"{outcome['run_id']}.json")
+
+
+@contextmanager
+def _stops_stay_stops() -> Iterator[None]:
+    """Raise KeyboardInterrupt where a stopped flow could not tell its server of the stop.
+
+    Prefect does that while it handles Ctrl-C or SIGTERM, so that a server which is gone or too
+    slow to answer would make a run that was stopped one that failed.
+    """
+    from prefect.exceptions import TerminationSignal
+
+    try:
+        yield
+    except httpx.HTTPError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt | TerminationSignal):
+                raise KeyboardInterrupt from error
+            cause = cause.__context__
+        raise

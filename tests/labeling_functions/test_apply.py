@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from labeling_functions import apply_lfs, labeling_function, load_folder, prototype
@@ -353,6 +354,7 @@ def test_workers_die_with_a_killed_parent(lfs_folder, tmp_path):
     pid_file = tmp_path / "pid"
     code = f"""
 import pandas as pd
+import psutil
 from pathlib import Path
 from labeling_functions import apply_lfs, load_folder
 table = pd.DataFrame({{"item_id": ["a"], "pid_file": [{str(pid_file)!r}]}})
@@ -372,3 +374,32 @@ apply_lfs(load_folder(Path({str(folder)!r})), table, classes=("x",), time_limit_
         time.sleep(0.05)
     else:
         assert not Path(f"/proc/{worker}").exists()
+
+
+def test_ctrl_c_while_a_worker_starts_prints_no_traceback_of_the_worker(lfs_folder, garments):
+    folder = lfs_folder(f=HONEST)
+    garments.to_parquet(folder.parent / "items.parquet")
+    code = f"""
+import pathlib, labeling_functions
+lfs = labeling_functions.load_folder(pathlib.Path({str(folder)!r}))[:1]
+items = pathlib.Path({str(folder.parent / "items.parquet")!r})
+try:
+    labeling_functions.apply_lfs(lfs, items, classes={CLASSES!r}, workers=1)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A test run in the background ignores Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not (workers := psutil.Process(child.pid).children()):
+        time.sleep(0.01)
+    while workers[0].cpu_times().user < 0.1:  # it is importing
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.communicate(timeout=60) == ("stopped\n", "")
