@@ -112,7 +112,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "aggregate",
-        12,
+        13,
         "pipelines.stages.aggregate:aggregate",
         {
             "items": "ingest.items",
@@ -166,7 +166,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        23,
+        24,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -189,7 +189,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        28,
+        29,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

@@ -22,10 +22,8 @@ from weak_supervision.candidates import (
     Trial,
     same_labels,
 )
-from weak_supervision.evaluation import MIN_ROWS
+from weak_supervision.evaluation import MIN_ROWS, compare_paired
 from weak_supervision.evidence import (
-    LEVEL,
-    bootstrap_means,
     group_lfs,
     unanimous,
 )
@@ -42,6 +40,8 @@ from weaklight.seeds import derive_seed, numpy_generator
 __all__ = ["BASELINE", "Choice", "check_with_gold", "choose"]
 
 WORSE = 0.01  # what features may at most lose where LFs vote, for what they gain elsewhere
+FEW_ROWS = 100  # below this even a clear gain is 10 points wide or more
+MAX_P = 0.05
 MAX_JUDGED_ITEMS = 10_000  # evidence on a draw of so many: its bounds are a point wide or less
 logger = logging.getLogger(__name__)
 
@@ -246,7 +246,8 @@ def choose(
     overruled = np.flatnonzero(
         (agreed != ABSTAIN) & (agreed != found[chosen].labels) & (people == ABSTAIN)
     )
-    reason += unanimous_words(len(overruled))
+    if (agreed != ABSTAIN).any():
+        reason += unanimous_words(len(overruled))
     if asked is not None:
         reason = f"The settings ask for {model_name(asked)}; left alone, the tool says: {reason}"
     logger.info("%s", reason)
@@ -271,7 +272,7 @@ def check_with_gold(
     """Say in a sentence whether gold agrees with a choice that was made without it.
 
     Where it surely does not, the sentence names the settings of ``[aggregate]`` that ask for what
-    does best.
+    does best. "Surely" allows for its being the best of all candidates (Bonferroni).
 
     Parameters
     ----------
@@ -298,18 +299,26 @@ def check_with_gold(
         f"({100 * low:.1f} to {100 * high:.1f}), majority vote on {share[BASELINE]}"
     )
     if best == chosen:
-        return sentence + ": nothing else does better, so the choice was right."
-    gain = right[best].astype(float) - right[chosen]
-    surely = float(np.quantile(bootstrap_means(gain), 1.0 - LEVEL)) > 0
+        return sentence + ": no candidate does better on them."
     if best != BASELINE:
-        sentence += f" and {model_name(best)} on {share[best]}"
-    if not surely:
+        sentence += f", {model_name(best)} on {share[best]}"
+    found = compare_paired(right[best], right[chosen])
+    sentence += (
+        f". The best of {len(right)} candidates is {100 * found.difference:.1f} points ahead of "
+        f"the choice (95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f})"
+    ).replace("-", "\N{MINUS SIGN}")
+    if found.low <= 0 or found.p_value * len(right) > MAX_P:
         return f"{sentence}, which may be chance."
     settings = settings_for(best) | ({"hybrid": "none"} if "hybrid" in posteriors else {})
     lines = ", ".join(f'{key} = "{value}"' for key, value in settings.items())
+    few = (
+        f" But {len(rows)} items are few: label more of dev before you rely on it."
+        if len(rows) < FEW_ROWS
+        else ""
+    )
     return (
-        f"{sentence}, so the choice was wrong. To have what does best, put this under [aggregate] "
-        f"in weaklight.toml and run again: {lines}."
+        f"{sentence}, more than chance explains.{few} To try it, put this under [aggregate] in "
+        f"weaklight.toml and run again: {lines}."
     )
 
 

@@ -16,7 +16,7 @@ __all__ = ["features_words", "model_words", "steady_words", "unanimous_words"]
 
 _WITH = {
     SPREAD: "When labels are spread over the features",
-    FILLED: "When the features answer where no function votes",
+    FILLED: "When the features answer where nothing votes",
     JOINT: "When votes and features teach each other",
 }
 
@@ -56,8 +56,8 @@ def model_words(rival: Row | None, model: str, *, n_groups: int, is_taught: bool
         else ("The labels of majority vote predict", "those of")
     )
     return (
-        "No hand label had a say: some functions were set aside, and the labels made from the "
-        "others had to predict what those say. Functions that mostly say the same were set aside "
+        "No hand label had a say: some voters were set aside, and the labels made from the "
+        "others had to predict what those say. Voters that mostly say the same were set aside "
         f"together, in {n_groups} groups. {by} {_of_100(rival['compared_before'])} more of 100 "
         f"items than guessing would; {than_by} {model_name(str(rival['name']))}, the best rival, "
         f"{_of_100(rival['compared'])}. That is {_gain(rival)}: {verdict}. "
@@ -85,7 +85,7 @@ def features_words(best: Row, *, is_used: bool) -> str:
     )
     verdict = _verdict(best)
     if not is_used and verdict == "surely better":
-        verdict = "better on the whole, but perhaps worse on the items that functions vote on"
+        verdict = "better on the whole, but perhaps worse on the items that have votes"
     return (
         f" {_WITH[name if name == JOINT else '+' + name.partition('+')[2]]}, {change}. "
         f"That is {_gain(best)}: {verdict}. "
@@ -98,13 +98,13 @@ def steady_words(row: Row) -> str:
     if row["stability"] is None or row["seed_stability"] is None:
         return ""
     return (
-        f" Of 100 of its labels, {_of_100(row['stability'])} stay when functions are set aside, "
+        f" Of 100 of its labels, {_of_100(row['stability'])} stay when voters are set aside, "
         f"and {_of_100(row['seed_stability'])} with another random seed."
     )
 
 
 def unanimous_words(n_overruled: int) -> str:
-    """Say how many labels contradict functions that agree with one another."""
+    """Say how many labels contradict voters that agree with one another."""
     if n_overruled:
         differ, listed = (
             ("label differs", "this item is listed")
@@ -112,10 +112,9 @@ def unanimous_words(n_overruled: int) -> str:
             else ("labels differ", "these items are listed")
         )
         return (
-            f" {n_overruled:,} {differ} from what two or more functions say with one voice; "
-            f"{listed}."
+            f" {n_overruled:,} {differ} from what two or more voters say with one voice; {listed}."
         )
-    return " No label differs from what two or more functions say with one voice."
+    return " No label differs from what two or more voters say with one voice."
 
 
 def _gain(row: Row) -> str:

@@ -17,13 +17,13 @@ _MODELS = {
     "mace": "MACE",
     "glad": "GLAD",
     "crowdlab": "CROWDLAB",
-    "joint": "joint model of votes and features",
-    "hybrid": "hybrid of votes and a student, round by round",
+    "joint": "the joint model of votes and features",
+    "hybrid": "the hybrid of votes and a student, round by round",
 }
 _FEATURES = {
     "": "",
     "features": ", spread over the features",
-    "filled": ", with the features where no function votes",
+    "filled": ", with the features where nothing votes",
 }
 _WAYS = {"": "off", "features": "spread", "filled": "filled"}
 

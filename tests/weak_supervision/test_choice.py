@@ -49,7 +49,7 @@ def test_every_candidate_comes_with_its_evidence(useful):
     assert 0.9 < joint["seed_stability"] < 1 and rows["dawid_skene"]["seed_stability"] == 1.0
     gain = joint["compared"] - joint["compared_before"]
     np.testing.assert_allclose(joint["gain"], gain)
-    assert joint["cut_gain_high"] > 0 and "stay when functions are set aside" in choice.reason
+    assert joint["cut_gain_high"] > 0 and "stay when voters are set aside" in choice.reason
     assert choice.posterior is choice.posteriors[choice.chosen]
     assert "the features are used" in choice.reason
 
@@ -64,7 +64,7 @@ def test_features_that_know_nothing_are_left_out():
     assert accuracy(choice, "majority_vote+features", truth) < base
     assert "the features are left out" in choice.reason
     gold = np.where(np.arange(1500) < 500, truth, -1)
-    assert "the choice was wrong" not in check_with_gold(choice.posteriors, choice.chosen, gold)
+    assert "chance explains" not in check_with_gold(choice.posteriors, choice.chosen, gold)
 
 
 def test_features_fill_the_silence_where_votes_are_better_than_they():
@@ -99,9 +99,9 @@ def test_gold_says_when_the_choice_was_wrong(useful):
     assert "There is no gold" in check_with_gold(
         choice.posteriors, choice.chosen, np.full(1500, -1)
     )
-    assert "the choice was wrong" not in check_with_gold(choice.posteriors, choice.chosen, truth)
+    assert "chance explains" not in check_with_gold(choice.posteriors, choice.chosen, truth)
     said = check_with_gold(choice.posteriors, "majority_vote", truth)
-    assert "so the choice was wrong" in said
+    assert "more than chance explains. To try it" in said
     best = max(choice.posteriors, key=lambda name: accuracy(choice, name, truth))
     asked = ", ".join(f'{key} = "{value}"' for key, value in settings_for(best).items())
     assert said.endswith(f"in weaklight.toml and run again: {asked}.")
@@ -137,11 +137,32 @@ def test_gold_names_majority_vote_once_where_it_is_the_best():
     said = check_with_gold({"majority_vote": right, "joint": wrong}, "joint", truth)
     assert said == (
         "On 100 hand-labelled items the choice is right on 0.0 % (0.0 to 3.7), majority vote on "
-        "100.0 %, so the choice was wrong. To have what does best, put this under [aggregate] in "
+        "100.0 %. The best of 2 candidates is 100.0 points ahead of the choice (95 % interval "
+        "+94.0 to +100.0), more than chance explains. To try it, put this under [aggregate] in "
         'weaklight.toml and run again: model = "majority_vote", features = "off".'
     )
     taught = {"majority_vote": right, "hybrid": wrong, "chosen": wrong}
     assert check_with_gold(taught, "chosen", truth).endswith('features = "off", hybrid = "none".')
+
+
+def test_a_few_items_advise_no_more_than_they_know():
+    truth = np.zeros(25, dtype=int)
+    right = np.tile([0.9, 0.1], (25, 1))
+
+    def said(n_wrong: int, n_candidates: int = 2) -> str:
+        chosen = np.where(np.arange(25)[:, None] < n_wrong, right[:, ::-1], right)
+        others = {str(i): chosen for i in range(n_candidates - 2)}
+        return check_with_gold({"majority_vote": right, "joint": chosen} | others, "joint", truth)
+
+    assert said(4).endswith("which may be chance.")  # McNemar's p is 0.125
+    assert said(7, n_candidates=8).endswith("which may be chance.")  # 0.016, but the best of 8
+    assert "25 items are few: label more of dev before you rely on it. To try it" in said(12)
+
+
+def test_a_single_voter_is_not_said_to_agree_with_itself():
+    votes, _, features = planted(n=200, d=8)
+    assert "with one voice" not in choose(votes[:, :1], n_classes=3, features=features).reason
+    assert "with one voice" in choose(votes, n_classes=3, features=features).reason
 
 
 def test_a_label_model_that_knows_whom_to_trust_is_chosen():
