@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import httpx
 from prefect import Flow, flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import TerminationSignal
 
 from pipelines.engine import Run, StageProgress
 from pipelines.flows.artifacts import ProgressArtifacts, publish_lf_table, publish_report
@@ -27,7 +29,16 @@ from pipelines.graph import STAGES
 from pipelines.preflight import preflight
 from pipelines.project import Project, StageRecord
 
-__all__ = ["FLOWS", "Listener", "label", "listening", "pretrain", "train", "whole_line"]
+__all__ = [
+    "FLOWS",
+    "Listener",
+    "label",
+    "listening",
+    "pretrain",
+    "stops_stay_stops",
+    "train",
+    "whole_line",
+]
 
 # The caller and the run record get the exception; Prefect would also print it twice, at length.
 for _noisy in ("prefect.flow_runs", "prefect.task_runs"):
@@ -57,6 +68,24 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def stops_stay_stops() -> Iterator[None]:
+    """Raise KeyboardInterrupt where a stopped flow could not tell its server of the stop.
+
+    Prefect does that while it handles Ctrl-C or SIGTERM, so that a server which is gone or too
+    slow to answer would make a run that was stopped one that failed.
+    """
+    try:
+        yield
+    except httpx.HTTPError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt | TerminationSignal):
+                raise KeyboardInterrupt from error
+            cause = cause.__context__
+        raise
 
 
 @flow(name="weaklight-pretrain")
@@ -107,6 +136,7 @@ def _run_line(folder: str, targets: tuple[str, ...], refresh_encoder: bool) -> D
             refresh_encoder=refresh_encoder,
             around=partial(_around, progress),
         ) as run,
+        stops_stay_stops(),
     ):
         line = preflight(project, targets)
         token = _run.set(run)

@@ -5,11 +5,8 @@ Try it: ``weaklight run --project demo``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
-
-import httpx
 
 from pipelines.engine import StageProgress
 from pipelines.flows.server import embedded_server
@@ -55,7 +52,7 @@ def run_with_prefect(
     """
     preflight(project, targets)  # the flow does it too, but Prefect takes its time to start
     home = use_home(project.root)
-    from pipelines.flows.line import FLOWS, Listener, listening
+    from pipelines.flows.line import FLOWS, Listener, listening, stops_stay_stops
 
     given: dict[str, Any] = {"progress": progress, "on_stage": on_stage}
     listener = Listener(**{name: call for name, call in given.items() if call is not None})
@@ -63,26 +60,6 @@ def run_with_prefect(
     name = _FLOW_OF_TARGETS.get(targets, "all")
     if name == "all":
         arguments["targets"] = targets
-    with _stops_stay_stops(), guarded(), embedded_server(home), listening(listener):
+    with stops_stay_stops(), guarded(), embedded_server(home), listening(listener):
         outcome = FLOWS[name](**arguments)
     return RunRecord.read(project.state / "runs" / f"{outcome['run_id']}.json")
-
-
-@contextmanager
-def _stops_stay_stops() -> Iterator[None]:
-    """Raise KeyboardInterrupt where a stopped flow could not tell its server of the stop.
-
-    Prefect does that while it handles Ctrl-C or SIGTERM, so that a server which is gone or too
-    slow to answer would make a run that was stopped one that failed.
-    """
-    from prefect.exceptions import TerminationSignal
-
-    try:
-        yield
-    except httpx.HTTPError as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, KeyboardInterrupt | TerminationSignal):
-                raise KeyboardInterrupt from error
-            cause = cause.__context__
-        raise
