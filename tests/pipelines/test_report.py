@@ -42,7 +42,10 @@ from ssl_models.encoders import save_encoder
 from ssl_models.pictures.draw import GAP
 from tests.pipelines.conftest import SETTINGS
 from tests.pipelines.planted import CLASSES, LF_NAMES, Planted, write_run
+from weak_supervision.classifiers import LinearHead
+from weak_supervision.label_models import hard_labels
 from weak_supervision.neighbors import build_graph
+from weak_supervision.noise import find_issues
 from weaklight.contracts import ABSTAIN
 from weaklight.intervals import Proportion, wilson
 
@@ -167,6 +170,38 @@ def test_classifier_confusion_and_steps_agree_with_the_arrays(made: Made) -> Non
     assert steps["chosen"]["test"] == steps["dawid_skene+features"]["test"]
     assert steps["cleaned"]["test"]["overall"]["value"] is None
     assert steps["cleaned"]["test"]["coverage"]["value"] <= 1
+
+
+def test_the_rule_of_cleaning_is_put_to_items_with_gold(tmp_path: Path) -> None:
+    planted = write_run(tmp_path)
+    stated = (0.1 + 0.7 * np.eye(3)[planted.gold]).astype(np.float32)  # it knows better
+    stated[::7] = stated[::7, [1, 2, 0]]  # not always
+    np.save(planted.files["out_of_fold"], stated)
+    run_stage(tmp_path, evaluate, EvaluateInputs, EvaluateConfig(), planted.files)
+    found = json.loads((tmp_path / "evaluate" / "evaluation.json").read_text())
+    cleaned = next(step for step in found["steps"] if step["key"] == "cleaned")
+    keys = [f"item-{i:04d}" for i in range(len(planted.gold))]
+    weak = hard_labels(np.load(planted.files["posteriors"] / "chosen.npy"), keys=keys)
+    for split in ("dev", "test"):
+        rows = np.flatnonzero(planted.split == split)
+        is_doubted = np.zeros(len(rows), dtype=bool)
+        is_doubted[find_issues(weak[rows], stated[rows])["row"]] = True
+        is_wrong = weak[rows] != planted.gold[rows]
+        assert 0 < is_doubted.sum() < len(rows)
+        assert cleaned[split]["coverage"]["value"] == pytest.approx(1 - is_doubted.mean())
+        told = found["cleaning"][split]
+        assert told["precision"]["value"] == pytest.approx(is_wrong[is_doubted].mean())
+        assert told["recall"]["value"] == pytest.approx(is_doubted[is_wrong].mean())
+
+
+def test_the_majority_votes_head_learns_from_unlabelled_items_alone(made: Made) -> None:
+    planted, features = made.planted, np.load(made.planted.files["features"])
+    posterior = np.load(planted.files["posteriors"] / "majority_vote.npy")
+    taught = (planted.split == "unlabeled") & (planted.votes != ABSTAIN).any(axis=1)
+    head = LinearHead().fit(features[taught], posterior[taught])
+    test = planted.split == "test"
+    right = (head.predict(features[test]) == planted.gold[test]).mean()
+    assert made.headline["majority_vote_head_accuracy"]["value"] == pytest.approx(right)
 
 
 def test_headline_has_every_key_with_an_interval(made: Made) -> None:

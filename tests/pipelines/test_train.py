@@ -55,10 +55,11 @@ def run(
     judge = {"head": judge, "reason": "planted"}
     (root / "judge.json").write_text(json.dumps(judge))
     doubted = (np.arange(n) % 10 == 0) & ~by_hand
+    confidence = np.where((np.arange(n) % 3 == 0) & ~by_hand, 0.4, 1.0)
     for name, array in {
         "targets": np.eye(3, dtype=np.float32)[labels],
-        "weights": ((split == "unlabeled") & ~doubted).astype(np.float32),
-        "all_weights": (split == "unlabeled").astype(np.float32),
+        "weights": (confidence * ((split == "unlabeled") & ~doubted)).astype(np.float32),
+        "all_weights": (confidence * (split == "unlabeled")).astype(np.float32),
         "features": features,
         "present": np.ones(n, dtype=bool),
         "votes": np.full((n, 1), -1, dtype=np.int16),
@@ -204,6 +205,20 @@ def test_without_dev_gold_a_label_by_hand_counts_for_thirty(tmp_path: Path) -> N
     features, targets = (np.load(tmp_path / f"{name}.npy") for name in ("features", "targets"))
     expected = Discriminant().fit(features, targets, weighed).predict_proba(features).argmax(axis=1)
     assert (np.load(tmp_path / "out" / "probabilities.npy").argmax(axis=1) == expected).all()
+
+
+@pytest.mark.parametrize("head", ["linear", "discriminant", "mlp"])
+def test_classes_are_balanced_where_asked(tmp_path: Path, head: str) -> None:
+    """No weak label but those by hand says the first class, and it is rare."""
+    shares = []
+    for balance in ("none", "classes"):
+        root = tmp_path / balance
+        root.mkdir()
+        strategy = "elr" if head == "mlp" else "plain"
+        config = TrainConfig(head=head, strategy=strategy, balance=balance)
+        run(root, config, n_dev=30, n_by_hand=30, lie=True)
+        shares.append((np.load(root / "out" / "probabilities.npy").argmax(axis=1) == 0).mean())
+    assert shares[1] > shares[0] + 0.01
 
 
 @pytest.mark.parametrize("head", ["auto", "linear", "discriminant", "mlp"])

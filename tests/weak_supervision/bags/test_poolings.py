@@ -7,9 +7,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from tests.weak_supervision.bags.test_attention import planted_bags
-from weak_supervision.bags import BAG_CLASSIFIERS, AutoBagClassifier, EmbeddingBagClassifier
+from weak_supervision.bags import (
+    BAG_CLASSIFIERS,
+    AutoBagClassifier,
+    EmbeddingBagClassifier,
+)
 from weak_supervision.bags.embedding import embed_bags
 from weak_supervision.bags.instance_pooling import noisy_or, top_k
+from weak_supervision.bags.mi_svm import MiSVM
 from weaklight.errors import DataError
 
 NETWORKS = ("attention", "noisy_or", "top_k", "dsmil", "transformer")
@@ -80,6 +85,7 @@ def test_more_than_two_classes(name: str) -> None:
     model = quick(name).fit(bags, labels)
     proba = model.predict_proba(bags)
     assert model.classes_.tolist() == [3, 5, 9] and proba.shape == (90, 3)
+    assert proba.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert (model.classes_[proba.argmax(axis=1)] == labels).mean() > 0.8
     with pytest.raises(DataError, match="two classes apart"):
         BAG_CLASSIFIERS["mi_svm"](0).fit(bags, labels)
@@ -152,8 +158,21 @@ def test_the_choice_is_made_inside_the_training_bags() -> None:
     error = np.sqrt(best * (1 - best) / 80)
     near = [n for n in ("embedding", "mi_svm") if model.scores_[n] >= best - error]
     assert model.chosen_ == near[0]  # the simplest of those that do as well
+    bags, labels, _ = planted_bags(n_bags=60, d=16, seed=3)
+    model = AutoBagClassifier(candidates=("mi_svm", "embedding"), folds=4).fit(bags, labels)
+    assert model.scores_["embedding"] > model.scores_["mi_svm"] and model.chosen_ == "mi_svm"
+    noise = [np.random.default_rng(i).normal(size=(4, 8)) for i in range(60)]
+    model = AutoBagClassifier(candidates=("embedding",), folds=3).fit(noise, np.arange(60) % 2)
+    assert model.scores_["embedding"] < 0.7  # judged on bags that did not teach
     with pytest.raises(DataError, match="rarest class has 2 bags"):
         AutoBagClassifier().fit(bags[:20], np.r_[1, 1, np.zeros(18, int)])
+
+
+def test_a_positive_bag_keeps_a_positive_however_little_speaks_for_it() -> None:
+    rng = np.random.default_rng(0)
+    bags = [rng.normal(size=(5, 3)) for _ in range(40)]
+    model = MiSVM().fit(bags, np.arange(40) < 3)  # noise: most instances say negative
+    assert model.n_rounds_ > 1 and len(model.classes_) == 2
 
 
 def test_any_scikit_learn_classifier_serves_the_embedding() -> None:

@@ -85,8 +85,10 @@ def test_loose_items_unknown_bags_and_missing_features(planted):
     assert np.isnan(bag_proba[[0, 2]]).all() and np.isfinite(bag_proba[[1, *range(3, 120)]]).all()
     unknown = bag_index >= 100
     assert roc_auc_score(positive[unknown], scores[unknown]) > 0.9
+    assert scores[unknown].max() <= 1 and bag_proba[100:].max() <= 1  # the mean of all folds
     votes = bag_votes(scores, bag_index, bag_labels, positive_vote=1, negative_vote=0)
     assert (votes[:7] == -1).all()
+    assert {0, 1} <= set(votes[unknown])  # nothing is certain of a bag without a label
 
 
 def test_thresholds_by_hand():

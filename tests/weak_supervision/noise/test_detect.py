@@ -7,6 +7,7 @@ from weak_supervision.noise import (
     area_under_margin,
     detect_issues,
     find_data_issues,
+    find_issues,
     out_of_fold_proba,
 )
 from weaklight.errors import DataError
@@ -51,6 +52,12 @@ def test_each_item_has_one_line_that_names_its_detectors(spoilt) -> None:
     assert (by_all["row"] < 200).mean() > 0.95 > (by_one["row"] < 200).mean()
     assert (by_all["suggested"] == truth[by_all["row"]]).mean() > 0.9
     assert found.table["score"].between(0, 1).all() and found.notes == ()
+    alone = find_issues(labels, proba).set_index("row")["score"]
+    lowered = doubts.set_index("row")["score"].reindex(alone.index)
+    assert (lowered <= alone).all() and (lowered < alone).any()  # the worst that anybody says
+    by_crowd = doubts[doubts["detectors"] == "crowdlab"]
+    wrong = by_crowd["row"] < 200
+    assert by_crowd["score"][wrong].mean() < by_crowd["score"][~wrong].mean()
     others = found.table[found.table["kind"] != "label"]
     assert (others["suggested"] == proba[others["row"]].argmax(axis=1)).all() and len(others)
 
@@ -58,6 +65,7 @@ def test_each_item_has_one_line_that_names_its_detectors(spoilt) -> None:
 def test_copies_outliers_and_drift_are_seen_in_the_graph() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, 12)) + np.eye(12)[np.zeros(400, int)] * 6
+    features[0] = np.nan  # has no neighbors and takes no part
     features[17] = features[3] + 1e-5
     features[50] = -40 * np.eye(12)[5]
     found = find_data_issues(build_graph(features))

@@ -1,7 +1,7 @@
 """Training on wrong labels: small cases by hand, and what each strategy must achieve."""
 
 import copy
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from weak_supervision.noise.strategies import (
     ForwardCorrection,
     Noise,
     SmallLossMixture,
+    Strategy,
     clean_probability,
 )
 from weaklight.errors import ConfigError, DataError, TrainingError
@@ -164,6 +165,48 @@ def test_averaged_weights_predict_where_asked() -> None:
     )
     assert average is not network
     assert not torch.equal(average.weight, network.weight)
+    before = copy.deepcopy(network)
+    (average,) = train_robustly(
+        [network], torch.from_numpy(x[:16]), targets[:16], config=TrainingConfig(epochs=1, ema=0.9)
+    )  # one batch, one step
+    torch.testing.assert_close(average.weight, 0.9 * before.weight + 0.1 * network.weight)
+
+
+def test_mixup_mixes_labels_as_it_mixes_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watched(Strategy):
+        name = "watched"
+        seen: ClassVar[list[float]] = []
+
+        def losses(self, logits: torch.Tensor, targets: torch.Tensor, rows: torch.Tensor):
+            torch.testing.assert_close(logits, targets)  # the network's input is the label itself
+            self.seen += targets.max(dim=1).values.tolist()
+            return super().losses(logits, targets, rows)
+
+    monkeypatch.setitem(STRATEGIES, "watched", Watched)
+    labels = torch.eye(4)[torch.arange(64) % 4]
+    network = torch.nn.Linear(4, 4, bias=False)
+    with torch.no_grad():
+        network.weight.copy_(torch.eye(4))
+    config = TrainingConfig(epochs=1, mixup=1.0, lr=0.0)
+    train_robustly([network], labels, labels, strategy="watched", config=config)
+    assert len(Watched.seen) == 64 and min(Watched.seen) < 0.9
+
+
+def test_early_stopping_returns_the_weights_of_the_best_epoch() -> None:
+    x, y, x_dev, truth = noisy(rate=0.6, n=100, d=60)
+    network, kept, losses = torch.nn.Linear(60, 4), [], []
+    dev = torch.from_numpy(x_dev[:200]), torch.from_numpy(truth[:200])
+
+    def look(epoch: int, logits: list[torch.Tensor]) -> None:
+        kept.append(network.weight.detach().clone())
+        losses.append(torch.nn.functional.cross_entropy(network(dev[0]), dev[1]).item())
+
+    config = TrainingConfig(epochs=60, lr=3e-2, patience=4)
+    targets = torch.eye(4)[torch.from_numpy(y)]
+    train_robustly([network], torch.from_numpy(x), targets, config=config, dev=dev, on_epoch=look)
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 5 < 60
+    assert torch.equal(network.weight, kept[best]) and not torch.equal(kept[best], kept[-1])
 
 
 def test_what_cannot_be_is_refused() -> None:

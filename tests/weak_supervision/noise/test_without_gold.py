@@ -51,6 +51,25 @@ def test_mistakes_that_voters_do_not_share_earn_nothing(items) -> None:
     assert alone == "copycat"  # a single voter is all there is to agree with
 
 
+class Parrot(Rule):
+    """A head that knows by heart what it was taught, and nothing else."""
+
+    def fit(self, features, targets, weights=None):
+        self.taught = dict(zip(features[:, 0].tolist(), targets.argmax(axis=1), strict=True))
+        return self
+
+    def predict_proba(self, features):
+        return np.eye(2)[[self.taught.get(x, 0) for x in features[:, 0].tolist()]]
+
+
+@pytest.mark.parametrize("n_voters", [1, 3])
+def test_nobody_is_judged_on_items_that_taught_him(n_voters: int) -> None:
+    rng = np.random.default_rng(2)
+    features, votes = np.arange(900.0)[:, None], rng.integers(0, 2, (900, 1)).repeat(n_voters, 1)
+    said = held_out_agreement({"parrot": lambda: Parrot(0)}, votes, features, n_classes=2)
+    assert said["parrot"].mean() == pytest.approx(0.5, abs=0.06)
+
+
 def test_a_lead_that_may_be_chance_leaves_the_simplest(items) -> None:
     features, truth, _ = items
     nearly = features.copy()
