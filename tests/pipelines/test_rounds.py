@@ -16,7 +16,10 @@ from pipelines.reviews import ReviewEvent, ReviewStore
 from pipelines.sections import CleanConfig
 from pipelines.stages.base import Work
 from pipelines.stages.clean import CleanInputs, clean
+from pipelines.stages.rounds import teach
 from tests.pipelines.conftest import LFS, SETTINGS, shapes
+from tests.weak_supervision.planted import planted
+from weak_supervision.choice import choose
 from weak_supervision.hybrid import admit_conformally
 from weak_supervision.neighbors import build_graph
 from weaklight.errors import DataError
@@ -63,6 +66,25 @@ def test_rounds_keep_what_people_said_and_where_each_label_is_from(
     assert told["method"] == method and told["n_rounds"] >= 1 and told["stop_reason"]
     after = np.load(folder / "posteriors" / "chosen.npy")
     assert np.array_equal(after, np.load(folder / "posteriors" / "hybrid.npy"))
+
+
+@pytest.mark.parametrize("method", ["self_training", "curriculum"])
+def test_what_the_student_says_is_known_as_its_word_and_by_its_round(method: str) -> None:
+    votes, truth, features = planted(n=600, d=16, accuracies=(0.8, 0.7, 0.7), coverage=0.3)
+    votes = votes.astype(np.int16)
+    people = np.arange(600) < 30
+    human = np.where(people, (truth + 1) % 3, -1)  # they may insist
+    choice = choose(votes, n_classes=3, human=human, model="majority_vote")
+    taught = teach(
+        method, choice, votes, features, build_graph(features), human,
+        n_classes=3, class_sets=(), seed=0,
+    )  # fmt: skip
+    later = taught.round > 0
+    assert (taught.by_student == later).all() and 0 < later.sum() < 570
+    assert taught.is_covered[later].all() and not later[people].any()
+    assert (taught.posterior[people] == np.eye(3)[human[people]]).all()
+    if method == "self_training":
+        assert not (votes[later] >= 0).any()  # where a function votes, it is not the student's
 
 
 def test_only_labels_that_are_sure_enough_train(embedded: Path, tmp_path: Path) -> None:

@@ -86,6 +86,19 @@ def test_what_was_changed_is_set_against_the_run_with_its_own_class_balance(
     assert sensitivities(judged, steps, seed=0)[0]["value"] == pytest.approx(right)
 
 
+def test_bags_vote_on_whichever_function_is_left_out(tmp_path: Path) -> None:
+    made = write_run(tmp_path)
+    np.save(made.files["bag_votes"], made.gold.astype(np.int16))  # they are always right
+    majority = MajorityVote().fit(np.column_stack([made.votes, made.gold]), n_classes=3)
+    posterior = majority.predict_proba(np.column_stack([made.votes, made.gold]))
+    np.save(made.files["posteriors"] / "majority_vote.npy", posterior)
+    files = {f.name: made.files[f.name] for f in fields(EvaluateInputs) if f.name in made.files}
+    judged = Judged(EvaluateInputs(**files), CLASSES)
+    steps = label_steps(judged)
+    right = (steps[0].labels == judged.gold)[judged.rows("test")].mean()
+    assert sensitivities(judged, steps, seed=0)[0]["value"] == pytest.approx(right)
+
+
 def test_a_label_model_that_needs_a_classifier_is_not_fitted_again(
     planted: Planted, tmp_path: Path
 ) -> None:
