@@ -88,6 +88,7 @@ class PartsCard:
 
     Attributes
     ----------
+    is_positive : what its own bag label says; None where it has none that a run may know
     probability : that the item is positive, by a model that saw neither it nor its votes
     says : what it votes, None where that is unclear
     best : the highest instance scores, and of a text the words that got them
@@ -95,6 +96,7 @@ class PartsCard:
     meaning : what a score is, a clause
     """
 
+    is_positive: bool | None
     probability: float
     says: str | None
     best: tuple[tuple[float, str], ...]
@@ -248,6 +250,8 @@ def _parts(view: RunView, row: int) -> PartsCard | None:
         text = view.payload[row]
         words = [text[start:stop] for start, stop in parts[["start", "stop"]].to_numpy(np.int64)]
     return PartsCard(
+        # labels of items that are kept for judging would be gold
+        is_positive=view.bag_labels.get(item_id) if view.splits[row] == "unlabeled" else None,
         probability=view.bag_probability[item_id],
         says=view.vote_name(int(view.bag_votes[row])),
         best=tuple(zip(parts["score"].tolist(), words, strict=True)),

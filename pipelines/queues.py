@@ -15,18 +15,19 @@ from weaklight.contracts import ABSTAIN, expand_votes
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 
-__all__ = ["QUEUES", "review_queue"]
+__all__ = ["QUEUES", "TAKES_TWO", "review_queue"]
 
 # With the reason to choose each.
 QUEUES = {
     "least confident": "Labels that the sources are least sure of come first.",
     "most useful": "Unsure items that stand for many others: what teaches the most per label.",
-    "functions disagree": "Items where the most functions contradict the majority come first.",
-    "settles conflicts": "Each answer speaks for the most items on which functions contradict.",
+    "functions disagree": "Items where the most voters contradict the majority come first.",
+    "settles conflicts": "Each answer speaks for the most items on which voters contradict.",
     "cleaning issues": "Labels that the features contradict, worst first.",
-    "uncovered": "Items on which no function votes: where a new function would help.",
+    "uncovered": "Items without a vote: where a new function would help.",
     "random": "A random draw: what the labels look like on the whole, good or bad.",
 }
+TAKES_TWO = ("functions disagree", "settles conflicts")  # voters, to contradict one another
 
 
 def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
@@ -66,7 +67,10 @@ def review_queue(view: RunView, order: str, seed: int = 0) -> Rows:
         rows = rows[contradicted[rows] > 0]
         return rows[np.lexsort((confidence[rows], -contradicted[rows]))]
     if order == "uncovered":
-        rows = rows[(view.votes[rows] == ABSTAIN).all(axis=1)]
+        has_vote = (view.votes[rows] != ABSTAIN).any(axis=1)
+        if view.bag_votes is not None:
+            has_vote |= view.bag_votes[rows] != ABSTAIN
+        rows = rows[~has_vote]
     else:
         rows = rows[view.labels[rows] != ABSTAIN]
     return rows[np.argsort(confidence[rows], kind="stable")]

@@ -24,7 +24,7 @@ def item_dialog(found: RunView, item_id: str) -> None:
     left, right = st.columns([2, 3], gap="medium")
     with left:
         item_under_heat(found, card)
-        st.html(why.label_line(card, colors, standing.decisions.get(item_id)))
+        st.html(why.label_line(found, card, colors, standing.decisions.get(item_id)))
         note_line(state.desk(found, "item"), standing, item_id)
     with right:
         st.html(why.why(found, card, colors, state.accuracies(found.run_id, found)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.services.colors import NO_LABEL, SOURCE_COLORS
 from app.services.words import interval, is_too_few, percent
-from pipelines.report.words import SOURCES
+from pipelines.report.words import guess_words
 
 __all__ = ["badge", "bars", "muted", "notes", "number_cards", "ranges", "section", "stack"]
 
@@ -48,10 +48,15 @@ def number_cards(entries: Sequence[Mapping[str, Any]]) -> str:
         f'<div class="title">{escape(str(entry["title"]))}</div>'
         f'<div class="value">{"too few" if is_too_few(entry) else percent(entry.get("value"))}'
         "</div>"
-        f'<div class="range">{escape(interval(entry))}</div></div>'
+        f'<div class="range">{escape(_told(entry))}</div></div>'
         for i, entry in enumerate(entries)
     ]
     return f'<div class="wl-cards">{"".join(cards)}</div>'
+
+
+def _told(entry: Mapping[str, Any]) -> str:
+    """Return how sure a number is, and what part of it is guessed."""
+    return "; ".join(filter(None, (interval(entry), guess_words(entry))))
 
 
 def ranges(entries: Iterable[Mapping[str, Any]]) -> str:
@@ -73,15 +78,15 @@ def ranges(entries: Iterable[Mapping[str, Any]]) -> str:
     return f'<div class="wl-range">{"".join(lines)}</div>'
 
 
-def stack(counts: Mapping[str, int]) -> str:
-    """Return where labels come from as one bar and its legend."""
+def stack(counts: Mapping[str, int], names: Mapping[str, str]) -> str:
+    """Return where labels come from as one bar and its legend; ``names`` say it in words."""
     total = max(1, sum(counts.values()))
     known = [source for source in SOURCE_COLORS if counts.get(source)]
     parts = "".join(
         f'<div style="flex:{counts[s]};background:{SOURCE_COLORS[s]}"></div>' for s in known
     )
     legend = "".join(
-        f'<span><i style="background:{SOURCE_COLORS[s]}"></i>{escape(SOURCES[s])} '
+        f'<span><i style="background:{SOURCE_COLORS[s]}"></i>{escape(names[s])} '
         f'<span class="wl-muted">{counts[s]:,} · {counts[s] / total:.0%}</span></span>'
         for s in known
     )

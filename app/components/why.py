@@ -11,7 +11,7 @@ from app.services.words import left_out
 from pipelines.cards import BagCard, ItemCard, PartsCard, VoteCard
 from pipelines.heat import Heat
 from pipelines.queries import RunView
-from pipelines.report.words import SOURCES
+from pipelines.report.words import has_own_labels_alone, source_names
 
 __all__ = ["item", "label_line", "legend", "why"]
 
@@ -40,7 +40,10 @@ def legend(parts: PartsCard, heat: Heat) -> str:
 
 
 def label_line(
-    card: ItemCard, colors: Mapping[str, str], decision: tuple[str, str | None] | None
+    view: RunView,
+    card: ItemCard,
+    colors: Mapping[str, str],
+    decision: tuple[str, str | None] | None,
 ) -> str:
     """Return the label that counts now, how sure it is and where it comes from."""
     if decision is not None:
@@ -51,9 +54,12 @@ def label_line(
         return badge(label, colors.get(label or "", NO_LABEL), large=True) + muted(
             f"Decided by a person. {was}"
         )
-    sure = "" if card.label is None else f"{card.confidence:.0%} sure · "
+    sure = "" if card.label is None else f"{card.confidence:.0%} sure · ".replace("%", " %")
+    source = source_names(view.lfs, view.bag_summary)[card.source]
+    if card.source == "bag" and card.parts is not None:
+        source = f"its {card.parts.kind}" if card.parts.is_positive is None else "its own bag label"
     return badge(card.label, colors.get(card.label or "", NO_LABEL), large=True) + muted(
-        f"{sure}{SOURCES[card.source]} · item {card.item_id} · {card.split}"
+        f"{sure}{source} · item {card.item_id} · {card.split}"
     )
 
 
@@ -74,12 +80,17 @@ def why(
         scale = f"(score {card.issue.score:.2f}; 0 is surely wrong, 1 surely right)"
         parts.append(section("Doubt", muted(f"{doubt}{better} {scale}.")))
     votes = "".join(_vote(vote, colors, accuracies.get(vote.lf, "")) for vote in card.votes)
-    parts.append(
-        section(
-            f"Votes ({len(card.votes)} of {len(view.lfs)} functions)",
-            f'<div class="wl-votes">{votes}</div>' if votes else muted("No function votes here."),
+    if view.lfs:
+        title, silent = (
+            ("Vote", "It came with no label.")
+            if has_own_labels_alone(view.lfs)
+            else (
+                f"Votes ({len(card.votes)} of {len(view.lfs)} functions)",
+                "No function votes here.",
+            )
         )
-    )
+        drawn = f'<div class="wl-votes">{votes}</div>' if votes else muted(silent)
+        parts.append(section(title, drawn))
     parts.append(section("Label model", bars(view.classes, card.weak, colors)))
     if card.classifier is not None:
         parts.append(section("Classifier", bars(view.classes, card.classifier, colors, top=3)))
@@ -169,6 +180,9 @@ def _parts(parts: PartsCard, positive: str) -> str:
     """Draw the parts of the highest score, of a text with their words, and what they come to."""
     best = "".join(_scored(score, words) for score, words in parts.best)
     says = "unclear, so no vote" if parts.says is None else f"votes {parts.says}"
+    if parts.is_positive is not None:
+        known = positive if parts.is_positive else f"not {positive}"
+        says = f"not asked, for its bag label says {known}, which is what it votes"
     return best + muted(
         f"Seen through its parts, {positive} with probability {parts.probability:.2f}: {says}. "
         f"Above, the highest scores of its {parts.kind}. A score is {parts.meaning}."

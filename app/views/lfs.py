@@ -33,7 +33,7 @@ _EMPTY: dict[Drill, str] = {
     "votes": "This function never votes. Loosen its condition, or look at the errors above.",
     "right": "No dev item with gold on which it votes and is right.",
     "wrong": "No dev item with gold on which it votes and is wrong.",
-    "conflicts": "No other function contradicts it.",
+    "conflicts": "No other voter contradicts it.",
     "abstains": "It votes on every item.",
 }
 
@@ -44,7 +44,13 @@ def page() -> None:
     found = state.require_view()
     table = state.lf_table(found.run_id, found)
     if table.empty:
-        st.info(f"No labelling function yet. Write one in `{found.project.config.vote.folder}/`.")
+        own = ""
+        if found.bag_summary.get("n_votes"):
+            own = "This project needs none, for bags vote; a function would be one more voter. "
+        st.info(
+            f"No labelling function yet. {own}**Write a function** makes one without code; "
+            f"code goes to `{found.project.config.vote.folder}/`."
+        )
         return
     event = st.dataframe(
         _shown(table),

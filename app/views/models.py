@@ -24,12 +24,14 @@ _KINDS: dict[Difference, str] = {
 _HELP = {
     "right on dev": "Of all dev items, as in the report: the item's id breaks ties and decides "
     "where there is no evidence. The choice itself looks at no gold.",
-    "agreement": "Agreement above chance of its labels with the votes of functions left out",
+    "agreement": "Agreement above chance of its labels with the votes of voters left out",
     "taught": "The same of a classifier that was taught its labels",
-    "gain": "Deciding gain over the candidate named beside it; in brackets its lower bound",
-    "stability": "Share of its labels that stay when functions are left out",
+    "gain": "Deciding gain over majority vote or, with features, over the label model that they "
+    "repair; in brackets its lower bound",
+    "stability": "Share of its labels that stay when voters are left out",
     "changes": "Items that would get another class than in this run",
 }
+_MAYBE_EMPTY = ("agreement", "taught", "gain", "stability")
 
 
 def page() -> None:
@@ -55,6 +57,8 @@ def page() -> None:
             **{n: st.column_config.Column(help=text) for n, text in _HELP.items()},
         },
     )
+    for row in table[table["note"].fillna("") != ""].to_dict("records"):
+        st.caption(f"{model_name(row['name'], start=True)}: {row['note']}")
     chosen = event["selection"]["rows"]
     if chosen and not table["is_chosen"].iloc[chosen[0]]:
         _differences(found, str(table["name"].iloc[chosen[0]]))
@@ -68,7 +72,10 @@ def page() -> None:
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns that people read, in their words."""
+    """Return the columns that people read, in their words; those that say nothing are left out.
+
+    Few and short enough for a window of 1,280 pixels.
+    """
     rows = table.to_dict("records")
     shown = pd.DataFrame(
         {
@@ -82,10 +89,9 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             "taught": [_number(r["taught_agreement"]) for r in rows],
             "gain": [_gain(r) for r in rows],
             "stability": [percent(r["stability"], 0) for r in rows],
-            "note": table["note"].fillna(""),
         }
     )
-    return shown if (shown["note"] != "").any() else shown.drop(columns="note")
+    return shown.drop(columns=[c for c in _MAYBE_EMPTY if (shown[c] == "-").all()])
 
 
 def _number(value: float | None) -> str:
@@ -95,16 +101,16 @@ def _number(value: float | None) -> str:
 def _gain(row: Mapping[Hashable, Any]) -> str:
     if pd.isna(row["gain"]) or row["against"] == row["name"]:
         return "-"
-    return f"{row['gain']:+.3f} ({row['gain_low']:+.3f}) over {model_name(row['against'])}"
+    return f"{row['gain']:+.3f} ({row['gain_low']:+.3f})"
 
 
 def _overruled(found: RunView, item_ids: list[str]) -> None:
-    """Show the items on which the run's label is none that its functions agree on."""
+    """Show the items on which the run's label is none that its voters agree on."""
     if not item_ids:
         return
     st.subheader("Where it contradicts all votes")
     st.caption(
-        f"Items on which two or more functions say the same, but the label is another "
+        f"Items on which two or more voters say the same, but the label is another "
         f"({len(item_ids):,}). Under each: the label it has now; at the right, what they say."
     )
 

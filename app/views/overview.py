@@ -11,7 +11,9 @@ from app import state
 from app.components import markup
 from app.services.words import ago, duration
 from pipelines.queries import RunView
-from pipelines.report.words import model_name
+from pipelines.report.words import model_name, source_names
+from pipelines.sections import NOISY_LABEL
+from weaklight.words import counted
 
 # The few numbers that answer "are the labels any good"; the rest stand in the table below them.
 _FIRST = ("classifier_accuracy", "posterior_accuracy", "majority_vote_accuracy", "coverage")
@@ -26,7 +28,7 @@ def page() -> None:
     spent = sum(stage.seconds for stage in record.stages)
     st.caption(
         f"{len(found.items):,} items · {len(found.classes)} classes · "
-        f"{len(found.lfs)} labelling functions · run {record.run_id}, "
+        f"{_voters(found)} · run {record.run_id}, "
         f"{ago(record.finished or record.started)}, took {duration(spent)}"
     )
     _numbers(found)
@@ -38,6 +40,19 @@ def page() -> None:
         _choice(found.choice())
     _notes(found)
     _stages(found)
+
+
+def _voters(found: RunView) -> str:
+    """Return who votes: functions, the label that came along, bags."""
+    came = any(lf["name"] == NOISY_LABEL for lf in found.lfs)
+    written = len(found.lfs) - came
+    voters = [counted(written, "labelling function")] if written else []
+    voters += ["labels that came along"] if came else []
+    if found.bag_summary.get("n_votes"):
+        parts, n_bags = found.bag_summary["instances"], int(found.bag_summary["n_bags"])
+        whole = f"{parts} of {counted(n_bags, 'item')}"
+        voters.append(counted(n_bags, "bag") if parts == "items" else whole)
+    return " and ".join(voters) or "no voters"
 
 
 def _unfinished() -> None:
@@ -78,7 +93,8 @@ def _numbers(found: RunView) -> None:
 def _sources(found: RunView) -> None:
     st.subheader("Where labels come from")
     counts = found.source_counts()
-    st.html(markup.stack({str(k): int(v) for k, v in counts.items()}))
+    names = source_names(found.lfs, found.bag_summary)
+    st.html(markup.stack({str(k): int(v) for k, v in counts.items()}, names))
     st.caption(f"Of the {int(counts.sum()):,} unlabelled items.")
 
 

@@ -30,7 +30,9 @@ def page() -> None:
     found = state.require_view()
     names = [str(lf["name"]) for lf in found.lfs]
     if len(names) < 2:
-        st.info("There are no two functions yet. **Write a function** makes another one.")
+        st.info(
+            "There are no two voters yet to be compared. **Write a function** makes another one."
+        )
         return
     measure: Measure = st.segmented_control(
         "Number", list(MEASURES), default="conflict", required=True, key="measure",

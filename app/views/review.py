@@ -15,7 +15,7 @@ from app.services.tiles import tiles
 from app.services.workbench import Workbench
 from pipelines.cards import item_card
 from pipelines.queries import RunView
-from pipelines.queues import QUEUES
+from pipelines.queues import QUEUES, TAKES_TWO
 
 
 def page() -> None:
@@ -25,7 +25,7 @@ def page() -> None:
     # Not a box to type into: it would keep the keyboard, and swallow the keys that decide.
     order = st.pills(
         "Order",
-        list(QUEUES),
+        [name for name in QUEUES if name not in TAKES_TWO or len(found.lfs) > 1],
         default=next(iter(QUEUES)),
         required=True,
         key="queue",
@@ -122,7 +122,7 @@ def _card(
     with side:
         item_under_heat(found, card)
     with decide:
-        st.html(why.label_line(card, colors, standing.decisions.get(bench.current)))
+        st.html(why.label_line(found, card, colors, standing.decisions.get(bench.current)))
         action_buttons(
             state.desk(found, order),
             about,

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.queries import RunView
-from pipelines.report.words import MIN_ROWS, SOURCES
+from pipelines.report.words import MIN_ROWS, source_names
 from pipelines.store import Manifest, hash_path
 from ssl_models.graphs import Names
 from weak_supervision.classifiers import Head
 from weaklight import __version__
+from weaklight.words import counted
 
 __all__ = ["write_model_card"]
 
@@ -83,7 +84,9 @@ def write_model_card(
     card["files"] = {p.relative_to(folder).as_posix(): hash_path(p)[0] for p in files}
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
     (folder / "card.json").write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(_markdown(card), encoding="utf-8")
+    (folder / "README.md").write_text(
+        _markdown(card, source_names(view.lfs, view.bag_summary)), encoding="utf-8"
+    )
     return card
 
 
@@ -129,16 +132,18 @@ def _measured(view: RunView) -> dict[str, Any]:
     }
 
 
-def _markdown(card: Mapping[str, Any]) -> str:
+def _markdown(card: Mapping[str, Any], names: Mapping[str, str]) -> str:
     labels, training = card["labels"], card["training"]
+    lfs = labels["labelling_functions"]
     cleaning, settings = labels["cleaning"], training["settings"]
     functions = "\n".join(
         f"* `{lf['name']}`: {lf['description'] or 'no description'} ({lf['n_votes']} votes)"
-        for lf in labels["labelling_functions"]
+        for lf in lfs
     )
     sources = ", ".join(
-        f"{n} by {SOURCES[name]}" for name, n in labels["per_source"].items() if name != "none"
+        f"{n} by {names[name]}" for name, n in labels["per_source"].items() if name != "none"
     )
+    voted = f"{counted(len(lfs), 'source')} voted on the items:\n\n{functions}\n\n" if lfs else ""
     given = card["input"]
     what = (
         "images as floats in 0..1, channels first, resized as in the project"
@@ -164,11 +169,7 @@ Tells {card["items"]} items apart: {", ".join(card["classes"])}.
 
 ## How its labels came to be
 
-{len(labels["labelling_functions"])} sources voted on the items:
-
-{functions}
-
-The label model `{labels["label_model"]}` combined them. {labels["why_this_model"] or ""}
+{voted}The label model `{labels["label_model"]}` combined them. {labels["why_this_model"] or ""}
 
 Labels: {sources}. People labelled {labels["human_labels"]} items and excluded \
 {cleaning["excluded_by_people"]}. Features contradicted {cleaning["doubted"]} of \

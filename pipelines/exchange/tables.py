@@ -130,9 +130,10 @@ def read_items(
     """
     table = read_table(file)
     columns.check(table, file.name)
+    series = _series_of(columns, table.columns)
     table = rename_columns(table, columns.names(), file.name)
     has_others = any(kind in table for kind in ("text", "image", "audio"))
-    series = columns.series or (("series",) if "series" in table and not has_others else ())
+    series = series or (("series",) if "series" in table and not has_others else ())
     if not series and not has_others:
         raise DataError(
             f"{file.name}: expected the column 'text', 'image', 'audio' or 'series', but it has "
@@ -159,6 +160,18 @@ def read_items(
     if any(kind in names for kind in ("text", "image", "audio")):
         series = ()  # a column that somebody named holds the items
     return Imported(table, found, notes, base=file.parent, names=names, series=series)
+
+
+def _series_of(columns: Columns, given: Iterable[object]) -> tuple[str, ...]:
+    """Return the columns of a series, one by one where a pattern would take one of another role.
+
+    In the project that column is called by its role, but tables to come have its own name.
+    """
+    matched = matching_columns(columns.series, given)
+    others = set(columns.names()).difference(columns.series)
+    if others.isdisjoint(matched):
+        return columns.series
+    return tuple(c for c in matched if c not in others)
 
 
 def read_table(file: Path) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from pipelines.heat import score_meaning
 from pipelines.report import charts, words
+from weaklight.words import counted
 
 __all__ = ["render"]
 
@@ -27,13 +28,13 @@ _FIRST_TABLE = (
     "gold_only_accuracy_all",
 )
 _CHOICE_COLUMNS = {
-    "agreement": "Agrees with left-out functions, above chance",
+    "agreement": "Agrees with left-out voters, above chance",
     "against": "Judged against",
     "gain": "Gain over that one",
     "gain_low": "Its lower bound",
-    "gain_voted_low": "The same where functions vote",
+    "gain_voted_low": "The same where there are votes",
     "neighbor_agreement": "Neighbours share the label",
-    "stability": "Label stays with a group of functions left out",
+    "stability": "Label stays with a group of voters left out",
     "seed_stability": "Label stays with another seed",
     "coverage": "Covered",
 }
@@ -67,13 +68,14 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         "model_name": words.model_name,
         "comparison": words.comparison_words,
         "gain": words.gain_words,
+        "guess": words.guess_words,
+        "counted": counted,
         "score_meaning": score_meaning,
         "share": words.share,
     }
     environment.globals |= {
         "bar": charts.interval_bar,
         "min_rows": words.MIN_ROWS,
-        "sources": words.SOURCES,
     }
     template = environment.from_string(folder.joinpath("report.html").read_text(encoding="utf-8"))
     evaluation = facts["evaluation"]
@@ -86,6 +88,8 @@ def render(facts: Mapping[str, Any], pictures: Mapping[str, Sequence[Any]]) -> s
         headline=by_key,
         first_table=[by_key[key] for key in _FIRST_TABLE if key in by_key],
         ranges=_ranges(evaluation["sensitivity"]),
+        sources=words.source_names(facts["lfs"], facts["bags"]),
+        has_functions=words.has_functions(facts["lfs"]),
         own_labels_alone=words.has_own_labels_alone(facts["lfs"]),
         choice_columns=_choice_columns(facts["choice"]["candidates"]),
         pictures=pictures,
@@ -108,8 +112,15 @@ def _choice_columns(candidates: Sequence[Mapping[str, Any]]) -> list[dict[str, s
     return [
         {"key": key, "title": title}
         for key, title in _CHOICE_COLUMNS.items()
-        if candidates and all(key in candidate for candidate in candidates)
+        if candidates
+        and all(key in candidate for candidate in candidates)
+        and any(_is_told(candidate, key) for candidate in candidates)
     ]
+
+
+def _is_told(candidate: Mapping[str, Any], key: str) -> bool:
+    """Return whether a cell says something; a rival without a gain was compared with nobody."""
+    return candidate["gain" if key == "against" else key] is not None
 
 
 def _charts(facts: Mapping[str, Any]) -> dict[str, Markup | None]:

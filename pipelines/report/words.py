@@ -10,9 +10,10 @@ from weak_supervision.names import model_name
 from weaklight.words import counted
 
 __all__ = [
-    "SOURCES",
     "comparison_words",
     "gain_words",
+    "guess_words",
+    "has_functions",
     "has_own_labels_alone",
     "headline_sentence",
     "interval",
@@ -20,18 +21,13 @@ __all__ = [
     "percent",
     "points",
     "share",
+    "source_names",
     "what_was_done",
 ]
 
 MIN_ROWS = 20  # as weak_supervision.evaluation.MIN_ROWS: below this a number would mislead
-SOURCES = {  # of a weak label
-    "human": "a person",
-    "votes": "the functions' votes",
-    "features": "similar items (features)",
-    "bag": "the bag it lies in",
-    "student": "a student of the other labels",
-    "none": "no evidence yet",
-}
+MIN_GUESSED = 0.1  # below this share guesses move an accuracy less than chance does
+MOSTLY_GUESSED = 0.5
 Numbers = Mapping[str, Any]
 
 
@@ -90,6 +86,41 @@ def gain_words(step: Numbers) -> str:
     return f"{word} {points(change)[1:]} ({100 * low:.1f} to {100 * high:.1f})"
 
 
+def guess_words(measured: Numbers) -> str:
+    """Return how many labels behind an accuracy no evidence made; empty where they are few."""
+    guessed = measured.get("guessed") or 0.0
+    return f"{percent(guessed, 0)} guessed: no vote, or a tie" if guessed >= MIN_GUESSED else ""
+
+
+def source_names(lfs: Sequence[Numbers], bags: Numbers) -> dict[str, str]:
+    """Return what gave an item its weak label, in words, by the source's key.
+
+    Parameters
+    ----------
+    lfs
+        The voters of the run; none where bags or people alone say what items are.
+    bags
+        The summary of the ``bags`` stage; empty where a run had none.
+    """
+    votes = "the functions' votes"
+    if any(lf["name"] == NOISY_LABEL for lf in lfs):
+        votes = "the label it came with" if has_own_labels_alone(lfs) else "the votes"
+    bag = "the bag it lies in"
+    if (parts := bags.get("instances", "items")) != "items":
+        known = bags.get("labels") == "known"
+        bag = f"its own bag label, or its {parts}" if known else f"its {parts}"
+    elif bags.get("n_bags") and bags["n_bags"] == bags.get("n_instances"):
+        bag = "its own bag label"
+    return {
+        "human": "a person",
+        "votes": votes,
+        "features": "similar items (features)",
+        "bag": bag,
+        "student": "a student of the other labels",
+        "none": "no evidence yet",
+    }
+
+
 def headline_sentence(evaluation: Numbers) -> str:
     """Return what a reader should take away, and no more than the intervals allow."""
     by_key = {entry["key"]: entry for entry in evaluation["headline"]}
@@ -114,7 +145,11 @@ def headline_sentence(evaluation: Numbers) -> str:
         f"({interval(classifier)})"
     )
     by_hand = by_key.get("gold_only_accuracy_all", {}).get("n_by_hand")
-    rivals = {"majority_vote": "majority vote"}
+    guess = by_key.get("majority_vote_accuracy", {}).get("guessed") or 0.0
+    rivals = {}
+    if guess <= MOSTLY_GUESSED:  # to beat guesses says nothing
+        guesses = f" (which guesses on {percent(guess, 0)})" if guess >= MIN_GUESSED else ""
+        rivals["majority_vote"] = f"majority vote{guesses}"
     if by_hand:
         rivals["gold_only_accuracy_all"] = f"training on the {by_hand:,} hand labels alone"
     clear, unclear = [], []
@@ -136,6 +171,13 @@ def _bags_sentence(bags: Numbers) -> str:
     if bags["instances"] == "items":
         return (
             f"{bags['n_bags']:,} bags with one label each added votes on {bags['n_votes']:,} items."
+        )
+    if bags["labels"] == "known":
+        others = bags["n_votes"] - bags["n_labelled"]
+        return (
+            f"{counted(bags['n_labelled'], 'item')} came with a label of the whole, which votes. "
+            f"A classifier by their {bags['instances']}, taught by those, added votes on "
+            f"{counted(others, 'other item')} of which it was sure."
         )
     return (
         f"A classifier of whole items by their {bags['instances']}, taught by "
@@ -164,6 +206,11 @@ def what_was_done(facts: Numbers) -> list[str]:
     beside = f" and {counted(people, 'label')} that people gave" if people else ""
     lines.append(f"A classifier learnt from the weak labels{beside}; {_use_of_gold(rows)}.")
     return lines
+
+
+def has_functions(lfs: Sequence[Numbers]) -> bool:
+    """Return whether people wrote any of the voters."""
+    return any(lf["name"] != NOISY_LABEL for lf in lfs)
 
 
 def has_own_labels_alone(lfs: Sequence[Numbers]) -> bool:

@@ -135,19 +135,23 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
     counted = np.flatnonzero(in_test if in_test.any() else np.ones_like(in_test))
     if run.chance is not None and len(test):
         counted = test  # the others have no chance stated
-    voted = (run.votes != ABSTAIN).any(axis=1)
+    # without LFs bags are the only voters
+    voted = (run.votes != ABSTAIN).any(axis=1) if run.lfs else run.by_bags
 
     def right(step: Step, rows: NDArray[np.int64], reason: str = NO_TEST_GOLD) -> dict[str, Any]:
         return run.share(step.labels == run.gold, rows, reason)
 
+    def of_all(step: Step) -> dict[str, Any]:
+        return {**right(step, test), "guessed": _guessed(run, step, test)}
+
     n_by_hand = {other.key: other.n_by_hand for other in others}
     entries = [
-        ("majority_vote_accuracy", "Majority vote, all items", right(majority, test)),
+        ("majority_vote_accuracy", "Majority vote, all items", of_all(majority)),
         (
             "coverage",
             "Items that came with a label"
             if has_own_labels_alone(run.lfs)
-            else "Items that a labelling function votes on",
+            else f"Items that a {'labelling function' if run.lfs else 'bag'} votes on",
             run.share(voted, counted, "no items"),
         ),
         (
@@ -157,7 +161,7 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
                 majority, reached, "no covered test item has gold" if len(test) else NO_TEST_GOLD
             ),
         ),
-        ("posterior_accuracy", "Weak labels", right(by_key["chosen"], test)),
+        ("posterior_accuracy", "Weak labels", of_all(by_key["chosen"])),
         ("classifier_accuracy", "Classifier", right(by_key["classifier"], test)),
     ]
     for other in others:
@@ -179,6 +183,11 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
     ]
 
 
+def _guessed(run: Judged, step: Step, rows: NDArray[np.int64]) -> float | None:
+    value: float | None = run.share(step.is_guessed, rows, "no gold")["value"]
+    return value
+
+
 def _steps(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
     def measured(step: Step, split: str) -> dict[str, Any]:
         rows = run.rows(split)
@@ -189,7 +198,7 @@ def _steps(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
             "overall": (
                 missing("cleaning leaves labels out; see the kept ones")
                 if step.key == "cleaned"
-                else run.share(right, rows, no_gold)
+                else {**run.share(right, rows, no_gold), "guessed": _guessed(run, step, rows)}
             ),
             "coverage": run.share(step.is_covered, rows, no_gold),
             "covered": run.share(right, reached, no_label),
@@ -325,13 +334,14 @@ def _agreement(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
         return Proportion(int((one.labels[rows] == two.labels[rows]).sum()), int(rows.sum()))
 
     found = [
-        ("lf_pairs", "Two functions that vote on one item agree", Proportion(agreeing, pairs)),
+        ("lf_pairs", "Two voters on one item agree", Proportion(agreeing, pairs)),
         ("weak_majority", "Weak labels agree with the majority vote", same(weak, majority)),
         ("classifier_weak", "Classifier agrees with the weak labels", same(classifier, weak)),
     ]
     return [
         {"key": key, "title": title, **_proportion(measured, "nothing to compare")}
         for key, title, measured in found
+        if key != "lf_pairs" or len(run.lfs) > 1
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.report.words import has_own_labels_alone, model_name
+from pipelines.report.words import MIN_GUESSED, MIN_ROWS, has_own_labels_alone, model_name, percent
 from pipelines.stages.judged import Judged, Step
 from weak_supervision.classifiers import LinearHead
 from weak_supervision.label_models import MajorityVote, hard_labels
@@ -25,9 +25,10 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
     Each has ``key``, ``title``, ``before`` (what it is set against, in words), the accuracy after
     it (``value``, ``low``, ``high``, ``n``) and the paired comparison with what was before
     (``difference``, ``difference_low``, ``difference_high``, ``p_value``, ``verdict``). A step that
-    this run did not take has a ``reason`` instead. Each step starts from the labels of the last one
-    that was taken, except cleaning, which makes no labels: a linear classifier taught by those that
-    are left is set against one taught by all.
+    this run did not take, or that has next to no vote on test, has a ``reason`` instead. Each step
+    starts from the labels of the last one that was taken; where nearly all of those are guessed,
+    from calling every item the same. Cleaning makes no labels: a linear classifier taught by those
+    that are left is set against one taught by all.
     """
     test = run.rows("test")
     if not len(test):
@@ -55,7 +56,21 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
     model = chosen.partition("+")[0]
     is_weighed = model != "majority_vote"
     alone, with_bags = _votes_alone(run, labels["majority_vote"])
-    commonest = int(np.bincount(alone[run.in_split("unlabeled")]).argmax())
+    voted = alone if run.lfs else labels["majority_vote"]
+    commonest = int(np.bincount(voted[run.in_split("unlabeled")]).argmax())
+    same = np.full_like(voted, commonest)
+    calling_same = f"calling every item {run.classes[commonest]}"
+    by_key = {found.key: found for found in steps}
+
+    def known(title: str, key: str) -> tuple[str, Labels]:
+        """Return what a step is set against: labels of which most are guessed are no measure."""
+        before = by_key[key]
+        if before.is_covered[test].sum() < min(MIN_ROWS, len(test)):
+            return calling_same, same
+        guessed = run.share(before.is_guessed, test, "")["value"]
+        guesses = f" ({percent(guessed, 0)} guessed)" if guessed >= MIN_GUESSED else ""
+        return title + guesses, before.labels
+
     without = labels["classifier"]
     if run.without_hand is not None:
         without = hard_labels(run.without_hand, keys=run.keys)
@@ -65,38 +80,54 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
         if run.by_bags.any()
         else "not taken: no bag votes"
     )
-    return [
+    came = has_own_labels_alone(run.lfs)
+    n_voted = int((run.votes[test] != ABSTAIN).any(axis=1).sum())
+    n_by_bags = int(run.by_bags[test].sum())
+    first = [
         step(
             "vote",
             "The labels that the items came with"
-            if has_own_labels_alone(run.lfs)
+            if came
             else "The functions vote, the majority wins",
-            f"calling every item {run.classes[commonest]}",
-            np.full_like(alone, commonest),
-            alone,
+            calling_same,
+            same,
+            alone if n_voted >= min(MIN_ROWS, len(test)) else None,
+            _too_few_voted(n_voted, len(test)),
         ),
-        step("bags", "Bags vote, too", "functions alone", alone, with_bags, no_bags),
+        step(
+            "bags",
+            "Bags vote, too",
+            "those labels" if came else "functions alone",
+            alone,
+            with_bags,
+            no_bags,
+        ),
+    ]
+    if not run.lfs:
+        told = with_bags if n_by_bags >= min(MIN_ROWS, len(test)) else None
+        few = _too_few_voted(n_by_bags, len(test)) if n_by_bags else no_bags
+        first = [step("bags", "Bags vote", calling_same, same, told, few)]
+    n_by_hand = f": {len(run.by_hand):,}" if len(run.by_hand) else ""
+    return [
+        *first,
         step(
             "label_model",
             f"Votes are weighed: {model_name(model)}" if is_weighed else "Votes are weighed",
-            "majority vote",
-            labels["majority_vote"],
+            *known("majority vote", "majority_vote"),
             labels[model] if is_weighed else None,
             "not taken: majority vote was kept",
         ),
         step(
             "features",
             "The features are asked, too",
-            model_name(model),
-            labels[model],
+            *known(model_name(model), model),
             None if chosen == model else labels[chosen],
             "in the line above" if model == "joint" else "not taken: they were left out",
         ),
         step(
             "hybrid",
             "Pseudo-labels, round by round",
-            model_name(chosen),
-            labels[chosen],
+            *known(model_name(chosen), chosen),
             labels["chosen"] if hybrid else None,
             "not taken: [aggregate] hybrid is off",
         ),
@@ -111,19 +142,22 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
         step(
             "train",
             "The classifier",
-            "the weak labels that taught it",
-            labels["chosen"],
+            *known("the weak labels that taught it", "chosen"),
             without,
         ),
         step(
             "hand",
-            f"Labels by hand teach it, too: {len(run.by_hand):,}",
+            f"Labels by hand teach it, too{n_by_hand}",
             "the same classifier without them (they still shaped the weak labels)",
             without,
             None if run.without_hand is None else labels["classifier"],
             "not taken: nobody labelled items by hand",
         ),
     ]
+
+
+def _too_few_voted(n_voted: int, n_test: int) -> str:
+    return f"cannot be told: {n_voted} of {n_test:,} test items have a vote"
 
 
 def _votes_alone(run: Judged, majority: Labels) -> tuple[Labels, Labels | None]:

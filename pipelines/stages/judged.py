@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from weak_supervision.evaluation import (
 from weak_supervision.evaluation.slices import MAX_VALUES
 from weak_supervision.label_models import hard_labels
 from weak_supervision.noise import find_issues
-from weaklight.contracts import ABSTAIN, ClassSet
+from weaklight.contracts import ABSTAIN, TIE, ClassSet
 from weaklight.errors import ConfigError
 from weaklight.words import nearest
 
@@ -72,12 +72,14 @@ class Step:
     ----------
     labels : (n,) class ids, ties broken
     is_covered : (n,) whether the step had any evidence about the item
+    is_guessed : (n,) whether the item's id drew the label: no evidence, or a tie
     """
 
     key: str
     title: str
     labels: NDArray[np.int64]
     is_covered: NDArray[np.bool_]
+    is_guessed: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -312,14 +314,20 @@ def label_steps(run: Judged) -> list[Step]:
     """
 
     def step(key: str, title: str, p: NDArray[np.float32], is_covered: NDArray[np.bool_]) -> Step:
-        return Step(key, title, hard_labels(p, keys=run.keys), is_covered)
+        is_tied = (p >= p.max(axis=1, keepdims=True, initial=0.0) - TIE).sum(axis=1) > 1
+        return Step(key, title, hard_labels(p, keys=run.keys), is_covered, ~is_covered | is_tied)
 
     steps = [
         step(name, model_name(name, start=True), run.posterior(name), run.knows(name))
         for name in run.models
     ]
     chosen = step("chosen", "Weak labels", run.posterior("chosen"), run.knows("chosen"))
-    cleaned = Step("cleaned", "Weak labels that cleaning keeps", chosen.labels, _kept(run, chosen))
+    cleaned = replace(
+        chosen,
+        key="cleaned",
+        title="Weak labels that cleaning keeps",
+        is_covered=_kept(run, chosen),
+    )
     classifier = step("classifier", "Classifier", run.probabilities, run.present)
     return [*steps, chosen, cleaned, classifier]
 

@@ -1,12 +1,14 @@
 """The pages' questions, answered on the drawn shapes and recounted here by hand."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from app.components.why import label_line, why
 from app.services.matrix import pair_table
 from pipelines.candidates import candidate_labels, candidate_table, changes
 from pipelines.cards import item_card
@@ -130,6 +132,7 @@ def test_queues_are_in_the_order_they_promise(view):
     assert view.item_ids[useful].tolist() == unlabeled[[5, 2, 9]].tolist()
     silent = review_queue(view, "uncovered")
     assert len(silent) and (view.votes[silent] == ABSTAIN).all()
+    assert (view.bag_votes[silent] == ABSTAIN).all()
     torn = review_queue(view, "functions disagree")
     assert set(review_queue(view, "settles conflicts").tolist()) == set(torn.tolist())
     in_conflict = set(lf_rows(view, "in_between", "conflicts"))
@@ -167,6 +170,22 @@ def test_the_card_knows_bags_and_gold_of_dev_but_never_gold_of_test(view):
     view.project.store.path("ingest", view.record.artifacts["ingest"], "gold_test").unlink()
     fresh = RunView(view.project, view.record)
     assert len(lf_table(fresh)) == 5 and item_card(fresh, 0).item_id == "s000"
+
+
+def test_the_card_of_an_item_that_is_a_bag_gives_its_known_label(tmp_path):
+    project = drawn.build(tmp_path / "shapes", parts=True)
+    known = project.store.path("ingest", project.latest_run().artifacts["ingest"], "bag_labels")
+    view = RunView.latest(project)
+    rows = [int(np.flatnonzero(view.splits == split)[0]) for split in ("unlabeled", "test")]
+    ids = view.item_ids[rows]
+    pd.DataFrame({"bag_id": ids, "bag_label": [0, 1]}).to_parquet(known)
+    labelled, kept, other = (item_card(view, row) for row in (*rows, rows[0] + 1))
+    assert labelled.parts.is_positive is False
+    assert kept.parts.is_positive is None  # which would be gold
+    assert "its bag label says not" in why(view, labelled, {}, {})
+    assert "its bag label says" not in why(view, other, {}, {}) + why(view, kept, {}, {})
+    one, two = (label_line(view, replace(c, source="bag"), {}, None) for c in (labelled, other))
+    assert "its own bag label" in one and "its patches" in two
 
 
 def test_pictures_are_enlarged_without_a_new_grey(view):

@@ -18,7 +18,7 @@ from app.services.tryout import RefusedError, Tryout
 from app.services.workbench import PAGE_SIZE, Workbench
 from pipelines.gold import draw_gold
 from pipelines.queries import RunView
-from pipelines.report.words import SOURCES
+from pipelines.report.words import source_names
 from pipelines.reviews import ReviewStore
 from tests.app.shapes import build
 from tests.pipelines import letters
@@ -215,6 +215,7 @@ def test_examples_in_docstrings_hold(module):
 
 
 def test_every_source_of_a_label_has_words_and_a_colour() -> None:
-    assert list(SOURCES) == list(SOURCE_COLORS)
-    shown = stack({"votes": 3, "student": 1})  # of pseudo-labels, round by round
+    names = source_names([], {})
+    assert list(names) == list(SOURCE_COLORS)
+    shown = stack({"votes": 3, "student": 1}, names)  # of pseudo-labels, round by round
     assert "a student of the other labels" in shown and "75%" in shown and "25%" in shown

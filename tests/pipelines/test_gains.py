@@ -160,3 +160,36 @@ def test_gains_in_words(
     assert gain_words({**step, "n": 200, "verdict": verdict}) == words
     assert gain_words({**step, "n": 19, "verdict": verdict}).startswith("too few test items (19)")
     assert gain_words({"reason": "not taken: no bag votes"}) == "not taken: no bag votes"
+
+
+@pytest.mark.parametrize(("n_voted", "is_told"), [(19, False), (100, True)])
+def test_where_bags_alone_vote_a_guess_is_what_they_are_set_against(
+    tmp_path: Path, n_voted: int, is_told: bool
+) -> None:
+    planted = write_run(tmp_path)
+    test = np.flatnonzero(planted.split == "test")
+    voted = np.zeros(len(planted.gold), dtype=bool)
+    voted[test[:n_voted]] = True
+    bags = np.where(voted, planted.gold, -1)
+    majority = np.where(voted[:, None], np.eye(3)[planted.gold], 1 / 3)
+    rewrite(planted.files["votes"], np.empty((len(voted), 0)))
+    rewrite(planted.files["bag_votes"], bags)
+    planted.files["lfs"].write_text("[]")
+    for name in ("majority_vote", "chosen"):
+        rewrite(planted.files["posteriors"] / f"{name}.npy", majority)
+        rewrite(planted.files["posteriors"] / f"{name}.covered.npy", voted)
+    choice = json.loads(planted.files["choice"].read_text()) | {"chosen": "majority_vote"}
+    planted.files["choice"].write_text(json.dumps(choice))
+    found = gained(planted)
+    guess = next(f for f in CLASSES if found["bags"]["before"] == f"calling every item {f}")
+    assert "vote" not in found  # there is no function
+    if is_told:
+        assert found["bags"]["value"] > 0.6
+        assert found["train"]["before"] == "the weak labels that taught it (50 % guessed)"
+    else:
+        assert found["bags"]["reason"] == "cannot be told: 19 of 200 test items have a vote"
+        assert found["train"]["before"] == f"calling every item {guess}"
+        said = np.load(planted.files["probabilities"]).argmax(axis=1)[test]
+        gold = planted.gold[test]
+        gain = (said == gold).mean() - (gold == CLASSES.index(guess)).mean()
+        assert found["train"]["difference"] == pytest.approx(gain)

@@ -50,11 +50,17 @@ def test_noisy_labels_alone_are_cleaned_and_learnt_from(tmp_path: Path) -> None:
     assert "cannot be judged" in told["choice"]["reason"]
     titles = {e["key"]: e["title"] for key in ("headline", "gains") for e in evaluated[key]}
     assert titles["coverage"] == "Items that came with a label"
+    # no test item came with a label: what a vote says there is a draw, and no rival to boast of
+    by_key = {e["key"]: e for key in ("headline", "gains") for e in evaluated[key]}
+    assert by_key["majority_vote_accuracy"]["guessed"] == 1.0
+    assert by_key["vote"]["reason"] == "cannot be told: 0 of 60 test items have a vote"
+    assert "majority vote" not in told["sentence"]
     assert titles["vote"] == "The labels that the items came with"
     page = project.store.path("report", run.artifacts["report"], "report").read_text()
     assert "<h2>The labels that the items came with</h2>" in page
     assert "of these items came with a label" in page
-    assert not re.search("(?i)labelling functions|a function", page)
+    assert "100 % guessed: no vote, or a tie" in page and "the label it came with" in page
+    assert not re.search("(?i)functions|a function", page)
 
 
 def test_nothing_that_says_a_label_is_an_error_that_names_all_that_could(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pipelines.engine import run_line
 from pipelines.exchange import Columns, read_items, write_project
 from pipelines.predict import predict_files
 from pipelines.project import Project
+from pipelines.sections import ItemsConfig
 from ssl_models.statistics import StatisticsEncoder
 from weaklight.errors import DataError, LabelingError
 
@@ -124,8 +125,18 @@ def test_labelled_bags_of_rows_are_imported_and_need_no_function(tmp_path: Path)
     bags = pd.read_parquet(project.store.path("bags", run.artifacts["bags"], "bags"))
     said = re.findall(r"<b>(b\d+)</b>, active with .*?; its label says (not )?active", page)
     of_bag = dict(zip(bags["bag_id"], bags["label"], strict=True))
+    assert not re.search("(?i)a function|functions (vote|alone|were|and)|two functions", page)
     assert len(said) > 3 and all((of_bag[bag] == 0) == bool(no) for bag, no in said)
     right = {e["key"]: e["value"] for e in told["evaluation"]["headline"]}
     assert right["classifier_accuracy"] > 0.85
     found, _ = predict_files(project, [tmp_path / "wide.csv"])
     assert ((found["label"] == "active") == is_active).mean() > 0.85
+
+
+def test_a_bag_column_of_any_name_is_no_part_of_rows_to_come(tmp_path: Path) -> None:
+    row = {"m_bag": [1, 1, 2], "m0": [0.1, 0.2, 0.3], "m1": [3, 4, 5], "bag_label": [0, 0, 1]}
+    pd.DataFrame(row).to_csv(tmp_path / "t.csv", index=False)
+    imported = read_items(tmp_path / "t.csv", Columns(bag_id="m_bag", series=("m*",)))
+    assert ItemsConfig(source="t", series=imported.series).series_columns(row) == ("m0", "m1")
+    others = read_items(tmp_path / "t.csv", Columns(series=("m*",)))
+    assert others.series == ("m*",)  # nobody said that it is another's

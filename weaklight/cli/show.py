@@ -101,7 +101,7 @@ def results(project: Project, record: RunRecord) -> str:
 
     Baselines that have a handful of labels by hand to learn from are left to the report.
     """
-    from pipelines.report.words import MIN_ROWS, gain_words
+    from pipelines.report.words import MIN_ROWS, gain_words, guess_words
 
     path = project.store.path("evaluate", record.artifacts["evaluate"], "evaluation")
     evaluation = json.loads(path.read_text(encoding="utf-8"))
@@ -116,7 +116,9 @@ def results(project: Project, record: RunRecord) -> str:
             rows.append([entry["title"], "too few", "", str(entry["n"])])
         else:
             interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
-            rows.append([entry["title"], f"{entry['value']:.3f}", interval, str(entry["n"])])
+            guess = guess_words(entry).partition(":")[0]
+            title = f"{entry['title']} ({guess})" if guess else entry["title"]
+            rows.append([title, f"{entry['value']:.3f}", interval, str(entry["n"])])
     shown = table(["", "value", "95 % interval", "n"], rows)
     for reason, titles in missing.items():
         what = titles[0] if len(titles) == 1 else f"{len(titles)} more numbers"

@@ -1,6 +1,7 @@
 """What the model card says is what the run did."""
 
 from pipelines.exchange.model_card import _markdown
+from pipelines.report.words import source_names
 
 CARD = {
     "run_id": "r",
@@ -31,7 +32,7 @@ CARD = {
 
 
 def test_the_card_names_the_strategy_that_trained_and_who_labelled() -> None:
-    page = _markdown(CARD)
+    page = _markdown(CARD, source_names([], {}))
     assert "Head `mlp`, strategy `forward`" in page and "plain" not in page
     assert (
         "90 by the functions' votes, 7 by a person, 3 by a student of the other labels. People "
@@ -49,7 +50,7 @@ def test_an_accuracy_of_a_handful_of_items_is_no_number() -> None:
             "weighted_by": None,
             "test_looks": None,
         }
-        return _markdown({**CARD, "measured": measured})
+        return _markdown({**CARD, "measured": measured}, source_names([], {}))
 
     assert "* Classifier: too few test items (19) to say\n" in card(19)
     assert "0.8" not in card(19) and "* Classifier: 0.800 on test (n = 20, 95 %" in card(20)
