@@ -19,6 +19,7 @@ from weak_supervision.dependence import count_votes, dependence, discount
 from weak_supervision.label_models.base import covered
 from weak_supervision.label_models.checks import ClassBalance, given_balance
 from weak_supervision.label_models.majority_vote import MajorityVote
+from weak_supervision.threads import one_thread
 from weaklight.contracts import ABSTAIN, ClassSet, Votes, check_votes, expand_votes
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
@@ -143,6 +144,13 @@ class JointModel:
         self._class_sets = class_sets
         self._balance = given_balance(class_balance, n_classes)
         self._offset = np.zeros(n_classes)
+        with one_thread():
+            return self._fit(checked, features, people)
+
+    def _fit(
+        self, checked: Votes, features: NDArray[np.floating], people: NDArray[np.int64]
+    ) -> Self:
+        """Run the rounds, on a draw of the rows where they are many."""
         if len(checked) <= MAX_FITTED_ROWS:
             self.posterior_, self.from_features_ = self._run(checked, features, people)
             return self
@@ -153,7 +161,7 @@ class JointModel:
         self.from_features_ = self.predict_from_features(features)
         self.posterior_[drawn], self.from_features_[drawn] = posterior, from_features
         said = people != ABSTAIN
-        self.posterior_[said] = np.eye(n_classes, dtype=np.float32)[people[said]]
+        self.posterior_[said] = np.eye(len(self._offset), dtype=np.float32)[people[said]]
         return self
 
     def _run(
@@ -312,18 +320,23 @@ class JointModel:
             drawn = generator.choice(len(logits), MAX_CALIBRATION_ROWS, replace=False)
             logits, posterior = logits[drawn], posterior[drawn]
 
+        x, y = np.ascontiguousarray(logits.T, dtype=np.float64), np.ascontiguousarray(posterior.T)
+
         def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            log_p = log_softmax(theta[0] * logits + theta[1:], axis=1)
-            error = (np.exp(log_p) - posterior) / len(logits)
+            log_p = theta[0] * x + theta[1:, None]  # (K, n)
+            log_p -= log_p.max(axis=0)
+            p = np.exp(log_p)
+            mass = p.sum(axis=0)
+            log_p -= np.log(mass)
+            error = (p / mass - y) / len(logits)
             # a bias is worth a little, so that a class without any item stays finite
-            value = -(posterior * log_p).sum() / len(logits) + 1e-3 * (theta[1:] ** 2).sum()
-            slope = np.append((error * logits).sum(), error.sum(axis=0) + 2e-3 * theta[1:])
+            value = -(y * log_p).sum() / len(logits) + 1e-3 * (theta[1:] ** 2).sum()
+            slope = np.append((error * x).sum(), error.sum(axis=1) + 2e-3 * theta[1:])
             return float(value), slope
 
-        start = np.append(1.0, np.zeros(logits.shape[1]))
         found = minimize(
             loss,
-            start,
+            np.append(self._slope, self._bias),  # the last round's, which are near
             jac=True,
             method="L-BFGS-B",
             bounds=[(0.0, None)] + [(None, None)] * logits.shape[1],

@@ -14,6 +14,7 @@ from scipy.special import softmax
 
 from weak_supervision.classifiers.linear_head import LinearHead
 from weak_supervision.folds import deal_folds
+from weak_supervision.threads import one_thread
 from weaklight.errors import DataError
 
 __all__ = ["CrossFitted", "Discriminant"]
@@ -214,7 +215,8 @@ def _solve(
     own = np.where(np.diag(within) > CONSTANT * size, np.diag(within), size)
     shrunken = (1.0 - shrinkage) * within
     shrunken[np.diag_indices_from(shrunken)] += shrinkage * own
-    coef = cho_solve(cho_factor(shrunken), means.T)  # (d, K)
+    with one_thread():
+        coef = cho_solve(cho_factor(shrunken), means.T)  # (d, K)
     intercept = np.log(np.maximum(prior, TINY)) - 0.5 * np.einsum("kd,dk->k", means, coef)
     return coef.astype(np.float32), intercept.astype(np.float32)
 

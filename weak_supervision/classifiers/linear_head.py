@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
 from weak_supervision.classifiers.base import Dev, Head
+from weak_supervision.threads import one_thread
 from weaklight.errors import DataError, TrainingError
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ class LinearHead(Head):
             gradient[:, -1] = slope.sum(axis=1)
             return value + penalty / 2 * float((coef**2).sum()), gradient.ravel()
 
-        # Hundreds of small products: threads that wait for one another lose more than they share
-        # out, 5 s for 1 on two cores that others use, too.
-        with threadpool_limits(1, user_api="blas"):
+        with one_thread():
             result = minimize(
                 loss,
                 self._start(n_features, n_classes),

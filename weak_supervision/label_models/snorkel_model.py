@@ -145,6 +145,8 @@ class SnorkelModel(BaseLabelModel):
 
             model = FromMoments(cardinality=len(balance), verbose=False)
             any_row = np.zeros((1, len(moments) // len(balance)), dtype=np.int64)
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)  # of two, one waits for the other at each of the small steps
             try:
                 model.fit(
                     any_row,
@@ -156,6 +158,8 @@ class SnorkelModel(BaseLabelModel):
                 )
             except Exception as error:  # Snorkel raises nothing narrower when its loss is NaN
                 raise NotLearnableError(f"Snorkel gave up: {error}") from error
+            finally:
+                torch.set_num_threads(threads)
         mu: NDArray[np.float64] = model.mu.detach().cpu().numpy().astype(np.float64)
         return mu
 
