@@ -249,6 +249,21 @@ def test_a_head_asked_for_by_name_is_taken(tmp_path: Path, head: str) -> None:
     assert proba.shape == (720, 3) and np.allclose(proba.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"strategy": "elr", "ema": 0.9, "patience": 2, "hidden": 16},
+        {"strategy": "plain", "mixup": 0.2, "epochs": 3, "batch_size": 32, "learning_rate": 0.01},
+        {"strategy": "co_teaching", "noise_rate": 0.25, "balance": "classes"},
+    ],
+)
+def test_what_settings_ask_of_a_network_reaches_it(tmp_path: Path, asked: dict) -> None:
+    run(tmp_path, TrainConfig(head="mlp", **asked), n_dev=40)
+    head = load_head(tmp_path / "out" / "head")
+    names = {"learning_rate": "lr"}
+    assert {name: getattr(head, names.get(name, name)) for name in asked} == asked
+
+
 def test_a_strategy_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="which a discriminant has none of"):
         TrainConfig(head="discriminant", strategy="elr")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.metrics.pairwise import rbf_kernel
 
 from tests.weak_supervision.bags.test_attention import planted_bags
 from weak_supervision.bags import (
@@ -15,6 +16,7 @@ from weak_supervision.bags import (
 from weak_supervision.bags.embedding import embed_bags
 from weak_supervision.bags.instance_pooling import noisy_or, top_k
 from weak_supervision.bags.mi_svm import MiSVM
+from weak_supervision.bags.set_kernel import SetKernelBagClassifier
 from weaklight.errors import DataError
 
 NETWORKS = ("attention", "noisy_or", "top_k", "dsmil", "transformer")
@@ -46,6 +48,16 @@ def test_top_k_by_hand() -> None:
     mask = torch.tensor([[True, True, True, False], [True, False, False, False]])
     assert top_k(scores, mask, 1).squeeze().tolist() == [3, 5]
     assert top_k(scores, mask, 2).squeeze().tolist() == [2, 5]  # a small bag is averaged whole
+
+
+def test_the_set_kernel_by_hand() -> None:
+    bags = [np.random.default_rng(i).normal(size=(i + 2, 3)) for i in range(4)]
+    model = SetKernelBagClassifier().fit(bags, [0, 1, 0, 1])
+    stacked = np.concatenate(bags)
+    x = [(bag - stacked.mean(axis=0)) / stacked.std(axis=0) for bag in bags]
+    mean = np.array([[rbf_kernel(a, b, gamma=1 / 3).mean() for b in x] for a in x])
+    own = np.sqrt(mean.diagonal())
+    np.testing.assert_allclose(model._kernel(bags), mean / np.outer(own, own), atol=1e-6)
 
 
 def test_bags_by_their_statistics() -> None:

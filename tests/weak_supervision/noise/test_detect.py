@@ -80,6 +80,15 @@ def test_copies_outliers_and_drift_are_seen_in_the_graph() -> None:
     assert few.table.empty and few.non_iid_p is None
 
 
+def test_a_vote_for_a_set_of_classes_is_no_vote_for_crowdlab(spoilt) -> None:
+    votes, features, _, labels = spoilt
+    proba = out_of_fold_proba(features, np.eye(4)[labels])
+    some = np.where(np.random.default_rng(0).random(votes.shape) < 0.2, 4, votes)
+    expected = detect_issues(labels, proba, votes=np.where(some == 4, -1, some)).table
+    found = detect_issues(labels, proba, votes=some)
+    assert found.table.equals(expected) and found.notes == ()
+
+
 def test_a_detector_that_cannot_run_says_so(spoilt) -> None:
     votes, features, _, labels = spoilt
     proba = out_of_fold_proba(features, np.eye(4)[labels])

@@ -172,6 +172,14 @@ def test_averaged_weights_predict_where_asked() -> None:
     torch.testing.assert_close(average.weight, 0.9 * before.weight + 0.1 * network.weight)
 
 
+def test_rows_without_weight_are_never_drawn() -> None:
+    x, weights = torch.ones(100, 3), torch.ones(100)
+    x[50:], weights[50:] = torch.nan, 0.0
+    network = torch.nn.Linear(3, 2)
+    train_robustly([network], x, torch.eye(2)[torch.arange(100) % 2], weights)
+    assert torch.isfinite(network.weight).all()
+
+
 def test_mixup_mixes_labels_as_it_mixes_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
     class Watched(Strategy):
         name = "watched"
