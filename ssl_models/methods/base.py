@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ssl_models.augment import AugmentConfig
 from ssl_models.backbones import Backbone
+from ssl_models.monitor import spread
 from weaklight.errors import ConfigError
 from weaklight.words import nearest
 
@@ -47,10 +48,14 @@ class Objective(nn.Module, ABC):
         What is being trained; the only part that outlives training.
     rows
         (B,) int64: which rows of the data set the current batch holds; set by the trainer.
+    projections
+        (B, P) of the last step, kept by methods whose loss does not push them apart: where they no
+        longer spread, training has collapsed.
     """
 
     encoder: nn.Module
     rows: Tensor
+    projections: Tensor | None = None
 
     def begin(self, n_rows: int) -> None:
         """Prepare for a run over ``n_rows`` rows, for instance make room for a bank."""
@@ -71,7 +76,7 @@ class Objective(nn.Module, ABC):
 
         Asked for when a step is logged: what costs time belongs here, not in :meth:`step`.
         """
-        return {}
+        return {} if self.projections is None else {"projection_std": spread(self.projections)}
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Follow an optimiser step: move a teacher, turn a queue. Once a step, not a micro-batch.

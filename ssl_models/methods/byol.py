@@ -13,7 +13,6 @@ from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm
 from ssl_models.ema import cosine_momentum, follow, frozen_copy
 from ssl_models.methods.base import Method, register_method
-from ssl_models.monitor import spread
 
 __all__ = ["BYOL", "asymmetric", "regression"]
 
@@ -42,8 +41,6 @@ class BYOL(Method):
     principle = "predict the embedding that a slowly moving teacher gives another view"
     cost = "two passes with and two without gradient an image; a teacher in memory"
     when = "small batches, or where images resemble one another and negatives would be false"
-
-    projections: Tensor  # (B, P) of the last step
 
     def __init__(
         self,
@@ -77,10 +74,6 @@ class BYOL(Method):
         self.projections = z[0].detach()
         loss = regression(online[0], target[0]) + regression(online[1], target[1])
         return loss, torch.cat(h)
-
-    def signals(self) -> dict[str, Tensor]:
-        """Return how far the projections spread."""
-        return {"projection_std": spread(self.projections)}
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Let the teacher follow, ever more slowly."""

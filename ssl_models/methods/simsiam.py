@@ -10,7 +10,6 @@ from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.distributed import GlobalBatchNorm
 from ssl_models.methods.base import Method, register_method
-from ssl_models.monitor import spread
 
 __all__ = ["SimSiam", "negative_cosine"]
 
@@ -42,8 +41,6 @@ class SimSiam(Method):
     principle = "predict the other view's embedding, whose gradient is stopped"
     cost = "two passes an image; no teacher, no negatives, no queue: the least memory"
     when = "when memory is short; watch the spread, it is the easiest to collapse"
-
-    projections: Tensor  # (B, P) of the last step
 
     def __init__(
         self,
@@ -86,10 +83,6 @@ class SimSiam(Method):
         self.projections = z1.detach()
         loss = (negative_cosine(p1, z2.detach()) + negative_cosine(p2, z1.detach())) / 2
         return loss, torch.cat([h1, h2])
-
-    def signals(self) -> dict[str, Tensor]:
-        """Return how far the projections spread."""
-        return {"projection_std": spread(self.projections)}
 
 
 def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:

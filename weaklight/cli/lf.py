@@ -48,6 +48,12 @@ def lf_list(project: ProjectOption = Path()) -> None:
 
     opened = Project.open(project)
     lfs = _load(opened)
+    if not lfs:
+        typer.echo(
+            f"no labelling function in {opened.config.vote.folder}; `weaklight lf new` writes one "
+            "(bags and labels that came along vote without)"
+        )
+        return
     record = opened.latest_run(having="vote")
     known: dict[str, Any] = {}
     if record is not None:
