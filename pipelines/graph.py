@@ -166,7 +166,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        24,
+        25,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
@@ -189,7 +189,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "report",
-        29,
+        30,
         "pipelines.stages.report:report",
         {
             "items": "ingest.items",

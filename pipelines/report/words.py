@@ -146,7 +146,11 @@ def headline_sentence(evaluation: Numbers) -> str:
     )
     by_hand = by_key.get("gold_only_accuracy_all", {}).get("n_by_hand")
     guess = by_key.get("majority_vote_accuracy", {}).get("guessed") or 0.0
-    rivals = {}
+    rivals = {
+        c["second"]: c["second_title"]
+        for c in evaluation["comparisons"]
+        if c["second"] == "commonest"
+    }
     if guess <= MOSTLY_GUESSED:  # to beat guesses says nothing
         guesses = f" (which guesses on {percent(guess, 0)})" if guess >= MIN_GUESSED else ""
         rivals["majority_vote"] = f"majority vote{guesses}"

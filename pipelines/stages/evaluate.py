@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from labeling_functions import analyse, find_problems
 from pipelines.encoders import BASELINES
-from pipelines.report.words import has_own_labels_alone
+from pipelines.report.words import MOSTLY_GUESSED, has_own_labels_alone
 from pipelines.sections import EvaluateConfig
 from pipelines.stages.base import StageResult, Work
 from pipelines.stages.baselines import NO_TEST_GOLD, Rival, crossover, gold_only_curve, rivals
-from pipelines.stages.gains import gains
+from pipelines.stages.gains import commonest_class, gains
 from pipelines.stages.judged import (
     GOLD_SPLITS,
     EvaluateInputs,
@@ -294,6 +294,11 @@ def _comparisons(
     reasons = {other.key: other.reason for other in others}
     pairs = [("classifier", "majority_vote"), ("classifier", "chosen")]
     pairs += [("classifier", o.key) for o in others if not o.key.startswith("knn")]
+    if len(test) and (_guessed(run, steps[0], test) or 0.0) > MOSTLY_GUESSED:
+        commonest = commonest_class(run, steps)
+        titles["commonest"] = f"calling every item {run.classes[commonest]}"
+        labels["commonest"] = np.full(len(test), commonest)
+        pairs.insert(0, ("classifier", "commonest"))
     pairs.append(("knn_ssl", f"knn_{BASELINES[run.payload.kind][0]}"))
     compared = []
     for first, second in pairs:

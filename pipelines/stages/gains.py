@@ -14,7 +14,7 @@ from weak_supervision.classifiers import LinearHead
 from weak_supervision.label_models import MajorityVote, hard_labels
 from weaklight.contracts import ABSTAIN
 
-__all__ = ["gains"]
+__all__ = ["commonest_class", "gains"]
 
 Labels = NDArray[np.int64]
 
@@ -56,9 +56,8 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
     model = chosen.partition("+")[0]
     is_weighed = model != "majority_vote"
     alone, with_bags = _votes_alone(run, labels["majority_vote"])
-    voted = alone if run.lfs else labels["majority_vote"]
-    commonest = int(np.bincount(voted[run.in_split("unlabeled")]).argmax())
-    same = np.full_like(voted, commonest)
+    commonest = commonest_class(run, steps)
+    same = np.full_like(alone, commonest)
     calling_same = f"calling every item {run.classes[commonest]}"
     by_key = {found.key: found for found in steps}
 
@@ -154,6 +153,16 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             "not taken: nobody labelled items by hand",
         ),
     ]
+
+
+def commonest_class(run: Judged, steps: Sequence[Step]) -> int:
+    """Return the class that most unlabelled items have by majority vote, of bags only without LFs.
+
+    Whoever knew no more than that would call every item so.
+    """
+    majority = next(step.labels for step in steps if step.key == "majority_vote")
+    voted = _votes_alone(run, majority)[0] if run.lfs else majority
+    return int(np.bincount(voted[run.in_split("unlabeled")]).argmax())
 
 
 def _too_few_voted(n_voted: int, n_test: int) -> str:

@@ -55,6 +55,7 @@ def test_noisy_labels_alone_are_cleaned_and_learnt_from(tmp_path: Path) -> None:
     assert by_key["majority_vote_accuracy"]["guessed"] == 1.0
     assert by_key["vote"]["reason"] == "cannot be told: 0 of 60 test items have a vote"
     assert "majority vote" not in told["sentence"]
+    assert "better than calling every item " in told["sentence"]
     assert titles["vote"] == "The labels that the items came with"
     page = project.store.path("report", run.artifacts["report"], "report").read_text()
     assert "<h2>The labels that the items came with</h2>" in page
