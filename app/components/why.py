@@ -12,6 +12,7 @@ from pipelines.cards import BagCard, ItemCard, PartsCard, VoteCard
 from pipelines.heat import Heat
 from pipelines.queries import RunView
 from pipelines.report.words import has_own_labels_alone, source_names
+from pipelines.sections import NOISY_LABEL
 
 __all__ = ["item", "label_line", "legend", "why"]
 
@@ -103,7 +104,7 @@ def why(
     if card.gold is not None:
         gold = badge(card.gold, colors.get(card.gold, NO_LABEL))
         parts.append(section("Gold (dev)", gold))
-    if card.noisy_label is not None:
+    if card.noisy_label is not None and all(vote.lf != NOISY_LABEL for vote in card.votes):
         parts.append(section("Label that came with the data", muted(card.noisy_label)))
     return f'<div class="wl-why">{"".join(parts)}</div>'
 

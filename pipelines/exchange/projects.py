@@ -288,6 +288,7 @@ _BAGS = """
 # [bags]
 # positive = {positive}  # the class that bag_label = 1 says a bag holds; unset, bags do not vote
 """
+_PARTS = {"text": "paragraphs", "image": "patches", "audio": "windows", "series": "windows"}
 
 
 def _settings(imported: Imported, items: str, media: str, title: str) -> str:
@@ -305,6 +306,9 @@ def _settings(imported: Imported, items: str, media: str, title: str) -> str:
     )
     positive = json.dumps(imported.classes[-1], ensure_ascii=False)
     bags = _BAGS.format(positive=positive) if imported.has_bags else ""
+    if bags and "bag_id" not in imported.table:
+        parts = _PARTS[media]
+        bags += f'# instances = "{parts}"  # each item is a bag itself: which {parts} make it so\n'
     if "noisy_label" in imported.table:
         named += '\n# noisy_label = "noisy_label"  # labels of doubtful quality: one more voter'
     return f"""# {title}

@@ -367,3 +367,19 @@ def test_reviewed_label_studio_tasks_come_home_under_their_ids(
     table = read_label_studio(tmp_path / "done.json").table
     assert table["item_id"].tolist() == [ids()[i] for i in KEPT]
     assert table["gold"].tolist() == [CLASSES[LABELS[i]] for i in KEPT]
+
+
+def test_the_settings_offer_parts_where_items_are_bags_themselves(tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": ["a\n\nb", "c"], "bag_label": [1, 0]})
+    for name, given in (("whole", table), ("shared", table.assign(bag_id=["x", "y"]))):
+        given.to_csv(tmp_path / f"{name}.csv", index=False)
+        imported = read_items(tmp_path / f"{name}.csv", classes=("ham", "spam"))
+        write_project(imported, tmp_path / name, title="")
+    settings = (tmp_path / "whole" / "weaklight.toml").read_text()
+    (tmp_path / "whole" / "weaklight.toml").write_text(
+        settings.replace("# [bags]", "[bags]")
+        .replace("# positive", "positive")
+        .replace("# instances", "instances")
+    )
+    assert Project.open(tmp_path / "whole").config.bags.instances == "paragraphs"
+    assert "instances" not in (tmp_path / "shared" / "weaklight.toml").read_text()
