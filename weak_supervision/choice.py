@@ -307,8 +307,10 @@ def check_with_gold(
         f". The best of {len(right)} candidates is {100 * found.difference:.1f} points ahead of "
         f"the choice (95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f})"
     ).replace("-", "\N{MINUS SIGN}")
-    if found.low <= 0 or found.p_value * len(right) > MAX_P:
+    if found.low <= 0:
         return f"{sentence}, which may be chance."
+    if found.p_value * len(right) > MAX_P:
+        return f"{sentence}, but the best of several may be ahead by chance."
     settings = settings_for(best) | ({"hybrid": "none"} if "hybrid" in posteriors else {})
     lines = ", ".join(f'{key} = "{value}"' for key, value in settings.items())
     few = (
