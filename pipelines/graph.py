@@ -97,7 +97,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "bags",
-        3,
+        4,
         "pipelines.stages.bags:bags",
         {
             "items": "ingest.items",

@@ -1,11 +1,13 @@
-"""Small linear algebra on one thread.
+"""Small problems on one thread.
 
 Try it: ``with one_thread(): cho_factor(matrix)``.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import scipy.linalg  # noqa: F401  its BLAS must be there to be found
@@ -19,11 +21,21 @@ def _pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def one_thread() -> AbstractContextManager[object]:
-    """Return a context in which NumPy's and SciPy's linear algebra runs on one thread.
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run NumPy's and SciPy's linear algebra, and torch where it is imported, on one thread.
 
-    For problems that take milliseconds and come by the hundred: of two threads one waits for the
-    other at each of them. That gains little on idle cores, and where other programs keep them busy
-    it costs a hundred times what the problem does (a Cholesky factor of 512 x 512: 540 ms for 4).
+    For steps that take milliseconds and come by the hundred: of two threads one waits for the other
+    at each of them. That gains little on idle cores; where other programs keep them busy it costs
+    twenty to a hundred times what the step does (a Cholesky factor of 512 x 512: 540 ms for 4).
     """
-    return _pools().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch is not None else 0
+    with _pools().limit(limits=1, user_api="blas"):
+        try:
+            if torch is not None:
+                torch.set_num_threads(1)
+            yield
+        finally:
+            if torch is not None:
+                torch.set_num_threads(threads)

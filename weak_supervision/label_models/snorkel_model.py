@@ -14,6 +14,7 @@ from scipy.special import softmax
 
 from weak_supervision.label_models.ballots import Ballots
 from weak_supervision.label_models.base import BaseLabelModel, NotLearnableError, log
+from weak_supervision.threads import one_thread
 from weaklight.seeds import derive_seed, preserve_global_rng
 
 __all__ = ["SnorkelModel"]
@@ -145,21 +146,18 @@ class SnorkelModel(BaseLabelModel):
 
             model = FromMoments(cardinality=len(balance), verbose=False)
             any_row = np.zeros((1, len(moments) // len(balance)), dtype=np.int64)
-            threads = torch.get_num_threads()
-            torch.set_num_threads(1)  # of two, one waits for the other at each of the small steps
             try:
-                model.fit(
-                    any_row,
-                    class_balance=balance.tolist(),
-                    n_epochs=self.n_epochs,
-                    lr=self.lr,
-                    seed=derive_seed(self.seed, "snorkel") % 2**32,
-                    progress_bar=False,
-                )
+                with one_thread():
+                    model.fit(
+                        any_row,
+                        class_balance=balance.tolist(),
+                        n_epochs=self.n_epochs,
+                        lr=self.lr,
+                        seed=derive_seed(self.seed, "snorkel") % 2**32,
+                        progress_bar=False,
+                    )
             except Exception as error:  # Snorkel raises nothing narrower when its loss is NaN
                 raise NotLearnableError(f"Snorkel gave up: {error}") from error
-            finally:
-                torch.set_num_threads(threads)
         mu: NDArray[np.float64] = model.mu.detach().cpu().numpy().astype(np.float64)
         return mu
 
