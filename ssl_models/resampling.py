@@ -59,11 +59,11 @@ def _interpolation(
     at = torch.addcmul(origin[:, None], slope[:, None], out)  # (N, n_out) pixels
     at = at.clamp_(0, n_in - 1).flatten()
     left = at.long().clamp_(max=max(n_in - 2, 0))
-    share = at.sub_(left)  # of the right one of the two pixels that a row takes
+    share = at.sub_(left).to(dtype)  # of the right one of the two pixels that a row takes
     left += torch.arange(0, len(at) * n_in, n_in, device=at.device)
     filters = torch.zeros(len(at) * n_in, dtype=dtype, device=at.device)
-    filters[left + min(1, n_in - 1)] = share.to(dtype)
-    filters[left] = (1 - share).to(dtype)
+    filters[min(1, n_in - 1) :][left] = share
+    filters[left] = 1 - share
     return filters.view(-1, n_out, n_in)
 
 
