@@ -259,7 +259,7 @@ class Augment:
             return x.clamp_(0, 1)
         with torch.autocast(x.device.type, enabled=False):  # too small to gain by bfloat16
             matrix, bias = colour_map(x, brightness, contrast, saturation, hue, drawn["gray"])
-            flat = (matrix @ x.flatten(2)).add_(bias.view(-1, 1, 1))  # (N, 3, H * W)
+            flat = torch.baddbmm(bias.view(-1, 1, 1), matrix, x.flatten(2))  # (N, 3, H * W)
         return flat.view_as(x).clamp_(0, 1)
 
     def _solarize(self, x: Tensor, drawn: dict[str, Tensor]) -> Tensor:
@@ -346,5 +346,7 @@ def colour_map(
     turned = torch.view_as_real(torch.polar(saturation * ~gray, 2 * math.pi * hue))  # (N, 2)
     basis, scale = COLOUR_BASIS.to(x.device), brightness * contrast
     matrix = torch.addmm(basis[0], turned, basis[1:]) * scale[:, None]
-    luma = x.mean((2, 3)) @ RGB_TO_YIQ[0].to(x.device)
-    return matrix.view(-1, 3, 3), (brightness - scale) * luma
+    n_pixels = x[0, 0].numel()
+    weights = (RGB_TO_YIQ[0] / n_pixels).to(x.device).repeat_interleave(n_pixels)
+    mean_luma = x.flatten(1) @ weights  # one pass: a mean over pixels takes longer
+    return matrix.view(-1, 3, 3), (brightness - scale) * mean_luma
