@@ -43,6 +43,8 @@ __all__ = [
 # The caller and the run record get the exception; Prefect would also print it twice, at length.
 for _noisy in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_noisy).propagate = False
+# Where a run is stopped it would say how many events it is still sending.
+logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 # What a task hands to the next: {"stage", "digest", "path", "cached", "seconds"}.
 Done = dict[str, Any]

@@ -47,11 +47,11 @@ def test_features_that_may_harm_voted_items_are_left_out_and_it_is_told():
     assert "surely better. So the features are used." in features_words(row, is_used=True)
     said = features_words(row, is_used=False)
     assert said.startswith(" When votes and features teach each other, the labels themselves")
-    assert said.endswith("worse on the items that functions vote on. So the features are left out.")
+    assert said.endswith("worse on the items that have votes. So the features are left out.")
 
 
 def test_steadiness_and_overruled_votes_are_counted():
-    assert "90.0 stay when functions are set aside, and 99.5 with" in steady_words(RIVAL)
+    assert "90.0 stay when voters are set aside, and 99.5 with" in steady_words(RIVAL)
     assert steady_words(RIVAL | {"stability": None}) == ""
     assert "1 label differs" in unanimous_words(1) and "1,200 labels differ" in unanimous_words(
         1200
