@@ -20,7 +20,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl_models.distributed import shared_rows
@@ -52,23 +54,20 @@ DRAWS = {
 N_UNIFORMS = sum(DRAWS.values())
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in torchvision and PIL
 # Rows: luma, and the two chroma axes in which a hue shift is a plain rotation (YIQ).
-RGB_TO_YIQ = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
-YIQ_TO_RGB = torch.linalg.inv(RGB_TO_YIQ)
+RGB_TO_YIQ = np.array([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
 # A colour is its luma plus its chroma: the matrix of the one, of the other, and of the other turned
 # by a quarter of the circle. Any hue and saturation is a sum of the three.
-COLOUR_BASIS = torch.stack(
-    [
-        YIQ_TO_RGB @ torch.tensor(turn) @ RGB_TO_YIQ
-        for turn in (
-            [[1.0, 0, 0], [0, 0, 0], [0, 0, 0]],
-            [[0.0, 0, 0], [0, 1, 0], [0, 0, 1]],
-            [[0.0, 0, 0], [0, 0, -1], [0, 1, 0]],
-        )
-    ]
-).flatten(1)  # (3, 9)
+LUMA_PART, CHROMA_PART, TURNED_PART = (
+    (np.linalg.inv(RGB_TO_YIQ) @ np.array(turn) @ RGB_TO_YIQ).astype(np.float32)  # (3, 3)
+    for turn in (
+        [[1, 0, 0], [0, 0, 0], [0, 0, 0]],
+        [[0, 0, 0], [0, 1, 0], [0, 0, 1]],
+        [[0, 0, 0], [0, 0, -1], [0, 1, 0]],
+    )
+)
+NO_JITTER = np.array([1, 1, 1, 0], np.float32)  # brightness, contrast, saturation, hue
 
-
-NO_JITTER = torch.tensor([1.0, 1.0, 1.0, 0.0])  # brightness, contrast, saturation, hue
+Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +158,11 @@ class Augment:
                 "the recipes of an image's views may differ in blur and solarize only, but came as "
                 f"{self.recipes}"
             )
-        self._chances = torch.tensor(
-            [[getattr(each, name) for name in CHANCES] for each in self.recipes]
+        self._chances = np.array(
+            [[getattr(each, name) for name in CHANCES] for each in self.recipes], np.float32
         )  # (recipes, chances)
-        self._low, self._high = torch.tensor(_spans(recipe)).unbind(1)  # (N_UNIFORMS,) each
+        low, high = np.array(_spans(recipe), np.float32).T
+        self._low, self._span = low, high - low  # (N_UNIFORMS,) each
 
     def __call__(
         self,
@@ -201,88 +201,99 @@ class Augment:
             raise ConfigError(
                 f"{len(self.recipes)} recipes draw {len(self.recipes)} views, but {n_views} came"
             )
-        drawn = self._draw(len(images), n_views, images.device, generator)
+        drawn = self._draw(len(images), n_views, generator)
         x = self._move(images, drawn, size or images.shape[2:])
         x = self._recolour(x, drawn)
         x = self._solarize(x, drawn)
         return self._cut_out(x, drawn)
 
     def _draw(
-        self, n_images: int, n_views: int, device: torch.device, generator: torch.Generator
-    ) -> dict[str, Tensor]:
+        self, n_images: int, n_views: int, generator: torch.Generator
+    ) -> dict[str, NDArray[Any]]:
         """Return what happens to each of the V * B views, and how much, by the names of ``DRAWS``.
 
         Those are (V * B, how many numbers); each chance stands there too, by name: (V * B,) bool.
+        NumPy, as torch takes ten times as long for so few numbers, and a launch for each on a GPU.
         """
-        table = torch.cat([shared_rows(n_images, N_UNIFORMS, generator) for _ in range(n_views)])
-        table = self._low.lerp(self._high, table)
-        drawn = dict(zip(DRAWS, table.to(device).split([*DRAWS.values()], dim=1), strict=True))
+        tables = [shared_rows(n_images, N_UNIFORMS, generator).numpy() for _ in range(n_views)]
+        table = self._low + self._span * np.concatenate(tables)
+        parts = np.split(table, np.cumsum([*DRAWS.values()])[:-1], axis=1)
+        drawn = dict(zip(DRAWS, parts, strict=True))
         chances = drawn["chances"].reshape(len(self.recipes), -1, len(CHANCES))
-        happens = (chances < self._chances[:, None].to(device)).view(-1, len(CHANCES))
-        return {**drawn, **dict(zip(CHANCES, happens.unbind(1), strict=True))}
+        happens = (chances < self._chances[:, None]).reshape(-1, len(CHANCES))
+        return {**drawn, **dict(zip(CHANCES, happens.T, strict=True))}
 
-    def _move(self, images: Tensor, drawn: dict[str, Tensor], size: Sequence[int]) -> Tensor:
+    def _move(self, images: Tensor, drawn: dict[str, NDArray[Any]], size: Sequence[int]) -> Tensor:
         """Return the views (V * B, C, h, w) in 0..255: cropped, mirrored, turned and blurred."""
         height, width = images.shape[-2:]
         box = draw_crop(drawn["area"], drawn["ratio"], self.config, height, width)  # (2, V * B)
-        middle = torch.addcmul(drawn["shift"].T, 1 - box, drawn["corner"].T)
-        mirrored = torch.where(drawn["flip"], -box[1], box[1])
-        blurs = any(recipe.blur for recipe in self.recipes)
+        middle = drawn["shift"].T + (1 - box) * drawn["corner"].T
+        box[1] *= np.where(drawn["flip"], -1, 1)
+        scale, middle = on(images.device, np.stack([box, middle])).unbind(0)
+        blurs, dtype = any(recipe.blur for recipe in self.recipes), compute_dtype(images.device)
         if self.config.rotate:
             x = torch.cat([images] * (box.shape[1] // len(images))).float()
-            x = rotated(x, drawn["angle"].squeeze(1), (box[0], mirrored), middle, size)
+            angle = on(images.device, drawn["angle"][:, 0])
+            x = rotated(x, angle, scale, middle, size)
             if not blurs:
                 return x
-            dtype = compute_dtype(x.device)
             filters = [
                 torch.eye(n, dtype=dtype, device=x.device).repeat(len(x), 1, 1) for n in size
             ]
         else:
-            x, dtype = images, compute_dtype(images.device)
-            filters = interpolation((box[0], mirrored), middle, (height, width), size, dtype)
+            x = images
+            filters = interpolation(scale, middle, (height, width), size, dtype)
         if blurs:
-            sigma = drawn["sigma"].squeeze(1) * drawn["blur"]
+            sigma = on(images.device, drawn["sigma"][:, 0] * drawn["blur"])
             blur = {n: blurring(sigma, max(1, min(size) // 20), n) for n in set(size)}
             filters = [torch.bmm(blur[n], each) for n, each in zip(size, filters, strict=True)]
         return filtered(x, *filters)
 
-    def _recolour(self, x: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+    def _recolour(self, x: Tensor, drawn: dict[str, NDArray[Any]]) -> Tensor:
         """Return the views ``x`` in 0..1, with new colours."""
         if self.config.jitter == 0 and self.config.gray == 0:
             return x.div_(255)
-        colours = torch.where(drawn["jitter"][:, None], drawn["colours"], NO_JITTER.to(x.device))
-        brightness, contrast, saturation, hue = colours.unbind(1)
-        brightness = brightness / 255
-        if x.shape[1] != 3:  # hue, saturation and gray are of RGB alone
-            bias = (1 - contrast) * brightness * x.mean((1, 2, 3))
-            x = x * (brightness * contrast).view(-1, 1, 1, 1) + bias.view(-1, 1, 1, 1)
-            return x.clamp_(0, 1)
+        colours = np.where(drawn["jitter"][:, None], drawn["colours"], NO_JITTER)
+        brightness, contrast, saturation, hue = colours.T
+        brightness = brightness / np.float32(255)
+        level = on(x.device, (1 - contrast) * brightness)  # of each image's mean, a part is added
         with torch.autocast(x.device.type, enabled=False):  # too small to gain by bfloat16
-            matrix, bias = colour_map(x, brightness, contrast, saturation, hue, drawn["gray"])
-            flat = torch.baddbmm(bias.view(-1, 1, 1), matrix, x.flatten(2))  # (N, 3, H * W)
+            if x.shape[1] != 3:  # hue, saturation and gray are of RGB alone
+                bias = level * x.mean((1, 2, 3))
+                scale = on(x.device, brightness * contrast)
+                x = x.mul_(scale.view(-1, 1, 1, 1)).add_(bias.view(-1, 1, 1, 1))
+                return x.clamp_(0, 1)
+            matrix = colour_matrix(brightness * contrast, saturation, hue, drawn["gray"])
+            bias = level * mean_luma(x)
+            flat = (on(x.device, matrix) @ x.flatten(2)).add_(bias.view(-1, 1, 1))  # (N, 3, H * W)
         return flat.view_as(x).clamp_(0, 1)
 
-    def _solarize(self, x: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+    def _solarize(self, x: Tensor, drawn: dict[str, NDArray[Any]]) -> Tensor:
         if any(recipe.solarize for recipe in self.recipes):
-            rows = drawn["solarize"].nonzero().squeeze(1)
+            rows = on(x.device, np.flatnonzero(drawn["solarize"]))
             part = x[rows]
             x[rows] = torch.where(part >= self.config.solarize_threshold, 1 - part, part)
         return x
 
-    def _cut_out(self, x: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+    def _cut_out(self, x: Tensor, drawn: dict[str, NDArray[Any]]) -> Tensor:
         if self.config.cutout == 0:
             return x
-        area, top, left = drawn["hole"].unbind(1)
-        side = area.sqrt()
-        top, left = top * (1 - side), left * (1 - side)
-        height, width = x.shape[-2:]
-        ys = (torch.arange(height, device=x.device) + 0.5) / height
-        xs = (torch.arange(width, device=x.device) + 0.5) / width
-        inside_y = (ys >= top[:, None]) & (ys < (top + side)[:, None])  # (N, H)
-        inside_x = (xs >= left[:, None]) & (xs < (left + side)[:, None])  # (N, W)
-        cut = drawn["cutout"].view(-1, 1, 1, 1)
-        hole = inside_y[:, None, :, None] & inside_x[:, None, None, :] & cut
+        area, *corner = drawn["hole"].T
+        side = np.sqrt(area)
+        inside = []  # (N, H) and (N, W) bool
+        for n, place in zip(x.shape[-2:], corner, strict=True):
+            start, at = (place * (1 - side))[:, None], (np.arange(n) + 0.5) / n
+            inside.append((at >= start) & (at < start + side[:, None]))
+        down, across = (
+            on(x.device, each) for each in (inside[0] & drawn["cutout"][:, None], inside[1])
+        )
+        hole = down[:, None, :, None] & across[:, None, None, :]
         return torch.where(hole, x.mean((2, 3), keepdim=True), x)
+
+
+def on(device: torch.device, numbers: NDArray[Any]) -> Tensor:
+    """Return a tensor of the numbers, on the device."""
+    return torch.from_numpy(np.ascontiguousarray(numbers)).to(device)
 
 
 def _spans(recipe: AugmentConfig) -> list[tuple[float, float]]:
@@ -305,9 +316,7 @@ def _spans(recipe: AugmentConfig) -> list[tuple[float, float]]:
     ]
 
 
-def draw_crop(
-    area: Tensor, log_ratio: Tensor, config: AugmentConfig, height: int, width: int
-) -> Tensor:
+def draw_crop(area: Rows, log_ratio: Rows, config: AugmentConfig, height: int, width: int) -> Rows:
     """Return crop heights and widths (2, N) as shares of the image's, as torchvision draws them.
 
     Parameters
@@ -319,34 +328,31 @@ def draw_crop(
     """
     low, high = config.crop_ratio
     aspect = width / height
-    root = (0.5 * (log_ratio - math.log(aspect))).exp()  # of width over height, as shares
-    side = area.sqrt()
-    boxes = torch.stack([side / root, side * root])  # (2, N, tries)
-    fits = boxes.amax(0) <= 1 + 1e-5
-    first = fits.int().argmax(1).expand(2, -1).unsqueeze(2)  # 0 where none fits
-    box = boxes.gather(2, first).squeeze(2).clamp_(max=1)
-    largest = torch.tensor([[min(1.0, aspect / low)], [min(1.0, high / aspect)]])
-    return torch.where(fits.any(1), box, largest.to(box.device))
+    root = np.exp(0.5 * (log_ratio - np.float32(math.log(aspect))))  # of width over height, shares
+    side = np.sqrt(area)
+    down, across = side / root, side * root
+    fits = np.maximum(down, across) <= 1 + 1e-5
+    rows, first = np.arange(len(area)), fits.argmax(axis=1)  # 0 where none fits
+    box = np.stack([down[rows, first], across[rows, first]])
+    largest = np.array([[min(1.0, aspect / low)], [min(1.0, high / aspect)]], np.float32)
+    return np.minimum(np.where(fits.any(axis=1), box, largest), np.float32(1))
 
 
-def colour_map(
-    x: Tensor,
-    brightness: Tensor,
-    contrast: Tensor,
-    saturation: Tensor,
-    hue: Tensor,
-    gray: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Return the matrix (N, 3, 3) and bias (N,) that jitter each RGB image of ``x``.
+def colour_matrix(scale: Rows, saturation: Rows, hue: Rows, gray: NDArray[np.bool_]) -> Rows:
+    """Return the matrices (N, 3, 3) that change RGB colours: what jitter does to them, but a bias.
 
-    Brightness scales; contrast blends with the mean luma; saturation with each pixel's luma; hue
-    turns the chroma plane; ``gray`` (N,) bool keeps luma alone. None but the first two changes a
-    gray, so the bias is the same for all channels.
+    Saturation blends with each pixel's luma, hue turns the chroma plane by a share of the circle,
+    ``gray`` keeps luma alone. All leave a gray pixel as it is; ``scale`` then multiplies.
     """
-    turned = torch.view_as_real(torch.polar(saturation * ~gray, 2 * math.pi * hue))  # (N, 2)
-    basis, scale = COLOUR_BASIS.to(x.device), brightness * contrast
-    matrix = torch.addmm(basis[0], turned, basis[1:]) * scale[:, None]
+    turn, chroma = 2 * math.pi * hue, np.where(gray, np.float32(0), saturation)
+    along, turned = (
+        (chroma * part(turn)).astype(np.float32)[:, None, None] for part in (np.cos, np.sin)
+    )
+    matrix: Rows = scale[:, None, None] * (LUMA_PART + along * CHROMA_PART + turned * TURNED_PART)
+    return matrix
+
+
+def mean_luma(x: Tensor) -> Tensor:
+    """Return the mean luma (N,) of images (N, 3, H, W), as one product: means take longer."""
     n_pixels = x[0, 0].numel()
-    weights = (RGB_TO_YIQ[0] / n_pixels).to(x.device).repeat_interleave(n_pixels)
-    mean_luma = x.flatten(1) @ weights  # one pass: a mean over pixels takes longer
-    return matrix.view(-1, 3, 3), (brightness - scale) * mean_luma
+    return x.flatten(1) @ x.new_tensor(LUMA).div_(n_pixels).repeat_interleave(n_pixels)

@@ -23,8 +23,8 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def interpolation(
-    scale: Sequence[Tensor] | Tensor,
-    middle: Sequence[Tensor] | Tensor,
+    scale: Tensor,
+    middle: Tensor,
     n_in: Sequence[int],
     n_out: Sequence[int],
     dtype: torch.dtype = torch.float32,
@@ -37,15 +37,15 @@ def interpolation(
     Parameters
     ----------
     scale, middle
-        (N,) for either axis: the box's share of the side, negative to mirror it; where its middle
-        lies, in -1..1.
+        (2, N), down and across: the box's share of the side, negative to mirror it; where its
+        middle lies, in -1..1.
     n_in, n_out
         (H, W) and (h, w).
     dtype
         Of the filters; places are always computed in float32.
     """
     if n_in[0] == n_in[1] and n_out[0] == n_out[1]:  # two axes cost little more than one
-        both = _interpolation(torch.cat([*scale]), torch.cat([*middle]), n_in[0], n_out[0], dtype)
+        both = _interpolation(scale.flatten(), middle.flatten(), n_in[0], n_out[0], dtype)
         return list(both.chunk(2))
     places = zip(scale, middle, n_in, n_out, strict=True)
     return [_interpolation(*place, dtype) for place in places]
@@ -128,8 +128,8 @@ def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
 def rotated(
     x: Tensor,
     angle: Tensor,
-    scale: Sequence[Tensor] | Tensor,
-    middle: Sequence[Tensor] | Tensor,
+    scale: Tensor,
+    middle: Tensor,
     size: Sequence[int],
 ) -> Tensor:
     """Return the boxes (N, C, h, w) of ``x`` (N, C, H, W) float, turned.
@@ -139,7 +139,7 @@ def rotated(
     angle
         (N,) radians.
     scale, middle
-        (N,) for either axis, as for :func:`interpolation`.
+        (2, N), as for :func:`interpolation`.
     size
         Height and width (h, w) of the output.
     """

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 
 import scipy.linalg  # noqa: F401  its BLAS must be there to be found
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread"]
+__all__ = ["one_thread", "threads_for"]
+
+CELLS_FOR_THREADS = 1_000_000  # numbers in a step, which takes some 10 ms
 
 
 @cache
@@ -39,3 +41,8 @@ def one_thread() -> Iterator[None]:
         finally:
             if torch is not None:
                 torch.set_num_threads(threads)
+
+
+def threads_for(cells: float) -> AbstractContextManager[None]:
+    """Return the context for training steps on ``cells`` numbers: one thread where they are few."""
+    return one_thread() if cells < CELLS_FOR_THREADS else nullcontext()

@@ -16,8 +16,9 @@ from ssl_models.augment import (
     N_UNIFORMS,
     Augment,
     AugmentConfig,
-    colour_map,
+    colour_matrix,
     draw_crop,
+    mean_luma,
 )
 from ssl_models.resampling import blurring, filtered, interpolation, rotated
 from weaklight.errors import ConfigError, DataError
@@ -74,15 +75,15 @@ def test_placing_agrees_with_sampling_a_grid(size: tuple[int, int]) -> None:
     x = images(5, side=12).float()[..., :10]  # (5, 3, 12, 10)
     box_h, box_w, middle_y, middle_x = torch.rand(4, 5, generator=generator())
     mirror = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])
-    scale, middle = (box_h, box_w * mirror), (middle_y - 0.5, middle_x - 0.5)
+    scale = torch.stack([box_h, box_w * mirror])
+    middle = torch.stack([middle_y - 0.5, middle_x - 0.5])
     ours = filtered(x, *interpolation(scale, middle, (12, 10), size))
     expected = rotated(x, torch.zeros(5), scale, middle, size)
     torch.testing.assert_close(ours, expected, atol=2e-3, rtol=0)  # of 255
 
 
 def test_one_pixel_is_placed_everywhere() -> None:
-    one, zero = torch.ones(2), torch.zeros(2)
-    for filters in interpolation((one, one), (zero, zero), (1, 1), (3, 3)):
+    for filters in interpolation(torch.ones(2, 2), torch.zeros(2, 2), (1, 1), (3, 3)):
         torch.testing.assert_close(filters, torch.ones(2, 3, 1))
 
 
@@ -124,7 +125,7 @@ def test_crop_shows_the_box_that_was_drawn() -> None:
 def test_crop_sizes_follow_torchvision() -> None:
     height, width, n = 96, 64, 4000
     config = AugmentConfig()
-    area, log_ratio = torch.rand(2, n, CROP_TRIES, generator=generator())
+    area, log_ratio = np.random.default_rng(0).random((2, n, CROP_TRIES), np.float32)
     low, high = (math.log(ratio) for ratio in config.crop_ratio)
     area, log_ratio = 0.2 + 0.8 * area, low + (high - low) * log_ratio
     share_h, share_w = draw_crop(area, log_ratio, config, height, width)
@@ -140,12 +141,24 @@ def test_crop_sizes_follow_torchvision() -> None:
     their_w = np.array([p["width"] for p in theirs]) / width
     for ours, reference in (
         (share_h * share_w, their_h * their_w),
-        (torch.log(share_w / share_h), np.log(their_w / their_h)),
+        (np.log(share_w / share_h), np.log(their_w / their_h)),
     ):
         quantiles = np.linspace(0.05, 0.95, 7)
         np.testing.assert_allclose(
-            np.quantile(ours.numpy(), quantiles), np.quantile(reference, quantiles), atol=0.04
+            np.quantile(ours, quantiles), np.quantile(reference, quantiles), atol=0.04
         )
+
+
+def jittered(x: torch.Tensor, **factors: float) -> torch.Tensor:
+    """Return RGB images (N, 3, H, W) changed by the matrix and bias of `Augment`."""
+    names = ("brightness", "contrast", "saturation", "hue")
+    brightness, contrast, saturation, hue = (
+        np.full(len(x), factors.get(name, float(name != "hue")), np.float32) for name in names
+    )
+    gray = np.zeros(len(x), np.bool_)
+    matrix = torch.from_numpy(colour_matrix(brightness * contrast, saturation, hue, gray))
+    bias = torch.from_numpy((1 - contrast) * brightness) * mean_luma(x)
+    return (matrix @ x.flatten(2) + bias[:, None, None]).view_as(x)
 
 
 @pytest.mark.parametrize(
@@ -159,36 +172,42 @@ def test_crop_sizes_follow_torchvision() -> None:
 @pytest.mark.parametrize("factor", [0.6, 1.3])
 def test_colour_matrix_agrees_with_torchvision(name: str, reference, factor: float) -> None:
     x = 0.3 + 0.3 * torch.rand(2, 3, 8, 8, generator=generator())  # nothing clips
-    one, zero, no = torch.ones(2), torch.zeros(2), torch.zeros(2, dtype=torch.bool)
-    values = {"brightness": one, "contrast": one, "saturation": one, name: one * factor}
-    matrix, bias = colour_map(x, **values, hue=zero, gray=no)
-    ours = (matrix @ x.flatten(2) + bias[:, None, None]).view_as(x)
-    torch.testing.assert_close(ours, reference(x, factor), atol=3e-4, rtol=0)
+    torch.testing.assert_close(
+        jittered(x, **{name: factor}), reference(x, factor), atol=3e-4, rtol=0
+    )
 
 
 def test_colour_operations_compose_as_torchvision_chains_them() -> None:
     x = 0.35 + 0.2 * torch.rand(1, 3, 8, 8, generator=generator())
-    one = torch.ones(1)
-    matrix, bias = colour_map(
-        x, one * 1.1, one * 0.8, one * 1.2, hue=one * 0, gray=torch.zeros(1, dtype=torch.bool)
-    )
-    ours = (matrix @ x.flatten(2) + bias[:, None, None]).view_as(x)
+    ours = jittered(x, brightness=1.1, contrast=0.8, saturation=1.2)
     theirs = TF.adjust_saturation(TF.adjust_contrast(TF.adjust_brightness(x, 1.1), 0.8), 1.2)
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
 
 
+def test_all_jitter_at_once_agrees_with_its_parts() -> None:
+    """What `Augment` does to an image in one product is what its factors say, one by one."""
+    x = images(64, side=8) // 4 + 96
+    config = AugmentConfig(jitter=1.0, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, gray=0)
+    augment = Augment(config)
+    factors = augment._draw(64, 1, generator())["colours"]
+    expected = [
+        jittered(one[None] / 255, brightness=b, contrast=c, saturation=s, hue=h)
+        for one, (b, c, s, h) in zip(x, factors.tolist(), strict=True)
+    ]
+    torch.testing.assert_close(
+        augment(x, generator=generator()), torch.cat(expected).clamp(0, 1), atol=1e-4, rtol=0
+    )
+
+
 def test_hue_turns_colours_and_keeps_luma() -> None:
     x = 0.3 + 0.3 * torch.rand(1, 3, 8, 8, generator=generator())
-    one, no = torch.ones(1), torch.zeros(1, dtype=torch.bool)
-    matrix, bias = colour_map(x, one, one, one, hue=one * 0.1, gray=no)
-    ours = (matrix @ x.flatten(2) + bias[:, None, None]).view_as(x)
     luma = torch.tensor([0.299, 0.587, 0.114])
     torch.testing.assert_close(
-        torch.einsum("c,nchw->nhw", luma, ours), torch.einsum("c,nchw->nhw", luma, x)
+        torch.einsum("c,nchw->nhw", luma, jittered(x, hue=0.1)),
+        torch.einsum("c,nchw->nhw", luma, x),
     )
     red = torch.tensor([[[[0.6]], [[0.4]], [[0.4]]]])
-    matrix, bias = colour_map(red, one, one, one, hue=one / 3, gray=no)
-    r, g, b = (matrix @ red.flatten(2) + bias[:, None, None]).flatten().tolist()
+    r, g, b = jittered(red, hue=1 / 3).flatten().tolist()
     assert max(r, g, b) != r  # a third of the circle takes red elsewhere
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    FakeTensor,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from ssl_models.augment import AugmentConfig
 from ssl_models.config import TrainConfig
+from ssl_models.distributed import shared_rows
 from ssl_models.methods import METHODS, Method
 from ssl_models.trainer import ImageTrainer
 
@@ -38,6 +44,12 @@ def move(module: nn.Module) -> None:
             setattr(part, name, nn.Parameter(parameter.detach().to(GPU), parameter.requires_grad))
         for name, buffer in part.named_buffers(recurse=False):
             setattr(part, name, buffer.to(GPU))
+
+
+def real_rows(*arguments: Any) -> Tensor:
+    """Draw as ever: what decides about views is worked out on the CPU."""
+    with unset_fake_temporarily():
+        return shared_rows(*arguments)
 
 
 def leaves(tree: object) -> Iterator[Tensor]:
@@ -84,6 +96,7 @@ def test_a_step_keeps_to_its_device(
     pixels = np.zeros((N_IMAGES, SIDE, SIDE, 3), np.uint8)
     pixels[::2] = 255
     method = ImageTrainer(pixels, config, tmp_path).method
+    monkeypatch.setattr("ssl_models.augment.shared_rows", real_rows)
     monkeypatch.setattr(torch.Tensor, "__int__", lambda tensor: 0)  # counts: of a first step
     monkeypatch.setattr(torch.Tensor, "__bool__", lambda tensor: False)
     with pretended:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Self
@@ -19,14 +18,13 @@ from torch import Tensor, nn
 
 from weak_supervision.bags.base import Bag, check_bags, check_labels, predict_alone
 from weak_supervision.scaling import scale_about
-from weak_supervision.threads import one_thread
+from weak_supervision.threads import threads_for
 from weaklight.errors import TrainingError
 from weaklight.seeds import numpy_generator, seeded_torch
 
 __all__ = ["NetworkBagClassifier", "Pooled", "Pooling"]
 
 CELLS_AT_ONCE = 4_000_000  # padded numbers in one forward pass: 16 MB of float32
-CELLS_FOR_THREADS = 1_000_000  # numbers in a step, which takes some 10 ms; below, threads only wait
 
 
 @dataclass(frozen=True)
@@ -116,8 +114,7 @@ class NetworkBagClassifier(ABC):
         self.scale_ = scale_about(mean, stacked).astype(np.float32)
         with seeded_torch(self.seed, type(self).__name__):
             self._network = self._pooling(d, n_logits, len(stacked) / len(bags))
-            cells = self.batch_size * stacked.size / len(bags)  # of a step
-            with one_thread() if cells < CELLS_FOR_THREADS else nullcontext():
+            with threads_for(self.batch_size * stacked.size / len(bags)):
                 self._train(bags, targets)
         return self
 

@@ -17,6 +17,7 @@ from weak_supervision.classifiers.base import Dev, Head
 from weak_supervision.noise.robust_training import TrainingConfig, predict_logits, train_robustly
 from weak_supervision.noise.strategies import STRATEGIES, Noise
 from weak_supervision.noise.transition import ROWS_A_CLASS, estimate_noise
+from weak_supervision.threads import threads_for
 from weaklight.errors import ConfigError
 from weaklight.seeds import derive_seed, seeded_torch
 from weaklight.words import nearest
@@ -128,18 +129,19 @@ class RobustHead(Head):
             patience=self.patience,
             seed=self.seed,
         )
-        self._networks = train_robustly(
-            self._new_networks(),
-            torch.from_numpy(x),
-            torch.from_numpy(y),
-            torch.from_numpy(w.astype(np.float32)),
-            strategy=self.strategy,
-            noise=noise,
-            config=config,
-            augment=self._dropout(x.shape[1]),
-            dev=None if dev is None else (torch.from_numpy(dev[0]), torch.tensor(dev[1])),
-            on_epoch=self.on_epoch,
-        )
+        with threads_for(config.batch_of(len(x)) * x.shape[1]):
+            self._networks = train_robustly(
+                self._new_networks(),
+                torch.from_numpy(x),
+                torch.from_numpy(y),
+                torch.from_numpy(w.astype(np.float32)),
+                strategy=self.strategy,
+                noise=noise,
+                config=config,
+                augment=self._dropout(x.shape[1]),
+                dev=None if dev is None else (torch.from_numpy(dev[0]), torch.tensor(dev[1])),
+                on_epoch=self.on_epoch,
+            )
 
     def _dropout(self, d: int) -> Callable[[Tensor], Tensor] | None:
         share = self.input_dropout
