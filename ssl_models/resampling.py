@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -86,14 +88,15 @@ def blurring(sigma: Tensor, radius: int, n: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=sigma.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)  # (N, taps)
     kernel = kernel / kernel.sum(1, keepdim=True)
-    return (kernel @ _reads(radius, n).to(sigma.device)).view(-1, n, n)
+    reads = torch.from_numpy(_reads(radius, n)).to(sigma.device)
+    return (kernel @ reads).view(-1, n, n)
 
 
 @cache
-def _reads(radius: int, n: int) -> Tensor:
+def _reads(radius: int, n: int) -> NDArray[np.float32]:
     """Return which pixel each tap reads for each pixel, as (taps, n * n) of 0 and 1."""
-    padded = F.pad(torch.eye(n)[None], (0, 0, radius, radius), mode="reflect")
-    return padded[0].unfold(0, n, 1).transpose(1, 2).reshape(2 * radius + 1, -1)
+    padded = np.pad(np.eye(n, dtype=np.float32), ((radius, radius), (0, 0)), mode="reflect")
+    return np.stack([padded[tap : tap + n].ravel() for tap in range(2 * radius + 1)])
 
 
 def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
