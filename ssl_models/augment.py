@@ -51,7 +51,7 @@ DRAWS = {
     "colours": 4,
     "hole": 3,
 }
-N_UNIFORMS = sum(DRAWS.values())
+*DRAW_ENDS, N_UNIFORMS = np.cumsum([*DRAWS.values()]).tolist()
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in torchvision and PIL
 # Rows: luma, and the two chroma axes in which a hue shift is a plain rotation (YIQ).
 RGB_TO_YIQ = np.array([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
@@ -217,7 +217,7 @@ class Augment:
         """
         tables = [shared_rows(n_images, N_UNIFORMS, generator).numpy() for _ in range(n_views)]
         table = self._low + self._span * np.concatenate(tables)
-        parts = np.split(table, np.cumsum([*DRAWS.values()])[:-1], axis=1)
+        parts = np.split(table, DRAW_ENDS, axis=1)
         drawn = dict(zip(DRAWS, parts, strict=True))
         chances = drawn["chances"].reshape(len(self.recipes), -1, len(CHANCES))
         happens = (chances < self._chances[:, None]).reshape(-1, len(CHANCES))

@@ -144,13 +144,6 @@ class JointModel:
         self._class_sets = class_sets
         self._balance = given_balance(class_balance, n_classes)
         self._offset = np.zeros(n_classes)
-        with one_thread():
-            return self._fit(checked, features, people)
-
-    def _fit(
-        self, checked: Votes, features: NDArray[np.floating], people: NDArray[np.int64]
-    ) -> Self:
-        """Run the rounds, on a draw of the rows where they are many."""
         if len(checked) <= MAX_FITTED_ROWS:
             self.posterior_, self.from_features_ = self._run(checked, features, people)
             return self
@@ -161,9 +154,10 @@ class JointModel:
         self.from_features_ = self.predict_from_features(features)
         self.posterior_[drawn], self.from_features_[drawn] = posterior, from_features
         said = people != ABSTAIN
-        self.posterior_[said] = np.eye(len(self._offset), dtype=np.float32)[people[said]]
+        self.posterior_[said] = np.eye(n_classes, dtype=np.float32)[people[said]]
         return self
 
+    @one_thread()
     def _run(
         self, votes: Votes, features: NDArray[np.floating], human: NDArray[np.integer]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

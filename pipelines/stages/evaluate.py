@@ -142,7 +142,7 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
         return run.share(step.labels == run.gold, rows, reason)
 
     def of_all(step: Step) -> dict[str, Any]:
-        return {**right(step, test), "guessed": _guessed(run, step, test)}
+        return {**right(step, test), "guessed": run.guessed(step, test)}
 
     n_by_hand = {other.key: other.n_by_hand for other in others}
     entries = [
@@ -183,11 +183,6 @@ def _headline(run: Judged, steps: Sequence[Step], others: Sequence[Rival]) -> li
     ]
 
 
-def _guessed(run: Judged, step: Step, rows: NDArray[np.int64]) -> float | None:
-    value: float | None = run.share(step.is_guessed, rows, "no gold")["value"]
-    return value
-
-
 def _steps(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
     def measured(step: Step, split: str) -> dict[str, Any]:
         rows = run.rows(split)
@@ -198,7 +193,7 @@ def _steps(run: Judged, steps: Sequence[Step]) -> list[dict[str, Any]]:
             "overall": (
                 missing("cleaning leaves labels out; see the kept ones")
                 if step.key == "cleaned"
-                else {**run.share(right, rows, no_gold), "guessed": _guessed(run, step, rows)}
+                else {**run.share(right, rows, no_gold), "guessed": run.guessed(step, rows)}
             ),
             "coverage": run.share(step.is_covered, rows, no_gold),
             "covered": run.share(right, reached, no_label),
@@ -294,7 +289,7 @@ def _comparisons(
     reasons = {other.key: other.reason for other in others}
     pairs = [("classifier", "majority_vote"), ("classifier", "chosen")]
     pairs += [("classifier", o.key) for o in others if not o.key.startswith("knn")]
-    if len(test) and (_guessed(run, steps[0], test) or 0.0) > MOSTLY_GUESSED:
+    if len(test) and (run.guessed(steps[0], test) or 0.0) > MOSTLY_GUESSED:
         commonest = commonest_class(run, steps)
         titles["commonest"] = f"calling every item {run.classes[commonest]}"
         labels["commonest"] = np.full(len(test), commonest)

@@ -60,13 +60,14 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
     same = np.full_like(alone, commonest)
     calling_same = f"calling every item {run.classes[commonest]}"
     by_key = {found.key: found for found in steps}
+    enough = min(MIN_ROWS, len(test))
 
     def known(title: str, key: str) -> tuple[str, Labels]:
         """Return what a step is set against: labels of which most are guessed are no measure."""
         before = by_key[key]
-        if before.is_covered[test].sum() < min(MIN_ROWS, len(test)):
+        if before.is_covered[test].sum() < enough:
             return calling_same, same
-        guessed = run.share(before.is_guessed, test, "")["value"]
+        guessed = run.guessed(before, test) or 0.0
         guesses = f" ({percent(guessed, 0)} guessed)" if guessed >= MIN_GUESSED else ""
         return title + guesses, before.labels
 
@@ -79,31 +80,20 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
         if run.by_bags.any()
         else "not taken: no bag votes"
     )
-    came = has_own_labels_alone(run.lfs)
     n_voted = int((run.votes[test] != ABSTAIN).any(axis=1).sum())
     n_by_bags = int(run.by_bags[test].sum())
-    first = [
-        step(
-            "vote",
-            "The labels that the items came with"
-            if came
-            else "The functions vote, the majority wins",
-            calling_same,
-            same,
-            alone if n_voted >= min(MIN_ROWS, len(test)) else None,
-            _too_few_voted(n_voted, len(test)),
-        ),
-        step(
-            "bags",
-            "Bags vote, too",
-            "those labels" if came else "functions alone",
-            alone,
-            with_bags,
-            no_bags,
-        ),
-    ]
-    if not run.lfs:
-        told = with_bags if n_by_bags >= min(MIN_ROWS, len(test)) else None
+    if run.lfs:
+        came = has_own_labels_alone(run.lfs)
+        wins = "The functions vote, the majority wins"
+        title = "The labels that the items came with" if came else wins
+        told, few = alone if n_voted >= enough else None, _too_few_voted(n_voted, len(test))
+        before = "those labels" if came else "functions alone"
+        first = [
+            step("vote", title, calling_same, same, told, few),
+            step("bags", "Bags vote, too", before, alone, with_bags, no_bags),
+        ]
+    else:
+        told = with_bags if n_by_bags >= enough else None
         few = _too_few_voted(n_by_bags, len(test)) if n_by_bags else no_bags
         first = [step("bags", "Bags vote", calling_same, same, told, few)]
     n_by_hand = f": {len(run.by_hand):,}" if len(run.by_hand) else ""

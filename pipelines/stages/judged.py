@@ -189,6 +189,11 @@ class Judged:
         """
         return share(is_true, self.chance, rows).as_dict() if len(rows) else missing(reason)
 
+    def guessed(self, step: Step, rows: NDArray[np.int64]) -> float | None:
+        """Return the share of ``rows`` whose label of the step is guessed, None without rows."""
+        value: float | None = self.share(step.is_guessed, rows, "no gold")["value"]
+        return value
+
     def compare(self, first: NDArray[np.bool_], second: NDArray[np.bool_], seed: int) -> Comparison:
         """Compare what is right (t,) on the test rows with gold, weighted as `share` does."""
         chance = self.chance_of(self.rows("test"))
