@@ -33,13 +33,13 @@ from pipelines.stages.judged import (
     missing,
 )
 from pipelines.stages.sensitivity import sensitivities, slices
-from weak_supervision.choice import check_with_gold
 from weak_supervision.evaluation import (
     MIN_ROWS,
     Share,
     calibration,
     confusion_matrix,
 )
+from weak_supervision.gold_check import check_with_gold
 from weak_supervision.label_models import TIE_RULE
 from weaklight.contracts import ABSTAIN, SPLITS, expand_votes
 from weaklight.intervals import Proportion

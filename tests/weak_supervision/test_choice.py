@@ -8,7 +8,8 @@ from pipelines.sections import AggregateConfig
 from tests.weak_supervision.planted import planted
 from tests.weak_supervision.real_data import labelme, wrench
 from weak_supervision import choice as choice_module
-from weak_supervision.choice import check_with_gold, choose
+from weak_supervision.choice import choose
+from weak_supervision.gold_check import check_with_gold
 from weak_supervision.label_models import CANDIDATES, hard_labels
 from weak_supervision.names import settings_for
 from weaklight.contracts import ClassSet, check_posterior
