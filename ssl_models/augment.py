@@ -245,7 +245,8 @@ class Augment:
             filters = interpolation(scale, middle, (height, width), size, dtype)
         if blurs:
             sigma = on(images.device, drawn["sigma"][:, 0] * drawn["blur"])
-            blur = {n: blurring(sigma, max(1, min(size) // 20), n) for n in set(size)}
+            radius = max(1, min(size) // 20)
+            blur = {n: blurring(sigma, radius, n, dtype) for n in set(size)}
             filters = [torch.bmm(blur[n], each) for n, each in zip(size, filters, strict=True)]
         return filtered(x, *filters)
 

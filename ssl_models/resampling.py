@@ -6,11 +6,8 @@ Try it: ``filtered(images, *(torch.eye(n).repeat(len(images), 1, 1) for n in ima
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -69,7 +66,7 @@ def _interpolation(
     return filters.view(-1, n_out, n_in)
 
 
-def blurring(sigma: Tensor, radius: int, n: int) -> Tensor:
+def blurring(sigma: Tensor, radius: int, n: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return matrices (N, n, n) that blur an axis of n pixels, reflected at the border.
 
     Equal to one axis of torchvision's ``gaussian_blur`` with ``2 * radius + 1`` taps; SimCLR's
@@ -79,24 +76,22 @@ def blurring(sigma: Tensor, radius: int, n: int) -> Tensor:
     ----------
     sigma
         (N,) in pixels; 0 blurs nothing.
+    dtype
+        Of the matrices; kernels are computed in float32.
 
     Notes
     -----
-    Products of one shape whichever images are blurred: oneDNN compiles each new shape anew. Under
-    autocast they are computed in bfloat16.
+    One shape whichever images are blurred: oneDNN compiles the products of each new shape anew.
     """
     offsets = torch.arange(-radius, radius + 1, device=sigma.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)  # (N, taps)
-    kernel = kernel / kernel.sum(1, keepdim=True)
-    reads = torch.from_numpy(_reads(radius, n)).to(sigma.device)
-    return (kernel @ reads).view(-1, n, n)
-
-
-@cache
-def _reads(radius: int, n: int) -> NDArray[np.float32]:
-    """Return which pixel each tap reads for each pixel, as (taps, n * n) of 0 and 1."""
-    padded = np.pad(np.eye(n, dtype=np.float32), ((radius, radius), (0, 0)), mode="reflect")
-    return np.stack([padded[tap : tap + n].ravel() for tap in range(2 * radius + 1)])
+    kernel = (kernel / kernel.sum(1, keepdim=True)).to(dtype)
+    kernel = F.pad(kernel, [n - 1 - radius] * 2)  # (N, 2 n - 1), of every offset between two pixels
+    matrices = kernel.unfold(1, n, 1).flip(1)  # row i, column j: what lies j - i pixels away
+    mirrored = kernel[:, n : n + 2 * radius - 1].unfold(1, radius, 1)  # beyond the border
+    matrices[:, :radius, 1 : radius + 1] += mirrored
+    matrices[:, -radius:, -radius - 1 : -1] += mirrored.flip(1, 2)
+    return matrices
 
 
 def filtered(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
