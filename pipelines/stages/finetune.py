@@ -25,7 +25,13 @@ from ssl_models import load_encoder, save_encoder, suggest_settings
 from ssl_models.augment import Augment, AugmentConfig
 from ssl_models.backbones import Backbone
 from ssl_models.embed import embed
-from ssl_models.hardware import autocast, keep_freed_memory, resolve_device, resolve_precision
+from ssl_models.hardware import (
+    autocast,
+    cpu_threads,
+    keep_freed_memory,
+    resolve_device,
+    resolve_precision,
+)
 from weak_supervision.classifiers import LinearHead, balanced_weights
 from weak_supervision.hybrid.fixmatch import FixMatch
 from weak_supervision.noise.robust_head import noise_for
@@ -40,6 +46,7 @@ EPOCHS, BATCH_SIZE, PREDICT_BATCH = 10, 64, 256
 # 0.713, 0.715 with 16,000 labelled CIFAR-10 images, 0.596, 0.598, 0.579 with 1,000 (SimCLR, ten
 # epochs, 4,000 other training images).
 HEAD_LR, ENCODER_SHARE = 3e-3, 0.3
+THREADS = 1  # as in pretraining: other programs on the machine do not stall it
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,7 @@ class _Tunable(nn.Module):
         return logits
 
 
+@cpu_threads(THREADS)
 def finetune(
     folder: Path,
     pixels: Pixels,

@@ -140,7 +140,9 @@ def gains(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[str, Any]]
             "the same classifier without them (they still shaped the weak labels)",
             without,
             None if run.without_hand is None else labels["classifier"],
-            "not taken: nobody labelled items by hand",
+            "in the line above: it was not trained a second time without them"
+            if len(run.by_hand)
+            else "not taken: nobody labelled items by hand",
         ),
     ]
 

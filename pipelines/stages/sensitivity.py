@@ -23,7 +23,7 @@ from weaklight.seeds import numpy_generator
 
 __all__ = ["sensitivities", "slices"]
 
-MAX_ROWS = 20_000  # of the votes that label models are fitted to again, drawn at random
+MAX_ROWS = 20_000  # beside test, of those that label models are fitted to again, at random
 SEEDS = 5
 KEPT = 0.8  # share of the weak labels that each redrawn classifier learns from
 
@@ -84,8 +84,8 @@ def _leave_one_out(
     if run.votes.shape[1] < 2:
         return None
     rows = np.arange(len(run.votes))
-    if len(rows) > MAX_ROWS:
-        others = np.setdiff1d(rows, test)
+    others = np.setdiff1d(rows, test)
+    if len(others) > MAX_ROWS:
         drawn = numpy_generator(seed, "sensitivity").choice(others, MAX_ROWS, replace=False)
         rows = np.sort(np.concatenate([test, drawn]))
     keys = [run.keys[row] for row in rows]

@@ -149,6 +149,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
         features[~present] = np.nan
         outputs["encoder"] = "encoder"
         notes.append("the encoder was tuned: its features are not those of the map and the graph")
+        notes += _beside_frozen(head.predict(features[rows]), lesson, config, work)
     else:
         if config.chooses_head:
             chosen, head, note = _choose(lesson, config, work, inputs.judge)
@@ -255,6 +256,29 @@ def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
 
     taken, told = _best({f"{weight:g}": right(weight) for weight in (HAND_WEIGHT, *OTHER_WEIGHTS)})
     return float(taken), f"{counts} {taken} weak ones: right on {told} of {len(labels)} dev rows"
+
+
+def _beside_frozen(
+    said: NDArray[np.integer], lesson: _Lesson, config: TrainConfig, work: Work
+) -> list[str]:
+    """Return whether the tuned encoder, which ``said`` this on dev, did better than a frozen one.
+
+    A network that may change its features learns labels that are wrong in one way by heart.
+    """
+    if lesson.dev is None:
+        return []
+    features, labels = lesson.dev
+    tuned = said == labels
+    frozen = _trained(USUAL, lesson, config, work).predict(features) == labels
+    found = compare_paired(tuned, frozen)
+    verdict = {
+        "better": "tuning pays",
+        "worse": "tuning costs more than it brings: leave [train] head out",
+    }.get(found.verdict, "no clear difference")
+    return [
+        f"on {len(labels)} dev rows the tuned encoder is right on {tuned.sum()}, a discriminant on "
+        f"frozen features on {frozen.sum()}: {verdict}"
+    ]
 
 
 def _choose(lesson: _Lesson, config: TrainConfig, work: Work, judge: Path) -> tuple[str, Head, str]:

@@ -77,6 +77,17 @@ def test_fine_tuning_changes_the_encoder_and_gets_the_shapes_right(tuned: Traine
     assert (labels == truth).mean() > 0.85
 
 
+def test_dev_tells_whether_tuning_did_better_than_frozen_features(tuned: Trained) -> None:
+    project, run = tuned
+    table = pd.read_parquet(project.root / "items.parquet")
+    dev = (table["split"] == "dev").to_numpy()
+    truth = table.loc[dev, "gold"].map(CLASSES.index).to_numpy()
+    right = (np.load(stored(tuned, "probabilities")).argmax(axis=1)[dev] == truth).sum()
+    notes = project.store.manifest("train", run.artifacts["train"]).notes
+    (note,) = [note for note in notes if "frozen" in note]
+    assert f"on {dev.sum()} dev rows the tuned encoder is right on {right}, a discriminant" in note
+
+
 def test_calibration_gold_sets_the_temperature_of_a_tuned_classifier(tuned: Trained) -> None:
     table = pd.read_parquet(tuned[0].root / "items.parquet")
     said = np.log(np.load(stored(tuned, "probabilities")))

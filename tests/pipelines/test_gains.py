@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipelines.report.words import gain_words
@@ -77,6 +78,17 @@ def test_labels_by_hand_are_set_against_the_same_classifier_without_them(tmp_pat
     assert found["train"]["value"] == pytest.approx(before)
     assert found["hand"]["value"] == 1.0
     assert found["hand"]["difference"] == pytest.approx(1 - before)
+
+
+def test_a_classifier_trained_only_with_labels_by_hand_is_said_to_have_them(tmp_path: Path) -> None:
+    planted = write_run(tmp_path)
+    assert gained(planted)["hand"]["reason"] == "not taken: nobody labelled items by hand"
+    weak = pd.read_parquet(planted.files["weak_labels"])
+    weak.loc[np.flatnonzero(planted.split == "unlabeled")[:3], "source"] = "human"
+    weak.to_parquet(planted.files["weak_labels"])
+    hand = gained(planted)["hand"]  # a tuned encoder keeps no `without_hand`
+    assert hand["title"].endswith(": 3")
+    assert hand["reason"].startswith("in the line above")
 
 
 def test_bags_are_set_against_the_functions_alone(tmp_path: Path) -> None:

@@ -66,6 +66,18 @@ def test_leaving_out_a_function_is_done_for_majority_vote_and_the_chosen_model(
     assert all(f["low"] <= f["value"] <= f["high"] for f in found)
 
 
+@pytest.mark.parametrize("more", [-1, 1])  # than items outside test
+def test_of_many_items_test_stays_whole_and_others_are_drawn(
+    run: Judged, planted: Planted, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    whole = sensitivities(run, label_steps(run), seed=0)[0]
+    n_others = int((planted.split != "test").sum())
+    monkeypatch.setattr("pipelines.stages.sensitivity.MAX_ROWS", n_others + more)
+    found = sensitivities(run, label_steps(run), seed=0)[0]
+    assert found["value"] == whole["value"]
+    assert found["n_variants"] == len(LF_NAMES)
+
+
 def test_what_was_changed_is_set_against_the_run_with_its_own_class_balance(
     tmp_path: Path,
 ) -> None:
