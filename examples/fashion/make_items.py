@@ -35,8 +35,10 @@ __all__ = [
     "SEED",
     "SPLIT_SIZES",
     "fill_baskets",
+    "further_items",
     "make_items",
     "read_asked",
+    "read_folder",
     "read_idx",
 ]
 
@@ -163,7 +165,7 @@ def make_items(
     (1 holds footwear, 0 holds none; both null outside baskets).
     """
     n = sum(SPLIT_SIZES.values())
-    drawn = numpy_generator(seed, "fashion", "items").permutation(len(images))[:n]
+    drawn = _order(len(images), seed)[:n]
     split = np.repeat(list(SPLIT_SIZES), list(SPLIT_SIZES.values()))
     names = np.array(CLASSES)[labels[drawn]]
     unlabeled = split == "unlabeled"
@@ -186,16 +188,48 @@ def make_items(
     )
 
 
+def further_items(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], n: int, seed: int = SEED
+) -> pa.Table:
+    """Return the ``n`` rows that would be drawn next: all of them ``test``, in no basket.
+
+    For a closer look than 1,500 test items allow; the example does not hold them.
+    """
+    first = sum(SPLIT_SIZES.values())
+    drawn = _order(len(images), seed)[first : first + n]
+    return pa.table(
+        {
+            "item_id": pa.array([f"{i:05d}" for i in range(first, first + len(drawn))]),
+            "image": pa.array([_png(image) for image in images[drawn]], type=pa.binary()),
+            "split": pa.array(["test"] * len(drawn)),
+            "gold": pa.array(np.array(CLASSES)[labels[drawn]].tolist()),
+            "bag_id": pa.nulls(len(drawn), pa.string()),
+            "bag_label": pa.nulls(len(drawn), pa.int8()),
+        }
+    )
+
+
+def _order(n_images: int, seed: int) -> NDArray[np.int64]:
+    """Return the order in which the source's images are drawn."""
+    return numpy_generator(seed, "fashion", "items").permutation(n_images)
+
+
+def read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return images (N, 28, 28) and labels (N,) of the four idx files in ``folder``."""
+    images, labels = (
+        np.concatenate([read_idx(folder / f"{part}-{kind}.gz") for part in ("train", "t10k")])
+        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
+    )
+    return images, labels
+
+
 def main() -> None:
     """Read the idx files of the folder given and write ``items.parquet`` beside this file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder that holds the four idx.gz files")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("items.parquet"))
     args = parser.parse_args()
-    images, labels = (
-        np.concatenate([read_idx(args.folder / f"{part}-{kind}.gz") for part in ("train", "t10k")])
-        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
-    )
+    images, labels = read_folder(args.folder)
     table = make_items(images, labels, read_asked())
     pq.write_table(table, args.out, compression="zstd", row_group_size=2_000)
     print(f"{args.out}: {table.num_rows} rows, {args.out.stat().st_size / 2**20:.2f} MiB")
