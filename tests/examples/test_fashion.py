@@ -74,6 +74,21 @@ def test_pictures(items: pd.DataFrame) -> None:
         assert (picture.format, picture.mode, picture.size) == ("PNG", "L", (28, 28))
 
 
+def test_further_items_are_those_that_the_example_does_not_hold() -> None:
+    n = 10_003
+    images = np.zeros((n, 28, 28), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.arange(n) // 256, np.arange(n) % 256
+    labels = (np.arange(n) % 10).astype(np.uint8)
+    inside = set(maker.make_items(images, labels)["image"].to_pylist())
+    further = maker.further_items(images, labels, 5).to_pandas()  # no more are left than 3
+    assert further["item_id"].tolist() == ["10000", "10001", "10002"]
+    assert not inside & set(further["image"]) and further["image"].is_unique
+    for row in further.itertuples():
+        high, low = np.asarray(Image.open(io.BytesIO(row.image)))[0, :2]
+        assert row.gold == maker.CLASSES[(256 * int(high) + int(low)) % 10]
+    assert (further["split"] == "test").all() and further["bag_id"].isna().all()
+
+
 def test_settings_name_the_classes_in_order() -> None:
     config = load_config(EXAMPLE / "weaklight.toml")
     assert config.classes == maker.CLASSES
@@ -165,11 +180,7 @@ def test_idx_files(tmp_path: Path) -> None:
     not SOURCE.is_dir(), reason="Fashion-MNIST is not here: set FASHION_MNIST to its folder"
 )
 def test_the_script_draws_the_same_items_again() -> None:
-    images, labels = (
-        np.concatenate([maker.read_idx(SOURCE / f"{p}-{kind}.gz") for p in ("train", "t10k")])
-        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
-    )
-    drawn = maker.make_items(images, labels, maker.read_asked())
+    drawn = maker.make_items(*maker.read_folder(SOURCE), maker.read_asked())
     kept = pq.read_table(EXAMPLE / "items.parquet")
     columns = [name for name in kept.column_names if name != "image"]
     assert drawn.select(columns).equals(kept.select(columns))
