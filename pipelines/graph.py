@@ -144,7 +144,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        18,
+        19,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",
@@ -166,7 +166,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        25,
+        26,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",
