@@ -155,7 +155,7 @@ class PatchBody(nn.Module, ABC):
         return F.pad(images, (0, right, 0, down), mode="replicate") if down or right else images
 
 
-def patch_body(encoder: Backbone, method: str) -> PatchBody:
+def patch_body(encoder: Backbone) -> PatchBody:
     """Return the encoder's body, which knows patches.
 
     Raises
@@ -165,8 +165,8 @@ def patch_body(encoder: Backbone, method: str) -> PatchBody:
     """
     if not isinstance(encoder.body, PatchBody):
         raise ConfigError(
-            f"{method} needs patch tokens, but the backbone is a {type(encoder.body).__name__}; "
-            f"set backbone to one of {sorted(BACKBONES)}"
+            f"this method needs patch tokens, but the backbone is a {type(encoder.body).__name__}, "
+            f"which has none; set backbone to one of {sorted(BACKBONES)}"
         )
     return encoder.body
 

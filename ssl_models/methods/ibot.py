@@ -64,7 +64,7 @@ class IBOT(DINO):
     ) -> None:
         super().__init__(encoder, augment, **options)
         self.mask_ratio, self.mask_crops = mask_ratio, mask_crops
-        body, out_dim = patch_body(encoder, "ibot"), len(self.head.prototypes)
+        body, out_dim = patch_body(encoder), len(self.head.prototypes)
         self.mask_token = nn.Parameter(torch.zeros(body.mask_dim))
         self.patch_center = Center(out_dim)
         shared = self.shares_head and body.patch_dim == encoder.dim
@@ -74,7 +74,7 @@ class IBOT(DINO):
     def views(self, images: Tensor, generator: torch.Generator) -> Any:
         """Return the crops and the masks of the large ones."""
         crops = super().views(images, generator)
-        rows, columns = patch_body(self.encoder, "ibot").grid(*images.shape[-2:])
+        rows, columns = patch_body(self.encoder).grid(*images.shape[-2:])
         uniforms = torch.cat(
             [shared_rows(len(images), 2 + N_DRAWS, generator) for _ in range(2)]
         ).to(images.device)
@@ -90,7 +90,7 @@ class IBOT(DINO):
         (large, small, draws), masked = views
         large, small = map(self.encoder.normalised, (large, small))
         n = len(large) // 2
-        student, teacher = patch_body(self.encoder, "ibot"), self.teacher_body
+        student, teacher = patch_body(self.encoder), self.teacher_body
         assert isinstance(teacher, PatchBody)
         features, patches = student.tokens(
             large, masked=masked, mask_token=self.mask_token, draws=draws[: 2 * n]

@@ -73,7 +73,7 @@ class MAE(Method):
                 f"mae takes mask_ratio between 0 and 1, decoder_dim a multiple of {HEAD_DIM} and "
                 f"decoder_depth at least 1, but came {mask_ratio}, {decoder_dim}, {decoder_depth}"
             )
-        body = patch_body(encoder, "mae")
+        body = patch_body(encoder)
         self.augment, self.mask_ratio = Augment(geometry(augment)), mask_ratio
         self.decoder = PatchDecoder(
             encoder.dim,
@@ -122,7 +122,7 @@ class MAE(Method):
     @property
     def body(self) -> PatchBody:
         """The encoder's body."""
-        return patch_body(self.encoder, "mae")
+        return patch_body(self.encoder)
 
 
 class PatchDecoder(nn.Module):

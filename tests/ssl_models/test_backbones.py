@@ -26,7 +26,7 @@ def test_tokens_are_the_class_vector_and_a_grid_of_patches(
     name: str, side: int, height: int, width: int
 ) -> None:
     encoder = build_backbone(name, channels=3, image_size=side, width=FIXED_WIDTHS.get(name, 8))
-    body = patch_body(encoder.eval(), "a test")
+    body = patch_body(encoder.eval())
     images = torch.rand(2, 3, height, width)
     vector, patches = body.tokens(images)
     rows, columns = body.grid(height, width)
