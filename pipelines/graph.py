@@ -144,7 +144,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "train",
-        19,
+        20,
         "pipelines.stages.train:train",
         {
             "items": "ingest.items",

@@ -59,6 +59,8 @@ class Labelled:
         (n, d) float32 of the encoder as it is; finite where there is weight.
     targets, weights
         (n, K) float32 and (n,) float32; 0 leaves a row out.
+    by_hand
+        (n,) bool: the rows whose labels people gave.
     unlabelled
         (n,) bool: the rows whose views must agree where ``consistency`` is on.
     dev, calibrators
@@ -68,6 +70,7 @@ class Labelled:
     features: NDArray[np.float32]
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
+    by_hand: NDArray[np.bool_]
     unlabelled: NDArray[np.bool_]
     dev: tuple[NDArray[np.intp], NDArray[np.integer]] | None
     calibrators: tuple[NDArray[np.intp], NDArray[np.integer]] | None
@@ -136,6 +139,7 @@ def finetune(
     rows = np.flatnonzero(labelled.weights > 0)
     x, y = labelled.features[rows], labelled.targets[rows]
     w = labelled.weights[rows].astype(np.float64)
+    trusted = labelled.by_hand[rows]
     device = resolve_device(config.device)
     n_networks = STRATEGIES[config.strategy].n_networks
     order = numpy_generator(seed, "finetune", "halves").permutation(len(rows))
@@ -163,7 +167,8 @@ def finetune(
             (balanced_weights(y, w) if config.balance == "classes" else w).astype(np.float32)
         ),
         strategy=config.strategy,
-        noise=noise_for(config.strategy, x, y, config.noise_rate, seed),
+        noise=noise_for(config.strategy, x[~trusted], y[~trusted], config.noise_rate, seed),
+        trusted=torch.from_numpy(trusted),
         config=TrainingConfig(
             epochs=config.epochs or EPOCHS,
             batch_size=config.batch_size or BATCH_SIZE,

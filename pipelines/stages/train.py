@@ -131,6 +131,7 @@ def train(inputs: TrainInputs, config: TrainConfig, work: Work) -> StageResult:
             features,
             targets,
             np.where(used, lesson.weighed(all_weights), 0.0).astype(np.float32),
+            lesson.by_hand,
             is_unlabeled & present,
             dev if enough else None,
             calibrators,
@@ -327,7 +328,7 @@ def _trained(name: str, lesson: _Lesson, config: TrainConfig, work: Work) -> Hea
         head: Head = Discriminant().fit(x, y, w).as_linear_head(work.classes)
     else:
         head = _new_head(name, len(x), config, work.seed).fit(
-            x, y, w, dev=lesson.dev, classes=work.classes
+            x, y, w, trusted=lesson.by_hand[used], dev=lesson.dev, classes=work.classes
         )
         if lesson.calibrators is None and not config.chooses_head:
             return head

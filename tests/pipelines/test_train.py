@@ -150,6 +150,23 @@ def test_few_labels_by_hand_are_not_drowned_by_weak_ones_that_err_alike(tmp_path
     assert f"each of 30 labels by hand counts for {weight} weak ones" in " ".join(result.notes)
 
 
+def test_labels_by_hand_are_trusted_by_heads_that_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[np.ndarray] = []
+    fit = RobustHead.fit
+
+    def listening(self: RobustHead, x: np.ndarray, *rest: object, **named: object) -> RobustHead:
+        told.append(np.asarray(named["trusted"]))
+        return fit(self, x, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RobustHead, "fit", listening)
+    run(tmp_path, TrainConfig(head="mlp", strategy="gce"), n_dev=150, n_by_hand=30)
+    with_hand, without_hand = told
+    assert with_hand[-30:].all() and with_hand.sum() == 30
+    assert len(without_hand) == len(with_hand) - 30 and not without_hand.any()
+
+
 def test_without_the_labels_by_hand_is_the_same_head_taught_by_the_others(tmp_path: Path) -> None:
     result = run(tmp_path, TrainConfig(head="discriminant"), n_dev=150, n_by_hand=30, lie=True)
     features, targets, weights = (

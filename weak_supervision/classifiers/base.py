@@ -68,9 +68,13 @@ class Head(ABC):
         x: NDArray[np.float32],
         y: NDArray[np.float32],
         w: NDArray[np.float64],
+        trusted: NDArray[np.bool_],
         dev: Dev | None,
     ) -> None:
-        """Learn from standardised features (n, d), targets (n, K) and weights (n,) above 0."""
+        """Learn from standardised features (n, d), targets (n, K) and weights (n,) above 0.
+
+        ``trusted`` (n,) bool are rows whose targets nothing may doubt.
+        """
 
     @abstractmethod
     def _logits(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,6 +103,7 @@ class Head(ABC):
         targets: NDArray[np.generic],
         weights: NDArray[np.floating] | None = None,
         *,
+        trusted: NDArray[np.bool_] | None = None,
         dev: Dev | None = None,
         classes: Sequence[str] | None = None,
     ) -> Self:
@@ -112,6 +117,9 @@ class Head(ABC):
             (n, K) floats, rows with weight sum to 1; or (n,) class ids.
         weights
             (n,) floats, not negative; 1 where left out.
+        trusted
+            (n,) bool: rows whose labels are known to be right; heads that doubt labels do not doubt
+            these. None of them where left out.
         dev
             Features (n_dev, d) and class ids (n_dev,) for the temperature, and for early stopping
             where that is asked for. They are never learnt from.
@@ -132,10 +140,11 @@ class Head(ABC):
             raise ConfigError(f"balance must be one of {BALANCES}, but is {self.balance!r}{near}")
         soft = _soft(targets, classes)
         w = np.ones(len(soft)) if weights is None else np.asarray(weights, np.float64)
-        if not len(features) == len(soft) == len(w):
+        known = np.zeros(len(soft), bool) if trusted is None else np.asarray(trusted, bool)
+        if not len(features) == len(soft) == len(w) == len(known):
             raise DataError(
-                f"features, targets and weights must have the same rows, but came with "
-                f"{len(features)}, {len(soft)} and {len(w)}"
+                "features, targets, weights and trusted must have the same rows, but came with "
+                f"{len(features)}, {len(soft)}, {len(w)} and {len(known)}"
             )
         used = w > 0
         if not used.any():
@@ -159,7 +168,7 @@ class Head(ABC):
         self.scale_ = scale_about(self.mean_, x, w).astype(np.float32)
         self.temperature_ = 1.0
         held_out = None if dev is None else (self._standardised(dev[0]), dev[1])
-        self._learn(self._standardised(x), y, w, held_out)
+        self._learn(self._standardised(x), y, w, known[used], held_out)
         if dev is not None:
             self.calibrate(*dev)
         return self

@@ -102,6 +102,7 @@ class LinearHead(Head):
         x: NDArray[np.float32],
         y: NDArray[np.float32],
         w: NDArray[np.float64],
+        trusted: NDArray[np.bool_],
         dev: Dev | None,
     ) -> None:
         n_features, n_classes = x.shape[1], y.shape[1]

@@ -110,6 +110,7 @@ class RobustHead(Head):
         x: NDArray[np.float32],
         y: NDArray[np.float32],
         w: NDArray[np.float64],
+        trusted: NDArray[np.bool_],
         dev: Dev | None,
     ) -> None:
         if self.strategy not in STRATEGIES:
@@ -117,7 +118,7 @@ class RobustHead(Head):
                 f"no strategy is called {self.strategy!r}; known: {sorted(STRATEGIES)}"
                 f"{nearest(self.strategy, STRATEGIES)}"
             )
-        noise = noise_for(self.strategy, x, y, self.noise_rate, self.seed)
+        noise = noise_for(self.strategy, x[~trusted], y[~trusted], self.noise_rate, self.seed)
         self.noise_rate_ = None if noise is None else noise.rate
         config = TrainingConfig(
             epochs=self.epochs,
@@ -137,6 +138,7 @@ class RobustHead(Head):
                 torch.from_numpy(w.astype(np.float32)),
                 strategy=self.strategy,
                 noise=noise,
+                trusted=torch.from_numpy(trusted),
                 config=config,
                 augment=self._dropout(x.shape[1]),
                 dev=None if dev is None else (torch.from_numpy(dev[0]), torch.tensor(dev[1])),
@@ -206,12 +208,13 @@ def noise_for(
 ) -> Noise | None:
     """Return rate and transition matrix where the strategy needs them, None elsewhere.
 
-    With too few rows to estimate them ``forward`` gets None as well: it starts from right labels.
+    With too few rows to estimate them ``forward`` gets None as well: it starts from right labels. So
+    does either without any row.
 
     Parameters
     ----------
     features, targets
-        (n, d) finite floats and (n, K) floats of the training rows.
+        (n, d) finite floats and (n, K) floats of the training rows whose labels may be wrong.
     rate
         Share of wrong labels where it is known; estimated where None.
 
@@ -222,7 +225,7 @@ def noise_for(
     DataError
         If there are too few rows to estimate the rate for ``co_teaching``.
     """
-    if strategy not in ("co_teaching", "forward"):
+    if strategy not in ("co_teaching", "forward") or not len(targets):
         return None
     if strategy == "forward" and len(targets) < ROWS_A_CLASS * targets.shape[1]:
         return None

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from weak_supervision.noise.losses import soft_cross_entropy
 from weak_supervision.noise.strategies import STRATEGIES, Noise, Strategy
 from weaklight.errors import ConfigError, TrainingError
 from weaklight.seeds import derive_seed, numpy_generator
@@ -86,6 +87,7 @@ def train_robustly(
     *,
     strategy: str = "plain",
     noise: Noise | None = None,
+    trusted: Tensor | None = None,
     config: TrainingConfig = TrainingConfig(),
     augment: Callable[[Tensor], Tensor] | None = None,
     dev: tuple[Tensor, Tensor] | None = None,
@@ -112,6 +114,10 @@ def train_robustly(
         Name of one of `STRATEGIES`.
     noise
         Rate and transition matrix, for ``co_teaching`` and ``forward``; no noise where None.
+    trusted
+        (n,) bool: rows whose labels are known to be right, as those that people gave. No strategy
+        doubts, drops or corrects them: they are learnt by cross-entropy (Hendrycks et al. 2018,
+        arXiv:1802.05300, section 3.2, for the forward correction). None where None.
     augment
         Applied to each batch of inputs, for fine-tuning on pixels.
     dev
@@ -147,6 +153,7 @@ def train_robustly(
     weight = torch.ones(len(targets)) if weights is None else weights
     pool = torch.nonzero(weight > 0).squeeze(1)
     scale = (weight / weight[pool].mean()).to(device)
+    known = torch.zeros(len(targets), dtype=torch.bool) if trusted is None else trusted
     order = torch.Generator().manual_seed(derive_seed(config.seed, "robust_training", "order"))
     mixing = numpy_generator(config.seed, "robust_training", "mixup")
     batch_size = config.batch_of(len(pool))
@@ -194,16 +201,25 @@ def train_robustly(
             x = inputs[rows].to(device)
             if augment is not None:
                 x = augment(x)
-            y = [plan.targets_of(rows, i).to(device) for i in range(len(networks))]
+            sure, given = known[rows].to(device), targets[rows].to(device)
+            y = [
+                torch.where(sure[:, None], given, plan.targets_of(rows, i).to(device))
+                for i in range(len(networks))
+            ]
             if config.mixup:
                 share = float(mixing.beta(config.mixup, config.mixup))
                 other = torch.randperm(len(rows), generator=order)
                 x = share * x + (1 - share) * x[other]
                 y = [share * t + (1 - share) * t[other] for t in y]
-            losses = [plan.losses(n(x), t, rows) for n, t in zip(networks, y, strict=True)]
+                sure = sure & sure[other]
+            losses = []
+            for network, asked in zip(networks, y, strict=True):
+                logits = network(x)
+                doubting = plan.losses(logits, asked, rows)
+                losses.append(torch.where(sure, soft_cross_entropy(logits, asked), doubting))
             total = torch.zeros((), device=device)
             for i, loss in enumerate(losses):
-                kept = plan.chosen(losses, i, epoch) * scale[rows]
+                kept = torch.where(sure, 1.0, plan.chosen(losses, i, epoch)) * scale[rows]
                 total = total + (kept * loss).sum() / kept.sum().clamp_min(1e-8)
             if also is not None:
                 total = total + sum(also(network) for network in networks)

@@ -156,6 +156,64 @@ def test_weights_soft_targets_and_seeds() -> None:
     assert blank[0] == pytest.approx(np.bincount(y) / 600, abs=1e-6)
 
 
+class Deaf(Strategy):
+    """Believes no label: another target, no loss, no row chosen."""
+
+    def targets_of(self, rows: torch.Tensor, network: int) -> torch.Tensor:
+        return torch.full_like(self.targets[rows], 1 / self.targets.shape[1])
+
+    def losses(
+        self, logits: torch.Tensor, targets: torch.Tensor, rows: torch.Tensor
+    ) -> torch.Tensor:
+        return 0 * logits.sum(dim=1)
+
+    def chosen(self, losses: list[torch.Tensor], network: int, epoch: int) -> torch.Tensor:
+        return torch.zeros_like(losses[network])
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.2])
+def test_no_strategy_doubts_trusted_labels(monkeypatch: pytest.MonkeyPatch, mixup: float) -> None:
+    monkeypatch.setitem(STRATEGIES, "deaf", Deaf)
+    x, labels, x_test, truth = noisy(rate=0.0, n=400)
+    trusted = torch.arange(400) < 200
+    lies = torch.from_numpy((labels + 1) % 4)
+    targets = torch.eye(4)[torch.where(trusted, torch.from_numpy(labels), lies)]
+    right = {}
+    for name, sure in (("trusted", trusted), ("none", None)):
+        network = torch.nn.Linear(24, 4)
+        torch.nn.init.zeros_(network.weight)
+        torch.nn.init.zeros_(network.bias)
+        train_robustly(
+            [network],
+            torch.from_numpy(x),
+            targets,
+            strategy="deaf",
+            trusted=sure,
+            config=TrainingConfig(epochs=40, lr=1e-2, mixup=mixup),
+        )
+        logits = network(torch.from_numpy(x_test)).detach()
+        right[name] = (logits.argmax(dim=1).numpy() == truth).mean()
+        assert name == "trusted" or not logits.any()  # nothing was learnt
+    assert right["trusted"] > 0.75
+
+
+def test_the_noise_is_that_of_the_labels_which_are_not_trusted() -> None:
+    x, y, _, _ = noisy(rate=0.4, n=1500)
+    right, labels, _, _ = noisy(rate=0.0, n=1500)  # the same items
+    head = RobustHead(strategy="co_teaching", epochs=1)
+    head.fit(
+        np.concatenate([x, right]), np.concatenate([y, labels]), trusted=np.arange(3000) >= 1500
+    )
+    assert head.noise_rate_ == pytest.approx(0.4, abs=0.08)
+    everything = np.ones(1500, bool)
+    assert (
+        RobustHead(strategy="co_teaching", epochs=1).fit(x, y, trusted=everything).noise_rate_
+        is None
+    )
+    with pytest.raises(DataError, match="trusted must have the same rows"):
+        head.fit(x, y, trusted=everything[:9])
+
+
 def test_averaged_weights_predict_where_asked() -> None:
     x, y, _, _ = noisy(rate=0.4, n=300)
     network = torch.nn.Linear(x.shape[1], 4)
