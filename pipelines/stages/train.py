@@ -6,6 +6,7 @@ Try it: ``weaklight train``.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,9 +35,10 @@ _Known = tuple[NDArray[np.intp], NDArray[np.integer]]  # rows and their class id
 MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
 USUAL, OTHERS = "discriminant", ("linear", "mlp")  # of `head = "auto"`
 ROBUST = "forward"  # of the network among them
-# How many weak labels one by hand counts for: few and right ones drown among many half-right ones
-# (docs/hybrid.md). The others are tried on dev.
-HAND_WEIGHT, OTHER_WEIGHTS = 30.0, (1.0, 10.0, 100.0)
+# How many weak labels one by hand counts for: few and right ones drown among many half-right ones,
+# and few that count for too much are learnt by heart (docs/hybrid.md). The usual one, then those
+# that are tried on dev, nearest first.
+HAND_WEIGHTS = (10.0, 30.0, 3.0, 100.0, 1.0)
 N_NEXT = 300  # more than anybody reviews before the next run orders them anew
 FEWEST_EPOCHS, MOST_ROWS = 3, 3_000_000  # above 300,000 rows, fewer epochs see as many
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
@@ -237,16 +239,17 @@ class _Lesson:
 def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
     """Return what a label by hand counts for, and why; no reason where it makes no difference.
 
-    Another weight than the usual one has to be surely right more often on dev. The discriminant
-    tries them, as it is solved in a moment. Items that people label are seldom drawn at random, so
-    these labels themselves cannot tell.
+    Of the weights that dev does not tell from the best by a standard error (Breiman et al. 1984,
+    "Classification and regression trees", section 3.4.3) it is the nearest to the usual one. The
+    discriminant tries them, as it is solved in a moment. Items that people label are seldom drawn
+    at random, so these labels themselves cannot tell.
     """
     if not lesson.has_both:
         return 1.0, ""
     counts = f"each of {int(lesson.by_hand.sum()):,} labels by hand counts for"
     if lesson.dev is None or len(lesson.dev[1]) < MIN_ROWS_TO_CHOOSE:
         why = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold"
-        return HAND_WEIGHT, f"{counts} {HAND_WEIGHT:g} weak ones: {why}"
+        return HAND_WEIGHTS[0], f"{counts} {HAND_WEIGHTS[0]:g} weak ones: {why}"
     features, labels = lesson.dev
 
     def right(hand_weight: float) -> NDArray[np.bool_]:
@@ -255,8 +258,17 @@ def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
         head = Discriminant().fit(lesson.features[used], lesson.targets[used], weights[used])
         return np.asarray(head.predict_proba(features).argmax(axis=1) == labels)
 
-    taken, told = _best({f"{weight:g}": right(weight) for weight in (HAND_WEIGHT, *OTHER_WEIGHTS)})
-    return float(taken), f"{counts} {taken} weak ones: right on {told} of {len(labels)} dev rows"
+    tried = {weight: right(weight) for weight in HAND_WEIGHTS}
+    best = max(tried.values(), key=np.count_nonzero)
+    taken = next(weight for weight, hits in tried.items() if _as_good(hits, best))
+    told = ", ".join(f"{hits.sum()} ({weight:g})" for weight, hits in sorted(tried.items()))
+    return taken, f"{counts} {taken:g} weak ones: right on {told} of {len(labels)} dev rows"
+
+
+def _as_good(hits: NDArray[np.bool_], best: NDArray[np.bool_]) -> bool:
+    """Return whether these hits are fewer by one standard error of the difference at most."""
+    differ = np.count_nonzero(hits != best)
+    return bool(best.sum() - hits.sum() <= math.sqrt(differ))
 
 
 def _beside_frozen(
