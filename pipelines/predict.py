@@ -112,9 +112,8 @@ def predict_files(
     table = pd.DataFrame(names, columns=["file", "item_id"])
     table["label"] = [head.classes_[k] if s else None for k, s in zip(best, sure, strict=True)]
     table["probability"] = top
-    for k, name in enumerate(head.classes_):
-        table[f"p_{name}"] = probability[:, k]
-    return table, dropped
+    of_classes = pd.DataFrame(probability, columns=[f"p_{name}" for name in head.classes_])
+    return table.join(of_classes), dropped
 
 
 def _rows(

@@ -257,6 +257,15 @@ class AggregateConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _student_needs_no_classifier_beside_it(self) -> AggregateConfig:
+        if self.hybrid == "self_training" and self.model == "crowdlab":
+            raise ValueError(
+                'hybrid = "self_training" lets a student on the features vote, and model = '
+                '"crowdlab" weighs the votes against another; leave one of the two out'
+            )
+        return self
+
 
 class CleanConfig(Section):
     """``[clean]``: what happens to labels that the features contradict."""

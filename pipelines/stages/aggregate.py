@@ -88,17 +88,21 @@ def aggregate(inputs: AggregateInputs, config: AggregateConfig, work: Work) -> S
         )  # fmt: skip
         posterior, known = taught.posterior, taught.is_covered
     labels = hard_labels(posterior, known, keys=items["item_id"].tolist())
-    weak = pd.DataFrame({"item_id": items["item_id"]})
-    for k, name in enumerate(work.classes):
-        weak[f"p_{name}"] = posterior[:, k]
-    weak["label"] = labels
-    weak["confidence"] = np.where(known, posterior.max(axis=1), 0.0).astype(np.float32)
-    weak["covered"] = known
     source = _sources(votes, human, has_bags)
     if taught is not None:
         source[taught.by_student & (source == "features")] = "student"
-    weak["source"] = source
-    weak["round"] = 0 if taught is None else taught.round
+    # at once: pandas warns of frames that grow by hundreds of columns
+    weak = pd.DataFrame(
+        {
+            "item_id": items["item_id"],
+            **{f"p_{name}": posterior[:, k] for k, name in enumerate(work.classes)},
+            "label": labels,
+            "confidence": np.where(known, posterior.max(axis=1), 0.0).astype(np.float32),
+            "covered": known,
+            "source": source,
+            "round": 0 if taught is None else taught.round,
+        }
+    )
     weak.to_parquet(work.out / "weak_labels.parquet", index=False)
 
     folder = work.out / "posteriors"

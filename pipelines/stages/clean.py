@@ -117,9 +117,12 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
         if not (weights > 0).any():
             raise DataError(f"[clean] max_error = {config.max_error:g}: {admitted.stop_reason}")
     all_weights = weights.copy()
+    larger = " or accept a larger [clean] max_error" if config.max_error is not None else ""
+    _check_classes_left(weights, labels, work.classes, larger)
     if config.action == "drop":
         weights[weak["item_id"].isin(dropped).to_numpy()] = 0.0
-    _check_classes_left(weights, labels, work.classes)
+        keep = ' or set [clean] action = "keep"'
+        _check_classes_left(weights, labels, work.classes, keep)
 
     issues.to_parquet(work.out / "issues.parquet", index=False)
     np.save(work.out / "out_of_fold.npy", proba)
@@ -216,12 +219,14 @@ def _admitted(
 
 
 def _check_classes_left(
-    weights: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]
+    weights: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...], or_else: str
 ) -> None:
+    """Raise where fewer than two have labels; ``or_else``: what undoes the cleaning that did it."""
     left = np.unique(labels[weights > 0])
     if len(left) < 2:
         names = [classes[c] for c in left]
+        after = "after cleaning " if or_else else ""
         raise DataError(
-            f"after cleaning only the classes {names} have labels to train on, two are needed; "
-            'write LFs for the others or set [clean] action = "keep"'
+            f"{after}only the classes {names} have labels to train on, two are needed; "
+            f"write LFs for the others{or_else}"
         )

@@ -99,7 +99,8 @@ def lay_out(
     Returns
     -------
     (n, 2) float32: t-SNE (van der Maaten and Hinton 2008) of at most 1,500 landmarks; every other
-    item lies among its three nearest landmarks; items without features lie at NaN.
+    item lies among its three nearest landmarks; items without features lie at NaN. Where all
+    landmarks are alike, as those of a collapsed encoder, it is a cloud without a shape.
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -107,11 +108,16 @@ def lay_out(
     rows = np.flatnonzero(present)
     flat = np.full((len(features), 2), np.nan, dtype=np.float32)
     unit = features[rows] / np.maximum(np.linalg.norm(features[rows], axis=1, keepdims=True), 1e-12)
+    if unit.shape[1] == 1:  # t-SNE starts from two directions
+        unit = np.pad(unit, ((0, 0), (0, 1)))
     if len(rows) < 8:
         flat[rows] = np.arange(len(rows))[:, None]
         return flat
     rng = numpy_generator(seed, "map")
     chosen = np.sort(rng.choice(len(rows), size=min(_LANDMARKS, len(rows)), replace=False))
+    if np.ptp(unit[chosen], axis=0).max() == 0:  # t-SNE would end the process, without a word
+        flat[rows] = rng.normal(size=(len(rows), 2))
+        return flat
     # 500 tiny parallel steps: threads that wait for one another lose more than they share out as
     # soon as anything else runs on the machine
     with threadpool_limits(1):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from pipelines.sections import AggregateConfig
 from pipelines.stages.aggregate import AggregateInputs, aggregate
@@ -18,7 +19,7 @@ from weak_supervision.neighbors import build_graph
 CLASSES = ("a", "b", "c")
 
 
-def run(folder: Path, votes, soft_votes) -> pd.DataFrame:
+def run(folder: Path, votes, soft_votes, classes=CLASSES) -> pd.DataFrame:
     n = len(votes)
     folder.mkdir()
     table = {"item_id": [f"{i:04d}" for i in range(n)], "split": "unlabeled"}
@@ -39,7 +40,7 @@ def run(folder: Path, votes, soft_votes) -> pd.DataFrame:
         graph=folder / "graph", human=folder / "human",
     )  # fmt: skip
     work = Work(
-        out=folder, scratch=folder, cache=folder, project_root=folder, seed=0, classes=CLASSES
+        out=folder, scratch=folder, cache=folder, project_root=folder, seed=0, classes=classes
     )
     aggregate(inputs, AggregateConfig(model="dawid_skene"), work)
     return pd.read_parquet(folder / "weak_labels.parquet")
@@ -50,6 +51,14 @@ def test_confidence_of_soft_lfs_makes_better_labels_of_the_same_votes(tmp_path):
     plain, levels = run(tmp_path / "plain", votes, {}), run(tmp_path / "levels", votes, soft)
     assert (levels["covered"] == plain["covered"]).all()
     assert (levels["label"] == truth).mean() > (plain["label"] == truth).mean() + 0.02
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_hundred_classes_are_no_cause_for_a_warning(tmp_path):
+    votes = np.arange(240, dtype=np.int16).reshape(-1, 1) % 120
+    weak = run(tmp_path / "many", votes, {}, tuple(f"c{k:03d}" for k in range(120)))
+    assert weak.columns[[1, 120]].tolist() == ["p_c000", "p_c119"]
+    assert (weak["label"] == votes[:, 0]).all()
 
 
 def test_torch_and_snorkel_wait_until_snorkels_model_is_fitted():

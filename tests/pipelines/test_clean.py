@@ -14,6 +14,7 @@ from pipelines.stages.base import Work
 from pipelines.stages.clean import JUDGES, CleanInputs, clean
 from weak_supervision.neighbors import build_graph
 from weak_supervision.noise import out_of_fold_proba
+from weaklight.errors import DataError
 
 N, N_WRONG, N_HUMAN = 600, 80, 40
 WRONG, HUMAN = np.arange(N) < N_WRONG, np.arange(N) < N_HUMAN  # people insist on the first ones
@@ -68,3 +69,8 @@ def test_who_doubts_was_taught_by_the_votes_and_not_by_labels_that_follow_the_fe
     judge = json.loads((out / "judge.json").read_text())["head"]
     expected = out_of_fold_proba(FEATURES, np.eye(2)[VOTES], seed=0, new_head=JUDGES[judge])
     np.testing.assert_allclose(np.load(out / "out_of_fold.npy"), expected, atol=1e-4)
+
+
+def test_labels_of_one_class_are_not_said_to_be_the_work_of_cleaning(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^only the classes \['a'\] .* for the others$"):
+        cleaned(tmp_path, CleanConfig(), weak=np.zeros(N, dtype=np.int64))

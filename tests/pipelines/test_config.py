@@ -36,6 +36,7 @@ def test_defaults_fill_every_section() -> None:
         ({"schedule": {"cron": "* * * * *", "every_s": 3}}, "either cron or every_s"),
         ({"schedule": {"cron": "0 2 * *"}}, "schedule: a cron line has five fields"),
         ({"pretrain": {"refresh": "0 25 * * *"}}, "outside 0-23"),
+        ({"aggregate": {"model": "crowdlab", "hybrid": "self_training"}}, "one of the two out"),
         ({"items": {}}, r"items\.source: is required"),
     ],
 )

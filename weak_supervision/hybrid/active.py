@@ -141,7 +141,9 @@ def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 def _vote_shares(votes: Votes) -> NDArray[np.float64]:
     """Return (n, values): how an item's votes are divided, rows of zeros where nobody votes."""
     values = np.unique(votes[votes != ABSTAIN])
-    counts = np.stack([(votes == v).sum(axis=1) for v in values], axis=1, dtype=np.float64)
+    counts = np.zeros((len(votes), len(values)))
+    for column, value in enumerate(values):
+        counts[:, column] = (votes == value).sum(axis=1)
     return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0))
 
 

@@ -5,6 +5,8 @@ Try it: ``find_issues(labels, out_of_fold_proba(features, posterior))``.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -56,7 +58,10 @@ def find_issues(labels: NDArray[np.integer], pred_probs: NDArray[np.floating]) -
         return pd.DataFrame({name: [] for name in COLUMNS}).astype(
             {"row": "int64", "label": "int64", "suggested": "int64", "score": "float64"}
         )
-    flagged = find_label_issues(known, p, n_jobs=1)  # a pool of processes would outlive a service
+    with warnings.catch_warnings():  # a line for each class of fewer than six
+        warnings.filterwarnings("ignore", message="May not flag all label issues")
+        # a pool of processes would outlive a service
+        flagged = find_label_issues(known, p, n_jobs=1)
     score = get_label_quality_scores(known, p)
     frame = pd.DataFrame(
         {

@@ -208,8 +208,9 @@ def noise_for(
 ) -> Noise | None:
     """Return rate and transition matrix where the strategy needs them, None elsewhere.
 
-    With too few rows to estimate them ``forward`` gets None as well: it starts from right labels. So
-    does either without any row.
+    With too few rows to estimate them ``forward`` gets None as well: it starts from right labels.
+    So does either without any row. A rate that is given to ``co_teaching``, which asks for no
+    matrix, is all that it gets.
 
     Parameters
     ----------
@@ -229,10 +230,12 @@ def noise_for(
         return None
     if strategy == "forward" and len(targets) < ROWS_A_CLASS * targets.shape[1]:
         return None
-    labels = targets.argmax(axis=1)
-    estimated = estimate_noise(features, labels, targets.shape[1], seed=seed)
+    if rate is not None and not 0 <= rate < 1:
+        raise ConfigError(f"noise_rate must lie in 0..1, but is {rate}")
+    n_classes = targets.shape[1]
+    if strategy == "co_teaching" and rate is not None:  # the rate is all that it asks for
+        return Noise(rate=rate, transition=torch.eye(n_classes))
+    estimated = estimate_noise(features, targets.argmax(axis=1), n_classes, seed=seed)
     used = estimated.rate if rate is None else rate
-    if not 0 <= used < 1:
-        raise ConfigError(f"noise_rate must lie in 0..1, but is {used}")
     logger.info("noise rate %.3f (%s)", used, "estimated" if rate is None else "given")
     return Noise(rate=used, transition=torch.from_numpy(estimated.transition))

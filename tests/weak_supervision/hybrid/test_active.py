@@ -28,6 +28,8 @@ def test_each_criterion_by_hand() -> None:
     assert left.tolist() == [2, 0, 3]
     with pytest.raises(ConfigError, match="criterion must be one of"):
         order("beauty")
+    votes = np.full((4, 2), -1, dtype=np.int16)  # nobody disagrees where nobody votes
+    assert order("disagreement") == order("conflict") == [0, 1, 2, 3]
 
 
 def test_mixed_asks_for_what_is_unsure_and_stands_for_many() -> None:

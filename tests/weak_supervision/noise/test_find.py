@@ -53,6 +53,12 @@ def test_nothing_to_compare_gives_an_empty_table(labels):
     assert len(issues) == 0 and issues["row"].dtype == np.int64
 
 
+@pytest.mark.filterwarnings("error")
+def test_classes_of_few_rows_are_no_cause_for_a_warning():
+    labels, proba = np.arange(12) % 4, np.full((12, 4), 0.25)
+    assert len(find_issues(labels, proba)) == 0
+
+
 def test_no_row_is_judged_by_a_model_that_saw_it():
     rng = np.random.default_rng(0)
     features, labels = rng.normal(size=(120, 60)), rng.integers(0, 2, 120)

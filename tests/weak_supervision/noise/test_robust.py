@@ -214,6 +214,12 @@ def test_the_noise_is_that_of_the_labels_which_are_not_trusted() -> None:
         head.fit(x, y, trusted=everything[:9])
 
 
+def test_a_rate_that_is_given_is_not_estimated_and_takes_no_rows_to_do_so() -> None:
+    x, y, _, _ = noisy(rate=0.4, n=12)
+    head = RobustHead(strategy="co_teaching", epochs=1, noise_rate=0.3).fit(x, y)
+    assert head.noise_rate_ == 0.3
+
+
 def test_averaged_weights_predict_where_asked() -> None:
     x, y, _, _ = noisy(rate=0.4, n=300)
     network = torch.nn.Linear(x.shape[1], 4)
