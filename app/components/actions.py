@@ -70,8 +70,11 @@ def action_buttons(
         then([])
 
     def undo() -> None:
+        if not (undone := desk.undo()):  # the item in hand stays: the next key is meant for it
+            st.session_state["nothing_undone"] = f"{desk.reviewer} has nothing to take back."
+            return
         st.session_state["turn"] = turn() + 1
-        then(desk.undo())
+        then(undone)
 
     with st.container(horizontal=True, gap="xsmall"):
         for name in ("accept", "skip", "exclude", "flag", "undo"):
@@ -99,3 +102,5 @@ def action_buttons(
             )
     if message := st.session_state.pop("desk_error", None):
         st.error(message)
+    if message := st.session_state.pop("nothing_undone", None):
+        st.info(message)

@@ -118,7 +118,10 @@ def _card(
     }
     can_accept = all(standing.label_of(i, weak) for i, weak in names.items())
     is_text = found.payload.kind == "text"  # which needs the width that a picture does not
-    side, decide = (st.container(), st.container()) if is_text else st.columns([1, 2], gap="medium")
+    if is_text:
+        side, decide = st.container(), st.container()
+    else:
+        side, decide = st.container(key="stack").columns([1, 2], gap="medium")
     with side:
         item_under_heat(found, card)
     with decide:

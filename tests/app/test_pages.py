@@ -201,6 +201,10 @@ def test_review_buttons_have_their_keys(open_page):
 def test_review_accept_relabel_undo_are_written_at_once(open_page, store):
     page = open_page("review")
     page.text_input(key="reviewer").set_value("ada").run()
+    in_hand = [e.proto.body for e in page.get("html")]
+    page.button(key="act undo").click().run()
+    assert [e.value for e in page.info] == ["ada has nothing to take back."]
+    assert [e.proto.body for e in page.get("html")] == in_hand  # nor does the next item come
     page.button(key="act accept").click().run()
     page.button(key="label cross").click().run()
     page.button(key="act flag").click().run()
