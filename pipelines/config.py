@@ -150,6 +150,16 @@ def parse_config(data: dict[str, Any], where: str = CONFIG_NAME) -> Config:
         raise ConfigError(f"{where} is not valid:\n" + "\n".join(f"  {x}" for x in lines)) from None
 
 
+def _where_else(path: Path) -> str:
+    """Say what to do in a folder that is no project: name the one around it, or one inside it."""
+    folder = path.absolute().parent
+    around = [f for f in folder.parents if (f / path.name).is_file()]
+    inside = sorted(p.parent for p in folder.glob(f"*/{path.name}")) if folder.is_dir() else []
+    if not (near := (*around, *inside)):
+        return "run `weaklight init` there or pass --project"
+    return f"pass --project {near[0]}, which holds one, or run `weaklight init` there"
+
+
 def load_config(path: Path | str) -> Config:
     """Read and validate ``weaklight.toml``.
 
@@ -161,8 +171,7 @@ def load_config(path: Path | str) -> Config:
     path = Path(path)
     if not path.is_file():
         raise ConfigError(
-            f"expected a settings file at {path}, but there is none; "
-            "run `weaklight init` there or pass --project"
+            f"expected a settings file at {path}, but there is none; {_where_else(path)}"
         )
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

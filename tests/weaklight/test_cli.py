@@ -66,6 +66,10 @@ def test_errors_are_one_plain_message_with_the_right_exit_code(tmp_path: Path) -
     assert missing.stderr.startswith("error: expected a settings file at")
     assert "Traceback" not in missing.stderr
     weaklight("init", "mine", cwd=tmp_path)
+    for folder in (tmp_path, tmp_path / "mine" / "lfs"):  # the project lies below, or around
+        elsewhere = weaklight("lf", "check", cwd=folder)
+        assert elsewhere.returncode == 2
+        assert f"pass --project {tmp_path / 'mine'}, which holds one" in elsewhere.stderr
     (tmp_path / "mine" / "images").mkdir()
     empty = weaklight("run", "--no-prefect", "--project", "mine", cwd=tmp_path)
     assert empty.returncode == 1
