@@ -78,7 +78,9 @@ def starter(name: str, kind: str, material: Material, vote: str | None = None) -
         several, or the items lack the columns it needs.
     """
     if kind not in KINDS:
-        raise LabelingError(f"expected a kind among {', '.join(KINDS)}, but came {kind!r}")
+        raise LabelingError(
+            f"expected a kind among {', '.join(KINDS)}, but came {kind!r}{nearest(kind, KINDS)}"
+        )
     if not name.isidentifier() or name.startswith("_"):
         raise LabelingError(
             f"{name!r} cannot name an LF: use letters, digits and _, such as tall_and_narrow"
