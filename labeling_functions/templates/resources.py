@@ -37,7 +37,11 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines that are neither empty nor comments, stripped."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise LabelingError(
+            f"{path} must be a text file in UTF-8, but is in another encoding; save it as UTF-8"
+        ) from None
+    except OSError as error:
         raise LabelingError(f"{path} must be a text file in UTF-8, but {error}") from error
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]

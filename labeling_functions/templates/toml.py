@@ -204,7 +204,11 @@ def _rewrite(path: Path, table: Mapping[str, Any], change: _Change) -> Template:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise LabelingError(
+            f"{path} must be a text file in UTF-8, but is in another encoding; save it as UTF-8"
+        ) from None
+    except OSError as error:
         raise LabelingError(f"{path} must be a text file in UTF-8, but {error}") from None
 
 

@@ -18,6 +18,13 @@ from labeling_functions.suggest.material import Material
 from weaklight.cli import app, lf
 from weaklight.errors import DataError, LabelingError
 
+KEYWORDS = """[[lf]]
+name = "listed"
+kind = "keywords"
+column = "text"
+file = "words.txt"
+vote = "spam"
+"""
 SETTINGS = """classes = ["ham", "spam"]
 [items]
 source = "items.csv"
@@ -81,6 +88,25 @@ def test_list_says_what_each_is_before_any_run(project):
     assert "python" in shown and "columns" in shown and "Ada" in shown and "words" in shown
     assert "Spam: it promises a prize." in shown
     assert "no run yet" in shown
+
+
+def test_check_of_a_project_without_functions_says_how_to_write_one_and_is_no_failure(project):
+    (project / "lfs" / "first.py").unlink()
+    assert call(project, "check").startswith("no labelling function in lfs; `weaklight lf new`")
+    with pytest.raises(LabelingError, match="there is no labelling function yet"):
+        call(project, "check", "prize")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_files_in_another_encoding_are_to_be_saved_as_utf_8(project, encoding):
+    rules = project / "lfs" / "rules.toml"
+    rules.write_text(KEYWORDS)
+    (project / "lfs" / "words.txt").write_text("caf\xe9\n", encoding=encoding)
+    with pytest.raises(LabelingError, match=r"words\.txt must be .*; save it as UTF-8$"):
+        call(project, "check")
+    rules.write_text("# caf\xe9\n" + KEYWORDS, encoding=encoding)
+    with pytest.raises(LabelingError, match=r"rules\.toml must be .*; save it as UTF-8$"):
+        call(project, "check")
 
 
 def test_check_prints_table_mistakes_and_what_was_read(project):

@@ -49,10 +49,7 @@ def lf_list(project: ProjectOption = Path()) -> None:
     opened = Project.open(project)
     lfs = _load(opened)
     if not lfs:
-        typer.echo(
-            f"no labelling function in {opened.config.vote.folder}; `weaklight lf new` writes one "
-            "(bags and labels that came along vote without)"
-        )
+        typer.echo(_none_yet(opened))
         return
     record = opened.latest_run(having="vote")
     known: dict[str, Any] = {}
@@ -149,6 +146,9 @@ def lf_check(
 
     def check() -> None:
         lfs = _load(opened)
+        if not lfs and not names:
+            typer.echo(_none_yet(opened))
+            return
         chosen = _choose(lfs, names)
         changed = {lf.name for lf in chosen if seen.get(lf.name) != lf.digest}
         seen.update((lf.name, lf.digest) for lf in lfs)
@@ -244,6 +244,13 @@ def _load(project: Project) -> list[LabelingFunction]:
     from labeling_functions import load_folder
 
     return load_folder(project.root / project.config.vote.folder)
+
+
+def _none_yet(project: Project) -> str:
+    return (
+        f"no labelling function in {project.config.vote.folder}; `weaklight lf new` writes one "
+        "(bags and labels that came along need none)"
+    )
 
 
 def _choose(lfs: list[LabelingFunction], names: list[str] | None) -> list[LabelingFunction]:
