@@ -87,7 +87,8 @@ def check_votes(project: Project, done: Mapping[str, str]) -> None:
     Raises
     ------
     LabelingError
-        If no LF votes on a training item, no person has decided on one, and no bag has a label.
+        If there is no training item, or no LF votes on one, no person has decided on one, and no
+        bag has a label.
     """
     if not {"vote", "reviews"} <= done.keys():
         return
@@ -105,6 +106,13 @@ def check_votes(project: Project, done: Mapping[str, str]) -> None:
             f"expected labelling functions in {project.root / project.config.vote.folder}, a "
             "column of noisy labels, labels by people, or labels of bags and [bags] positive to "
             "say what they mean, but found none; `weaklight lf new` writes a first function"
+        )
+    items = project.store.manifest("ingest", done["ingest"]).metrics
+    if not items["n_unlabeled"]:
+        split = project.config.items.split
+        raise LabelingError(
+            f"expected items of the split 'unlabeled', from which all learning comes, but all "
+            f"{items['n']:,} are kept for judging; leave {split!r} empty where an item is not"
         )
     errors = f" ({said['n_errors']:,} errors)" if said["n_errors"] else ""
     raise LabelingError(

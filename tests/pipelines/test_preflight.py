@@ -95,6 +95,14 @@ def _without_bags(n_unlabeled: int = 120) -> pd.DataFrame:
     return shapes(n_unlabeled).drop(columns=["bag_id", "bag_label"])
 
 
+def test_items_that_are_all_kept_for_judging_are_not_the_functions_fault(
+    make_project: Callable[..., Path],
+) -> None:
+    root = make_project(shapes(0).drop(columns=["bag_id", "bag_label"]))
+    with pytest.raises(LabelingError, match="all 75 are kept for judging; leave 'split' empty"):
+        run_line(Project.open(root))
+
+
 def test_functions_that_say_nothing_of_training_items_stop_a_run_before_it_learns(
     make_project: Callable[..., Path],
 ) -> None:

@@ -52,7 +52,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     n_rows = len(labels)
     if n_rows < MIN_DEV_ROWS:
         logger.warning(
-            "%d dev rows are too few to calibrate on (%d needed); temperature stays 1",
+            "%d rows are too few to calibrate on (%d needed); temperature stays 1",
             n_rows,
             MIN_DEV_ROWS,
         )
@@ -70,7 +70,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     if is_at_bound(temperature):
         logger.warning(
             "the temperature ended at its bound, %.4g: the classifier's scores do not say how sure "
-            "it may be on the %d dev rows",
+            "it may be on the %d rows that it was calibrated on",
             temperature,
             n_rows,
         )

@@ -5,6 +5,7 @@ Try it: ``detect_issues(labels, proba, graph=graph, votes=votes).table``.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,7 +154,10 @@ def _crowd(
 
     if len(np.unique(ballots[~np.isnan(ballots)])) < proba.shape[1]:
         return none, "no CROWDLAB: it needs a vote for every class"
-    quality = get_label_quality_multiannotator(ballots, proba[rows], verbose=False)["label_quality"]
+    with warnings.catch_warnings():  # functions that know a class each never agree
+        warnings.filterwarnings("ignore", message="Annotators do not agree on any example")
+        found = get_label_quality_multiannotator(ballots, proba[rows], verbose=False)
+    quality = found["label_quality"]
     consensus = quality["consensus_label"].to_numpy(np.int64)
     other = consensus != labels[rows]
     score = 1 - quality["consensus_quality_score"].to_numpy(np.float64)

@@ -46,3 +46,4 @@ def test_scores_that_are_wrong_end_at_the_bound_and_say_so(caplog):
     temperature = fit_temperature(logits_of(4.0, 1 - labels, 2), labels)
     assert is_at_bound(temperature) and not is_at_bound(1.0)
     assert "ended at its bound" in caplog.text
+    assert "dev" not in caplog.text  # they may as well be weak labels

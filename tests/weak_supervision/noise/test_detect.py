@@ -98,3 +98,14 @@ def test_a_detector_that_cannot_run_says_so(spoilt) -> None:
     assert detect_issues(labels, proba, votes=apart).notes == alone.notes
     nothing = detect_issues(np.full(8, -1), np.full((8, 2), 0.5), features=np.ones((8, 2)))
     assert nothing.table.empty and "no training dynamics" in nothing.notes[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_functions_that_know_a_class_each_never_agree_and_that_is_no_cause_for_a_warning(
+    spoilt,
+) -> None:
+    votes, features, _, labels = spoilt
+    proba = out_of_fold_proba(features, np.eye(4)[labels])
+    a_class_each = np.where(votes[:, :4] == np.arange(4), votes[:, :4], -1)
+    assert ((a_class_each != -1).sum(axis=1) > 1).any()
+    assert detect_issues(labels, proba, votes=a_class_each).notes == ()
