@@ -379,7 +379,8 @@ def decode_one_series(cell: Any) -> NDArray[np.float32]:
     """
     try:
         value = json.loads(cell) if isinstance(cell, str) else cell
-        channels = [np.asarray(c, np.float32) for c in _as_channels(value)]
+        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite, see below
+            channels = [np.asarray(c, np.float32) for c in _as_channels(value)]
         series = np.stack(channels, axis=1)
     except (ValueError, TypeError):
         raise UnusableItemError(

@@ -88,7 +88,7 @@ def predict_files(
     encode = embedder(encoder_of(project, run), project.root)
     ingested = project.store.manifest("ingest", run.artifacts["ingest"]).metrics
     kind: Kind = ingested["kind"]
-    decode = _decoder(kind, ingested)
+    decode = _decoder(kind, ingested, project.config.items)
     names: list[tuple[str, str]] = []
     found = [np.zeros((0, len(head.classes_)), dtype=np.float32)]
     dropped: list[tuple[Path, str]] = []
@@ -158,7 +158,7 @@ def _content(payload: Any, kind: Kind) -> Any:
     return payload.read_bytes() if isinstance(payload, Path) else payload
 
 
-def _decoder(kind: Kind, ingested: Mapping[str, Any]) -> Callable[[Any], Any]:
+def _decoder(kind: Kind, ingested: Mapping[str, Any], config: ItemsConfig) -> Callable[[Any], Any]:
     """Return what makes of an item's bytes, text or numbers what ingest made of the project's."""
     if kind == "image":
         return lambda data: decode_image_as(data, ingested["image"])
@@ -173,6 +173,12 @@ def _decoder(kind: Kind, ingested: Mapping[str, Any]) -> Callable[[Any], Any]:
             raise UnusableItemError(
                 f"series has {decoded.shape[1]} channels, but the project's have "
                 f"{ingested['channels']}"
+            )
+        n_columns = ingested["steps"]["longest"]
+        if config.joins_columns and len(decoded) != n_columns:
+            raise DataError(
+                f"an item of this project is {n_columns} columns together, but this table has "
+                f"{len(decoded)} that [items] series stands for; give it the same columns"
             )
         return decoded
 

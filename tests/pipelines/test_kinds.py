@@ -384,15 +384,15 @@ def test_series_go_down_the_whole_line(tmp_path: Path, kind: str) -> None:
 
 def test_series_that_cannot_be_used(tmp_path: Path) -> None:
     good = [[1.0, 2.0, 3.0, 5.0], [1.0, 0.0, 1.0, 0.0, 2.0]]
-    bad = [[1.0, 2.0], [1.0, float("nan"), 2.0, 3.0]]
-    table = pd.DataFrame({"item_id": list("abcd"), "series": [*good, *bad]})
+    bad = [[1.0, 2.0], [1.0, float("nan"), 2.0, 3.0], [1.0, 2.0, 3.0, 1e300]]
+    table = pd.DataFrame({"item_id": list("abcde"), "series": [*good, *bad]})
     table.to_parquet(tmp_path / "items.parquet", index=False)
     opened = project(tmp_path, SERIES_LFS)
     record = run_line(opened, ("ingest",))
     report = json.loads(outputs(opened, record, "ingest", "report").read_text())
     assert report["dropped"] == {
         "series has fewer than 4 steps": 1,
-        "series holds values that are missing or not finite": 1,
+        "series holds values that are missing or not finite": 2,
     }
     two = pd.DataFrame(
         {"item_id": ["a", "b"], "series": [json.dumps([good[0], good[0]]), json.dumps(good[0])]}

@@ -131,6 +131,9 @@ def test_labelled_bags_of_rows_are_imported_and_need_no_function(tmp_path: Path)
     assert right["classifier_accuracy"] > 0.85
     found, _ = predict_files(project, [tmp_path / "wide.csv"])
     assert ((found["label"] == "active") == is_active).mean() > 0.85
+    table.drop(columns="m07").to_csv(tmp_path / "narrow.csv", index=False)
+    with pytest.raises(DataError, match="is 25 columns together, but this table has 24"):
+        predict_files(project, [tmp_path / "narrow.csv"])
 
 
 def test_a_bag_column_of_any_name_is_no_part_of_rows_to_come(tmp_path: Path) -> None:
