@@ -24,7 +24,7 @@ from pipelines.tables import as_class_names, read_csv, unreadable
 from weaklight.contracts import ROLES
 from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
-from weaklight.words import counted
+from weaklight.words import counted, nearest
 
 __all__ = ["Draw", "add_gold", "draw_gold", "write_sheet"]
 
@@ -170,7 +170,7 @@ def add_gold(project: Project, file: Path, *, reviewer: str) -> int:
     if unknown:
         raise DataError(
             f"gold must name one of the classes {list(project.config.classes)}, but {unknown[:5]} "
-            f"came; correct them in {file}"
+            f"came{nearest(unknown[0], project.config.classes)}; correct them in {file}"
         )
     store = project.reviews()
     drawn = store.gold()

@@ -156,6 +156,18 @@ def test_a_sheet_comes_back_as_a_spreadsheet_saves_it(project: Project, tmp_path
         add_gold(project, sheet, reviewer="ada")
 
 
+def test_a_sheet_without_anything_new_is_told(project: Project, tmp_path: Path) -> None:
+    draw = draw_gold(project, 3, "dev", reviewer="ada")
+    sheet = tmp_path / "sheet.csv"
+    write_sheet(draw, sheet)
+    command = ["gold", "add", str(sheet), "--project", str(project.root)]
+    assert "its column gold is empty" in CliRunner().invoke(app, command).output
+    filled = pd.read_csv(sheet, dtype=str).assign(gold=project.config.classes[0])
+    filled.to_csv(sheet, index=False)
+    assert "recorded 3 labels" in CliRunner().invoke(app, command).output
+    assert "or was taken in before" in CliRunner().invoke(app, command).output
+
+
 def test_sheets_that_cannot_be_right_are_refused_whole(project: Project, tmp_path: Path) -> None:
     draw = draw_gold(project, 3, "dev", reviewer="ada")
     sheet = tmp_path / "sheet.csv"
@@ -164,6 +176,7 @@ def test_sheets_that_cannot_be_right_are_refused_whole(project: Project, tmp_pat
     name = project.config.classes[0]
     for rows, message in (
         ([(ids[0], name), (ids[1], "nonsense")], "must name one of the classes"),
+        ([(ids[0], name), (ids[1], f"{name}z")], f"did you mean '{name}'.; correct"),
         ([(ids[0], name), (ids[0], name)], "stand twice"),
         ([(ids[0], name), (stranger, name)], "only items that were drawn at random"),
     ):

@@ -100,4 +100,7 @@ def add(
     from pipelines.project import Project
 
     n = add_gold(Project.open(project), sheet, reviewer=reviewer or getpass.getuser())
-    typer.echo(f"recorded {counted(n, 'label')}; the next `weaklight run` reads them")
+    if n:
+        typer.echo(f"recorded {counted(n, 'label')}; the next `weaklight run` reads them")
+    else:
+        typer.echo(f"nothing new in {sheet}: its column gold is empty, or was taken in before")
