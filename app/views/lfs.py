@@ -78,7 +78,7 @@ def page() -> None:
     )
     chosen = event["selection"]["rows"]
     if not chosen:
-        st.caption("Tick a row to see the items behind its numbers. Below: the first function.")
+        st.caption("Tick a row to see the items behind its numbers. Below: the first.")
     _detail(found, found.lfs[chosen[0] if chosen else 0])
 
 
@@ -175,7 +175,7 @@ def _beside(
         told = "what functions say that contradict it"
         return told, lambda row: " / ".join(contradictions(found, name, row))
     votes = lf_votes(found, against or name)
-    told = f"what {against or 'this function'} says"
+    told = f"what {against or name} says"
     return told, lambda row: found.vote_name(int(votes[row]))
 
 
