@@ -333,6 +333,11 @@ class TrainConfig(Section):
                 f'noise_rate would change nothing: strategy = "{self.strategy}" asks for no rate; '
                 'leave it out or take strategy = "co_teaching"'
             )
+        if self.strategy == "elr" and self.mixup:
+            raise ValueError(
+                'mixup mixes rows, and strategy = "elr" remembers what was said of each; leave one '
+                "of the two out"
+            )
         steps = ("epochs", "batch_size", "learning_rate", "mixup", "ema", "patience")
         stated = [name for name in steps if getattr(self, name)]
         is_solved = self.head in ("auto", "linear", "discriminant") and self.strategy == "plain"

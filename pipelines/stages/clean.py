@@ -73,10 +73,15 @@ def clean(inputs: CleanInputs, config: CleanConfig, work: Work) -> StageResult:
     weights = np.where(usable, weak["confidence"].to_numpy(), 0.0).astype(np.float32)
     weights[usable & by_human] = 1.0
     n_usable = int(usable.sum())
-    if n_usable < max(config.folds, 2 * len(work.classes)):
+    if n_usable < 2 * len(work.classes):
         raise DataError(
             f"only {n_usable} unlabelled items carry a label and features, too few to train "
             f"{len(work.classes)} classes; widen the labelling functions' coverage"
+        )
+    if n_usable < config.folds:
+        raise DataError(
+            f"only {n_usable} unlabelled items carry a label and features, too few for [clean] "
+            f"folds = {config.folds}; ask for fewer or widen the labelling functions' coverage"
         )
     labels = np.where(usable, weak["label"].to_numpy(), ABSTAIN)
     votes = np.load(inputs.votes, allow_pickle=False)

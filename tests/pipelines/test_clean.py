@@ -23,14 +23,20 @@ VOTES = np.where(WRONG, 1 - TRUTH, TRUTH)
 FEATURES = np.random.default_rng(0).normal(size=(N, 4)) + 4 * np.eye(4)[TRUTH]
 
 
-def cleaned(root: Path, config: CleanConfig, *, weak: np.ndarray = VOTES) -> Path:
+def cleaned(
+    root: Path, config: CleanConfig, *, weak: np.ndarray = VOTES, n_labelled: int = N
+) -> Path:
     """Clean labels ``weak`` of items on which one function votes; return the output folder."""
     ids = np.array([f"i{i}" for i in range(N)])
     files = {name: root / f"{name}.parquet" for name in CleanInputs.__dataclass_fields__}
     files |= {name: root / f"{name}.npy" for name in ("votes", "features", "present")}
     pd.DataFrame({"item_id": ids, "split": "unlabeled"}).to_parquet(files["items"])
     table = {"item_id": ids, "p_a": 0.9 - 0.8 * weak, "p_b": 0.1 + 0.8 * weak, "label": weak}
-    table |= {"confidence": 0.9, "covered": True, "source": np.where(HUMAN, "human", "votes")}
+    table |= {
+        "confidence": 0.9,
+        "covered": np.arange(N) < n_labelled,
+        "source": np.where(HUMAN, "human", "votes"),
+    }
     pd.DataFrame(table).to_parquet(files["weak_labels"])
     pd.DataFrame({"item_id": [], "action": []}).to_parquet(files["human"])
     pd.DataFrame({"item_id": [], "gold": []}).to_parquet(files["gold_calibration"])
@@ -74,3 +80,8 @@ def test_who_doubts_was_taught_by_the_votes_and_not_by_labels_that_follow_the_fe
 def test_labels_of_one_class_are_not_said_to_be_the_work_of_cleaning(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^only the classes \['a'\] .* for the others$"):
         cleaned(tmp_path, CleanConfig(), weak=np.zeros(N, dtype=np.int64))
+
+
+def test_more_folds_than_labels_are_not_laid_to_the_classes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"only 9 .* \[clean\] folds = 12; ask for fewer"):
+        cleaned(tmp_path, CleanConfig(folds=12), n_labelled=9)
