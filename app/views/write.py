@@ -284,7 +284,9 @@ def _keep(request: dict[str, Any]) -> None:
     except RefusedError as error:
         st.session_state["told"] = (False, str(error))
         return
-    text = f"**{request['table']['name']}** stands in `{path}`. The next `weaklight run` lets it "
+    name = request["table"]["name"]
+    st.session_state["start_from"] = name  # what is tried from now on takes its place
+    text = f"**{name}** stands in `{path}`. The next `weaklight run` lets it "
     st.session_state["told"] = (True, f"{text}vote, and runs again only what depends on it.")
 
 

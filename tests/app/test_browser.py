@@ -213,8 +213,9 @@ def test_an_expert_writes_a_function_sees_what_it_does_and_saves_it(browser_page
         page.get_by_role("button", name="Save").click()
         page.get_by_text("lets it vote").wait_for()
 
-        _choose(page, "Start from", "offers")
-        page.locator(IDLE).wait_for()
+        # it is not tried beside itself: all of its votes are still those of no other
+        page.get_by_role("button", name="Replace offers").wait_for()
+        assert page.get_by_text("all but the same").count() == 0
         page.get_by_role("textbox", name="Words, one a line").fill("free\nride")
         page.keyboard.press("Control+Enter")
         page.get_by_text('holds "free" or "ride".').wait_for()
@@ -223,18 +224,6 @@ def test_an_expert_writes_a_function_sees_what_it_does_and_saves_it(browser_page
     saved = {lf.name: lf for lf in load_folder(project.root / "lfs")}
     wanted = {**words, "words": ["free", "ride"], "vote": "spam"}
     assert saved["offers"].digest == toml.from_dict(wanted).digest and len(saved) == 2
-
-
-def _choose(page, box: str, option: str) -> None:
-    """Choose from a list; one that opens just before its options change closes again."""
-    wanted = page.get_by_role("option", name=option)
-    for _ in range(5):
-        page.locator(IDLE).wait_for()
-        page.get_by_role("combobox", name=box).click()
-        page.wait_for_timeout(1000)
-        if wanted.is_visible():
-            break
-    wanted.click()
 
 
 def _press(page, store: ReviewStore, key: str, n: int = 1) -> None:
