@@ -21,7 +21,7 @@ from pipelines.readers import find_source
 from pipelines.sections import PretrainConfig
 from weaklight.cli import app
 from weaklight.cli.projects import _TEMPLATE, project_about
-from weaklight.cli.show import results, table
+from weaklight.cli.show import lost_votes, results, table
 from weaklight.errors import ConfigError
 
 
@@ -174,6 +174,29 @@ def test_results_list_what_was_measured_and_say_once_why_the_rest_was_not(tmp_pa
         "many items to label",
         "Classifier on 100: not measured, only 30 hand labels",
     ]
+
+
+def test_a_run_ends_with_the_functions_whose_answers_did_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "lfs.json"
+    project: Any = SimpleNamespace(store=SimpleNamespace(path=lambda *_: file))
+    record: Any = SimpleNamespace(artifacts={"vote": "d"})
+
+    def told(**wrong: tuple[int, int]) -> str:
+        reports = [
+            {"name": name, "n_errors": errors, "timed_out_rows": late}
+            for name, (errors, late) in {"fine": (0, 0), **wrong}.items()
+        ]
+        file.write_text(json.dumps(reports))
+        return lost_votes(project, record)
+
+    assert told() == ""
+    assert told(misspelt=(7, 0)) == (
+        "1 labelling function lost votes to errors: misspelt; "
+        "`weaklight lf check misspelt` says why"
+    )
+    assert told(slow=(0, 9), misspelt=(7, 0)).startswith(
+        "2 labelling functions lost votes to errors: slow, misspelt; `weaklight lf check slow`"
+    )
 
 
 def test_results_say_what_labels_by_hand_gained_as_the_report_does(tmp_path: Path) -> None:

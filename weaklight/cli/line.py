@@ -93,7 +93,7 @@ def run_and_show(
 ) -> RunRecord:
     """Run the line up to ``targets``, showing progress, then the results and where to look."""
     from pipelines.project import Project
-    from weaklight.cli.show import Display, report_path, results
+    from weaklight.cli.show import Display, lost_votes, report_path, results
 
     project = Project.open(folder)
     if prefect:
@@ -112,6 +112,8 @@ def run_and_show(
         )
     if "evaluate" in record.artifacts:
         typer.echo("\n" + results(project, record))
+    if "vote" in record.artifacts and (lost := lost_votes(project, record)):
+        typer.echo(f"\n{lost}", err=True)
     if "report" in record.artifacts:
         typer.echo(f"\nreport      {report_path(project, record)}")
         typer.echo(f"review app  weaklight review --project {folder}")

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from weaklight.words import counted
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from pipelines.project import Project, RunRecord, StageRecord
 
-__all__ = ["Display", "results", "table"]
+__all__ = ["Display", "lost_votes", "report_path", "results", "table"]
 
 _PLAIN_EVERY_S = 10.0
 _NUMBER = re.compile(r"[-+]?[\d.,]+")
@@ -133,6 +135,19 @@ def results(project: Project, record: RunRecord) -> str:
     if column := evaluation["weighted_by"]:
         shown += f"\nEach test item counts by the inverse of its chance to be drawn ({column})."
     return shown
+
+
+def lost_votes(project: Project, record: RunRecord) -> str:
+    """Return which LFs gave answers that did not count, empty where all did."""
+    path = project.store.path("vote", record.artifacts["vote"], "lfs")
+    reports = json.loads(path.read_text(encoding="utf-8"))
+    names = [r["name"] for r in reports if r["n_errors"] or r["timed_out_rows"]]
+    if not names:
+        return ""
+    return (
+        f"{counted(len(names), 'labelling function')} lost votes to errors: {', '.join(names)}; "
+        f"`weaklight lf check {names[0]}` says why"
+    )
 
 
 def report_path(project: Project, record: RunRecord) -> Path:
