@@ -78,7 +78,7 @@ def page() -> None:
     )
     chosen = event["selection"]["rows"]
     if not chosen:
-        st.caption("Tick a row to see the items behind its numbers. Below: the first.")
+        st.caption("Tick a row to see the items behind its numbers. Below: those of the first.")
     _detail(found, found.lfs[chosen[0] if chosen else 0])
 
 
