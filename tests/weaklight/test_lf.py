@@ -101,10 +101,10 @@ def test_check_of_a_project_without_functions_says_how_to_write_one_and_is_no_fa
 def test_files_in_another_encoding_are_to_be_saved_as_utf_8(project, encoding):
     rules = project / "lfs" / "rules.toml"
     rules.write_text(KEYWORDS)
-    (project / "lfs" / "words.txt").write_text("caf\xe9\n", encoding=encoding)
+    (project / "lfs" / "words.txt").write_text("\xe9clair\n", encoding=encoding)
     with pytest.raises(LabelingError, match=r"words\.txt must be .*; save it as UTF-8$"):
         call(project, "check")
-    rules.write_text("# caf\xe9\n" + KEYWORDS, encoding=encoding)
+    rules.write_text("# \xe9clair\n" + KEYWORDS, encoding=encoding)
     with pytest.raises(LabelingError, match=r"rules\.toml must be .*; save it as UTF-8$"):
         call(project, "check")
 
