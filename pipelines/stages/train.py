@@ -36,9 +36,9 @@ MIN_ROWS_TO_CHOOSE = 100  # fewer dev rows tell two heads apart by luck
 USUAL, OTHERS = "discriminant", ("linear", "mlp")  # of `head = "auto"`
 ROBUST = "forward"  # of the network among them
 # How many weak labels one by hand counts for: few and right ones drown among many half-right ones,
-# and few that count for too much are learnt by heart (docs/hybrid.md). The usual one, then those
-# that are tried on dev, nearest first.
-HAND_WEIGHTS = (10.0, 30.0, 3.0, 100.0, 1.0)
+# and few that count for too much are learnt by heart (docs/hybrid.md). What dev can veto, nearest
+# to the usual one first; and what is safer where it cannot.
+HAND_WEIGHTS, UNJUDGED_WEIGHT = (30.0, 10.0, 100.0, 3.0, 1.0), 10.0
 N_NEXT = 300  # more than anybody reviews before the next run orders them anew
 FEWEST_EPOCHS, MOST_ROWS = 3, 3_000_000  # above 300,000 rows, fewer epochs see as many
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 256, 1e-3  # of heads that learn by steps; see docs/noise.md
@@ -249,7 +249,7 @@ def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
     counts = f"each of {int(lesson.by_hand.sum()):,} labels by hand counts for"
     if lesson.dev is None or len(lesson.dev[1]) < MIN_ROWS_TO_CHOOSE:
         why = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold"
-        return HAND_WEIGHTS[0], f"{counts} {HAND_WEIGHTS[0]:g} weak ones: {why}"
+        return UNJUDGED_WEIGHT, f"{counts} {UNJUDGED_WEIGHT:g} weak ones: {why}"
     features, labels = lesson.dev
 
     def right(hand_weight: float) -> NDArray[np.bool_]:
