@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.machine import describe, measure_command
 from examples.fashion.make_items import further_items, read_folder
-from pipelines.project import Project
+from pipelines.project import Project, RunRecord
 from weaklight.cli.projects import copy_example
 
 KEYS = (
@@ -38,8 +38,6 @@ KEYS = (
     "knn_ssl",
     "knn_pixels",
 )
-
-
 N_FURTHER = 12_000
 CLASSIFIER_TO_VOTES = ("classifier", "majority_vote")
 
@@ -82,7 +80,8 @@ def _wide(source: Path, n_seeds: int, folder: Path) -> dict[str, Any]:
         settings.write_text(f"seed = {seed}\n{settings.read_text()}")
         command = [sys.executable, "-m", "weaklight.cli", "run", "--no-prefect"]
         measure_command([*command, "--project", str(project)])
-        compared = _evaluation(Project.open(project))["comparisons"]
+        opened = Project.open(project)
+        compared = _evaluation(opened, opened.runs()[0])["comparisons"]
         found += [c for c in compared if (c["first"], c["second"]) == CLASSIFIER_TO_VOTES]
         print(f"seed {seed}: {found[-1]}", flush=True)
     gains = [round(c["difference"], 4) for c in found]
@@ -94,9 +93,8 @@ def _wide(source: Path, n_seeds: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def _evaluation(project: Project) -> dict[str, Any]:
-    first = project.runs()[0]
-    path = project.store.path("evaluate", first.artifacts["evaluate"], "evaluation")
+def _evaluation(project: Project, run: RunRecord) -> dict[str, Any]:
+    path = project.store.path("evaluate", run.artifacts["evaluate"], "evaluation")
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 
@@ -104,7 +102,7 @@ def _evaluation(project: Project) -> dict[str, Any]:
 def _results(folder: Path) -> dict[str, Any]:
     project = Project.open(folder)
     first = project.runs()[0]
-    headline = {h["key"]: h for h in _evaluation(project)["headline"]}
+    headline = {h["key"]: h for h in _evaluation(project, first)["headline"]}
     results: dict[str, Any] = {}
     for key in KEYS:
         entry = headline.get(key, {"value": None, "reason": "not in the evaluation"})

@@ -333,10 +333,10 @@ class TrainConfig(Section):
                 f'noise_rate would change nothing: strategy = "{self.strategy}" asks for no rate; '
                 'leave it out or take strategy = "co_teaching"'
             )
-        if self.strategy == "elr" and self.mixup:
+        if self.strategy in ("elr", "co_teaching") and self.mixup:
             raise ValueError(
-                'mixup mixes rows, and strategy = "elr" remembers what was said of each; leave one '
-                "of the two out"
+                f'mixup mixes rows, and strategy = "{self.strategy}" looks at single ones; leave '
+                "one of the two out"
             )
         steps = ("epochs", "batch_size", "learning_rate", "mixup", "ema", "patience")
         stated = [name for name in steps if getattr(self, name)]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from weaklight.errors import LabelingError
 
-__all__ = ["existing", "read_lines", "read_rows"]
+__all__ = ["existing", "read_lines", "read_rows", "read_text"]
 
 _Template = TypeVar("_Template", bound=Any)
 
@@ -33,16 +33,27 @@ def existing(lf: _Template, folder: Path) -> _Template:
     return dataclasses.replace(lf, file=path)
 
 
-def read_lines(path: Path) -> list[str]:
-    """Return the lines that are neither empty nor comments, stripped."""
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Return what a file in UTF-8 holds; ``utf-8-sig`` takes its mark away.
+
+    Raises
+    ------
+    LabelingError
+        If it cannot be read or is in another encoding.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding=encoding)
     except UnicodeDecodeError:
         raise LabelingError(
             f"{path} must be a text file in UTF-8, but is in another encoding; save it as UTF-8"
         ) from None
     except OSError as error:
         raise LabelingError(f"{path} must be a text file in UTF-8, but {error}") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines that are neither empty nor comments, stripped."""
+    text = read_text(path, encoding="utf-8-sig")
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 

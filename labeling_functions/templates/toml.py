@@ -22,6 +22,7 @@ from typing import Any
 from labeling_functions.functions import Origin
 from labeling_functions.templates import KINDS
 from labeling_functions.templates.base import OptionError, Template
+from labeling_functions.templates.resources import read_text
 from weaklight.errors import LabelingError
 from weaklight.words import nearest
 
@@ -90,7 +91,7 @@ def read_tables(path: Path) -> list[dict[str, Any]]:
     LabelingError
         If it is no TOML file of such tables.
     """
-    return _tables(path, _text(path))
+    return _tables(path, read_text(path))
 
 
 def read(path: Path) -> list[Template]:
@@ -101,7 +102,7 @@ def read(path: Path) -> list[Template]:
     LabelingError
         Naming the file, the table's number and line, and the key.
     """
-    text = _text(path)
+    text = read_text(path)
     tables = _tables(path, text)
     lines = [text.count("\n", 0, match.end()) + 1 for match in _HEADER.finditer(text)]
     found = []
@@ -187,7 +188,7 @@ def _rewrite(path: Path, table: Mapping[str, Any], change: _Change) -> Template:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        before = _text(path) if path.exists() else ""
+        before = read_text(path) if path.exists() else ""
         after, expected = change(before, _tables(path, before))
         if _tables(path, after) != expected:
             raise LabelingError(
@@ -199,17 +200,6 @@ def _rewrite(path: Path, table: Mapping[str, Any], change: _Change) -> Template:
     finally:
         os.close(folder)
     return lf
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise LabelingError(
-            f"{path} must be a text file in UTF-8, but is in another encoding; save it as UTF-8"
-        ) from None
-    except OSError as error:
-        raise LabelingError(f"{path} must be a text file in UTF-8, but {error}") from None
 
 
 def _tables(path: Path, text: str) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ def test_defaults_fill_every_section() -> None:
         ({"pretrain": {"refresh": "0 25 * * *"}}, "outside 0-23"),
         ({"aggregate": {"model": "crowdlab", "hybrid": "self_training"}}, "one of the two out"),
         ({"train": {"strategy": "elr", "head": "mlp", "mixup": 0.2}}, "mixup mixes rows"),
+        ({"train": {"strategy": "co_teaching", "head": "mlp", "mixup": 0.2}}, "mixup mixes rows"),
         ({"items": {}}, r"items\.source: is required"),
     ],
 )
