@@ -219,6 +219,8 @@ def test_an_expert_writes_a_function_sees_what_it_does_and_saves_it(browser_page
         page.get_by_role("textbox", name="Words, one a line").fill("free\nride")
         page.keyboard.press("Control+Enter")
         page.get_by_text('holds "free" or "ride".').wait_for()
+        page.get_by_text("lets it vote").wait_for(state="hidden")  # said of the first save
+        page.locator(IDLE).wait_for()
         page.get_by_role("button", name="Replace offers").click()
         page.get_by_text("lets it vote").wait_for()
     saved = {lf.name: lf for lf in load_folder(project.root / "lfs")}
