@@ -9,7 +9,7 @@ from labeling_functions.apply import ApplyResult, LFReport, apply_lfs
 from labeling_functions.checks import Finding, find_problems
 from labeling_functions.drill import drill, drill_pair, settle_most_conflicts
 from labeling_functions.functions import LabelingFunction, labeling_function
-from labeling_functions.load import load_folder
+from labeling_functions.load import load_folder, load_readable, raise_broken
 from labeling_functions.pairs import PairCounts, pair_counts
 from labeling_functions.templates import (
     Condition,
@@ -43,11 +43,13 @@ __all__ = [
     "keywords",
     "labeling_function",
     "load_folder",
+    "load_readable",
     "lookup",
     "metadata",
     "model",
     "pair_counts",
     "prototype",
+    "raise_broken",
     "regex",
     "rule",
     "settle_most_conflicts",

@@ -29,7 +29,7 @@ from labeling_functions.syntax import FolderSyntax, ModuleSyntax
 from labeling_functions.templates import Template, toml
 from weaklight.errors import LabelingError
 
-__all__ = ["load_folder"]
+__all__ = ["load_folder", "load_readable", "raise_broken"]
 
 _LOCK = threading.RLock()
 _FOLDERS: dict[str, FolderSyntax] = {}
@@ -51,13 +51,33 @@ def load_folder(folder: Path) -> list[LabelingFunction]:
     Raises
     ------
     LabelingError
-        If the folder is missing, a file is not Python or TOML or raises while it is loaded (the
-        message names file and line), or two LFs have one name.
+        If the folder is missing, a file is not Python or TOML or raises while it is loaded, or two
+        LFs have one name. The message names file and line of everything that is wrong.
 
     Notes
     -----
     Runs the files, so it costs what they import; itself it imports neither torch, Snorkel nor
     scikit-learn. A folder may be loaded again after an edit; earlier LFs stay usable.
+    """
+    lfs, broken = load_readable(folder)
+    if broken:
+        _forget(_package_of(folder))
+        raise_broken(broken)
+    return lfs
+
+
+def load_readable(folder: Path) -> tuple[list[LabelingFunction], list[LabelingError]]:
+    """Load what can be loaded, as :func:`load_folder` does, and say what is wrong with the rest.
+
+    Returns
+    -------
+    The LFs that are in order, and an error for each file that cannot be read, each TOML table that
+    declares no LF and each LF whose name an earlier one has.
+
+    Raises
+    ------
+    LabelingError
+        If the folder is missing.
     """
     folder = Path(folder).resolve()
     if not folder.is_dir():
@@ -66,22 +86,45 @@ def load_folder(folder: Path) -> list[LabelingFunction]:
             "create it or correct [vote] folder in weaklight.toml"
         )
     syntax = FolderSyntax.parse(folder)
+    loaded: list[LabelingFunction] = []
+    broken = list(syntax.broken.values())
     with _LOCK:
         package = _register(syntax)
         try:
-            loaded: list[LabelingFunction] = []
             seen: set[int] = set()
             for path in sorted([*folder.glob("*.py"), *folder.glob("*.toml")]):
-                if path.suffix == ".toml" and not path.name.startswith((".", "_")):
-                    loaded += toml.read(path)
-                elif path.stem in syntax.modules and not path.stem.startswith("_"):
-                    module = _import(package, path.stem, syntax.modules[path.stem])
-                    loaded += _collect(module, path.stem, syntax, seen)
+                try:
+                    found, wrong = _load(path, package, syntax, seen)
+                except LabelingError as error:
+                    found, wrong = [], [error]
+                loaded += found
+                broken += [error for error in wrong if error not in broken]  # its importers' too
         except BaseException:
             _forget(package)
             raise
-    _check_names(loaded)
-    return loaded
+    lfs, clashes = _told_apart(loaded)
+    return lfs, [*broken, *clashes]
+
+
+def raise_broken(broken: Sequence[LabelingError]) -> None:
+    """Raise what :func:`load_readable` found wrong, if anything, as one error."""
+    if len(broken) == 1:
+        raise broken[0]
+    if broken:
+        found = "\n".join(map(str, broken))
+        raise LabelingError(f"{len(broken)} errors in labelling functions:\n{found}")
+
+
+def _load(
+    path: Path, package: str, syntax: FolderSyntax, seen: set[int]
+) -> tuple[Sequence[LabelingFunction], list[LabelingError]]:
+    """Return the LFs of one file, and what is wrong with the others that it declares."""
+    if path.suffix == ".toml" and not path.name.startswith((".", "_")):
+        return toml.read(path)
+    if path.stem in syntax.modules and not path.stem.startswith("_"):
+        module = _import(package, path.stem, syntax.modules[path.stem])
+        return _collect(module, path.stem, syntax, seen), []
+    return [], []
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -91,7 +134,11 @@ class _Finder(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         package, _, stem = fullname.rpartition(".")
-        module = _FOLDERS[package].modules.get(stem) if package in _FOLDERS else None
+        if package not in _FOLDERS:
+            return None
+        if stem in _FOLDERS[package].broken:
+            raise _FOLDERS[package].broken[stem]
+        module = _FOLDERS[package].modules.get(stem)
         if module is None:
             return None
         return importlib.util.spec_from_file_location(fullname, module.path, loader=_Loader(module))
@@ -111,13 +158,18 @@ def _register(syntax: FolderSyntax) -> str:
     """Make the folder importable under its private name, forgetting an earlier load."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
-    package = "_weaklight_lfs_" + hashlib.sha256(str(syntax.folder).encode()).hexdigest()[:12]
+    package = _package_of(syntax.folder)
     _forget(package)
     module = ModuleType(package, f"Labelling functions of {syntax.folder}.")
     module.__path__ = []
     sys.modules[package] = module
     _FOLDERS[package] = syntax
     return package
+
+
+def _package_of(folder: Path) -> str:
+    digest = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()
+    return f"_weaklight_lfs_{digest[:12]}"
 
 
 def _forget(package: str) -> None:
@@ -134,6 +186,8 @@ def _import(package: str, stem: str, syntax: ModuleSyntax) -> ModuleType:
     try:
         return importlib.import_module(f"{package}.{stem}")
     except (Exception, SystemExit) as error:
+        if error in _FOLDERS[package].broken.values():
+            raise
         frames = [
             frame
             for frame in traceback.extract_tb(error.__traceback__)
@@ -193,14 +247,21 @@ def _check_overwritten(file: ModuleSyntax) -> None:
             )
 
 
-def _check_names(lfs: Iterable[LabelingFunction]) -> None:
-    places: dict[str, Origin | None] = {}
+def _told_apart(
+    lfs: Iterable[LabelingFunction],
+) -> tuple[list[LabelingFunction], list[LabelingError]]:
+    """Return the first LF of each name, and an error for each further one."""
+    found: dict[str, LabelingFunction] = {}
+    clashes = []
     for lf in lfs:
-        if lf.name in places:
-            first, second = places[lf.name], lf.origin
+        first = found.setdefault(lf.name, lf).origin
+        if found[lf.name] is not lf:
+            second = lf.origin
             assert first is not None and second is not None
-            raise LabelingError(
-                f"two LFs are called {lf.name!r}: {first.file}, line {first.line} and "
-                f"{second.file}, line {second.line}; names must be unique, rename one"
+            clashes.append(
+                LabelingError(
+                    f"two LFs are called {lf.name!r}: {first.file}, line {first.line} and "
+                    f"{second.file}, line {second.line}; names must be unique, rename one"
+                )
             )
-        places[lf.name] = lf.origin
+    return list(found.values()), clashes

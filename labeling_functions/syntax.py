@@ -141,16 +141,28 @@ class ModuleSyntax:
 
 @dataclass(frozen=True)
 class FolderSyntax:
-    """Every ``*.py`` file of a folder, and the other files that they may read."""
+    """Every ``*.py`` file of a folder, and the other files that they may read.
+
+    Attributes
+    ----------
+    broken
+        What is wrong with the files that are not Python.
+    """
 
     folder: Path
-    modules: dict[str, ModuleSyntax]
+    modules: dict[str, ModuleSyntax] = field(default_factory=dict)
+    broken: dict[str, LabelingError] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, folder: Path) -> FolderSyntax:
         """Parse the folder's files, sorted by name; subfolders hold data, not LFs."""
-        files = sorted(path for path in folder.glob("*.py") if not path.name.startswith("."))
-        return cls(folder, {path.stem: ModuleSyntax.parse(path) for path in files})
+        syntax = cls(folder)
+        for path in sorted(path for path in folder.glob("*.py") if not path.name.startswith(".")):
+            try:
+                syntax.modules[path.stem] = ModuleSyntax.parse(path)
+            except LabelingError as error:
+                syntax.broken[path.stem] = error
+        return syntax
 
     @cached_property
     def _data_files(self) -> dict[str, Path]:

@@ -26,7 +26,7 @@ import pyarrow as pa
 from labeling_functions.ballot import Ballot
 from labeling_functions.functions import LabelingFunction, RowFunction
 from labeling_functions.limit import Overstayed, run_within
-from labeling_functions.load import load_folder
+from labeling_functions.load import load_readable, raise_broken
 from labeling_functions.shards import to_arrow
 from weaklight.contracts import ClassSet
 from weaklight.errors import LabelingError
@@ -63,7 +63,9 @@ def serve(handle: int) -> None:
         )
         try:
             lfs = {
-                (folder, lf.name): lf for folder in setup["folders"] for lf in _load_rows(folder)
+                (folder, lf.name): lf
+                for folder, names in setup["folders"].items()
+                for lf in _load_rows(folder, names)
             }
         except LabelingError as error:
             connection.send_bytes(json.dumps({"failed": str(error)}).encode())
@@ -93,8 +95,11 @@ def serve(handle: int) -> None:
         return
 
 
-def _load_rows(folder: str) -> list[LabelingFunction]:
-    return [lf for lf in load_folder(Path(folder)) if isinstance(lf, RowFunction)]
+def _load_rows(folder: str, needed: list[str]) -> list[LabelingFunction]:
+    lfs, broken = load_readable(Path(folder))
+    if not {lf.name for lf in lfs}.issuperset(needed):
+        raise_broken(broken)
+    return [lf for lf in lfs if isinstance(lf, RowFunction)]
 
 
 def _die_with_parent() -> None:

@@ -235,7 +235,10 @@ class Worker:
             start_new_session=True,  # Ctrl-C is for the parent, which kills its workers
         )
         theirs.close()
-        folders = sorted({str(lf.origin.folder) for lf in self._lfs if lf.origin is not None})
+        folders: dict[str, list[str]] = {}
+        for lf in self._lfs:
+            if lf.origin is not None:
+                folders.setdefault(str(lf.origin.folder), []).append(lf.name)
         setup = {
             "folders": folders,
             "classes": self._ballot.classes,

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
-from labeling_functions import drill_pair, load_folder, pair_counts
+from labeling_functions import drill_pair, load_readable, pair_counts
 from labeling_functions.suggest.material import NO_MATTER
 from labeling_functions.templates import ZeroShot, toml
 from labeling_functions.templates.base import OptionError
@@ -105,7 +105,7 @@ def try_table(
         If the table is wrong; ``OptionError`` names the option.
     """
     folder = project.root / project.config.vote.folder
-    present = load_folder(folder) if folder.is_dir() else []
+    present, broken = load_readable(folder) if folder.is_dir() else ([], [])
     lf = toml.from_dict(table, folder)
     lfs = [*(other for other in present if other.name not in (lf.name, instead_of)), lf]
     checked = check_on_sample(project, lfs, SAMPLE, load_encoder=isinstance(lf, ZeroShot))
@@ -138,7 +138,10 @@ def try_table(
             for m in checked.mistakes(lf.name)
         ],
         "note": note,
-        "findings": [f.sentence for f in checked.findings() if lf.name in f.lfs],
+        "findings": [
+            *(f.sentence for f in checked.findings() if lf.name in f.lfs),
+            *(f"not beside what cannot be loaded: {error}" for error in broken),
+        ],
     }
 
 
@@ -171,7 +174,7 @@ def save_table(
             "name",
             f"{name!r} cannot name an LF: use letters, digits and _, such as speaks_of_money",
         )
-    present = load_folder(folder) if folder.is_dir() else []
+    present = load_readable(folder)[0] if folder.is_dir() else []
     taken = {lf.name: lf.origin.file for lf in present if lf.origin is not None}
     if replaces:
         toml.replace(folder / file, table)

@@ -94,29 +94,34 @@ def read_tables(path: Path) -> list[dict[str, Any]]:
     return _tables(path, read_text(path))
 
 
-def read(path: Path) -> list[Template]:
+def read(path: Path) -> tuple[list[Template], list[LabelingError]]:
     """Return the LFs of one TOML file, in order, with ``digest`` and ``origin``.
+
+    Returns
+    -------
+    The LFs, and what is wrong with the tables that declare none: each error names the file, the
+    table's number and line, and the key.
 
     Raises
     ------
     LabelingError
-        Naming the file, the table's number and line, and the key.
+        If it is no TOML file of such tables.
     """
     text = read_text(path)
     tables = _tables(path, text)
     lines = [text.count("\n", 0, match.end()) + 1 for match in _HEADER.finditer(text)]
-    found = []
+    found, broken = [], []
     for place, table in enumerate(tables):
         line = lines[place] if len(lines) == len(tables) else 1
         try:
             lf = from_dict(table, path.parent)
         except LabelingError as error:
             name = f" {table['name']!r}" if isinstance(table.get("name"), str) else ""
-            raise LabelingError(
-                f"{path}, line {line}, [[lf]] number {place + 1}{name}: {error}"
-            ) from None
-        found.append(dataclasses.replace(lf, origin=Origin(path.parent, path.name, line)))
-    return found
+            where = f"{path}, line {line}, [[lf]] number {place + 1}{name}"
+            broken.append(LabelingError(f"{where}: {error}"))
+        else:
+            found.append(dataclasses.replace(lf, origin=Origin(path.parent, path.name, line)))
+    return found, broken
 
 
 def append(path: Path, table: Mapping[str, Any]) -> Template:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
-from labeling_functions import load_folder
+from labeling_functions import apply_lfs, load_folder, load_readable
 from labeling_functions.ballot import Ballot
 from labeling_functions.functions import SnorkelFunction
 from weaklight.errors import LabelingError
@@ -80,6 +81,42 @@ def test_a_bad_file_is_named_with_its_line_and_leaves_no_module(lfs_folder, text
     if "two LFs" not in message:
         left = set(sys.modules) - before
         assert not [name for name in left if name.startswith("_weaklight_lfs_")]
+
+
+def test_everything_wrong_is_named_at_once_and_the_rest_can_still_be_tried(lfs_folder):
+    fine = "@labeling_function()\ndef fine(item): ...\n"
+    folder = lfs_folder(a="def (", b=fine, c="from .a import x\n", d="1 / 0\n", e=fine)
+    (folder / "t.toml").write_text(
+        """[[lf]]
+name = "prize"
+kind = "keywords"
+column = "text"
+words = ["prize"]
+vote = "spam"
+
+[[lf]]
+name = "wrong"
+kind = "keyword"
+"""
+    )
+    with pytest.raises(LabelingError, match="^4 errors in labelling functions") as error:
+        load_folder(folder)
+    found = str(error.value)
+    assert found.count("\n") == 4
+    for message in (
+        "a.py, line 2: not valid Python",  # once, though c imports it
+        "d.py, line 2: loading stopped with ZeroDivisionError",
+        "t.toml, line 8, [[lf]] number 2 'wrong': kind = 'keyword' is no template",
+        "two LFs are called 'fine': b.py, line 3 and e.py, line 3",
+    ):
+        assert found.count(message) == 1
+
+    lfs, broken = load_readable(folder)
+    assert [lf.name for lf in lfs] == ["fine", "prize"]
+    assert len(broken) == 4
+    items = pd.DataFrame({"item_id": ["1"]})
+    (report,) = apply_lfs(lfs[:1], items, classes=("ham", "spam"), workers=1).reports
+    assert report.n_errors == 0
 
 
 def test_duplicate_names_in_two_files(lfs_folder):

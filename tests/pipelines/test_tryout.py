@@ -38,6 +38,16 @@ def test_what_it_does_is_counted_by_hand(project):
     assert tried["sentence"] == 'Votes spam where text holds "free".'
 
 
+def test_a_broken_file_is_named_and_hides_no_answer(project):
+    whole = try_table(project, FREE)
+    (project.root / "lfs" / "bad.toml").write_text("[[lf]\n")
+    tried = try_table(project, FREE)
+    (added,) = (f for f in tried["findings"] if f not in whole["findings"])
+    assert added.startswith("not beside what cannot be loaded: ") and "bad.toml, line 1" in added
+    assert {**tried, "findings": whole["findings"]} == whole
+    assert save_table(project, "fine.toml", FREE).exists()
+
+
 def test_columns_say_what_a_form_may_offer(project):
     found = {column["name"]: column for column in columns(project)}
     assert found["text"]["holds"] == "text" and "so free" in found["text"]["values"]

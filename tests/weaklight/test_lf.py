@@ -142,6 +142,16 @@ def test_check_names_the_line_that_raises_and_near_misses(project):
         call(project, "check", "prise")
 
 
+def test_a_broken_file_does_not_hide_the_functions_of_the_others(project):
+    (project / "lfs" / "bad.py").write_text("def (")
+    for command in ("check", "list"):
+        done = CliRunner().invoke(app, ["lf", command, "--project", str(project)])
+        assert "\nprize " in done.output and done.exit_code == 1
+        assert "bad.py, line 1: not valid Python" in str(done.exception)
+    with pytest.raises(LabelingError, match=r"(?s)2 errors.*bad.py.*did you mean 'prize'"):
+        call(project, "check", "prise")
+
+
 def test_check_says_once_why_a_function_never_votes(project):
     (project / "lfs" / "bad.py").write_text(
         "from labeling_functions import labeling_function\n\n\n@labeling_function()\n"

@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def lf_list(project: ProjectOption = Path()) -> None:
     """List the project's labelling functions, with what the latest run says of each."""
+    from labeling_functions import raise_broken
     from pipelines.lf_queries import lf_table
     from pipelines.project import Project
     from pipelines.queries import RunView
@@ -47,8 +48,9 @@ def lf_list(project: ProjectOption = Path()) -> None:
     from weaklight.cli.show import table
 
     opened = Project.open(project)
-    lfs = _load(opened)
+    lfs, broken = _load(opened)
     if not lfs:
+        raise_broken(broken)
         typer.echo(_none_yet(opened))
         return
     record = opened.latest_run(having="vote")
@@ -78,6 +80,7 @@ def lf_list(project: ProjectOption = Path()) -> None:
         typer.echo("\nno run yet: `weaklight lf check` tries them on a sample")
     elif any(known.get(lf.name, {}).get("digest") != lf.digest for lf in lfs):
         typer.echo("\nsome changed since the latest run, whose numbers these are")
+    raise_broken(broken)
 
 
 def lf_new(
@@ -112,7 +115,7 @@ def lf_new(
     for path in (folder / f"{name}.py", folder / f"{name}.toml"):
         if path.exists():
             raise LabelingError(f"{path} exists already; edit it, or choose another name")
-    if folder.is_dir() and name in [lf.name for lf in _load(opened)]:
+    if folder.is_dir() and name in [lf.name for lf in _load(opened)[0]]:
         raise LabelingError(f"there is an LF called {name!r} already; choose another name")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}{ending}"
@@ -139,23 +142,25 @@ def lf_check(
 
     Gold of test is never read. Dev is what you tune on, so expect somewhat less on test.
     """
+    from labeling_functions import raise_broken
     from pipelines.project import Project
 
     opened = Project.open(project)
     seen: dict[str, str] = {}
 
     def check() -> None:
-        lfs = _load(opened)
-        if not lfs and not names:
+        lfs, broken = _load(opened)
+        if not (lfs or broken or names):
             typer.echo(_none_yet(opened))
             return
-        chosen = _choose(lfs, names)
+        chosen = _choose(lfs, names, broken)
         changed = {lf.name for lf in chosen if seen.get(lf.name) != lf.digest}
         seen.update((lf.name, lf.digest) for lf in lfs)
         if slow:
             _check_on_all(opened, lfs, chosen)
         else:
             _check_on_sample(opened, lfs, chosen, changed, sample)
+        raise_broken(broken)
 
     if watch:
         _watch(opened.root / opened.config.vote.folder, check)
@@ -184,7 +189,7 @@ def lf_suggest(
 
     Each was found on one half of dev and judged on the other half.
     """
-    from labeling_functions import apply_lfs
+    from labeling_functions import apply_lfs, raise_broken
     from labeling_functions.ballot import Ballot
     from labeling_functions.suggest import PROPOSERS, Material, suggest
     from labeling_functions.templates import toml
@@ -195,7 +200,7 @@ def lf_suggest(
 
     opened = Project.open(project)
     folder = opened.root / opened.config.vote.folder
-    lfs = _load(opened) if folder.is_dir() else []
+    lfs, broken = _load(opened) if folder.is_dir() else ([], [])
     drawn = draw_sample(opened, SUGGEST_FROM, always=[i for lf in lfs for i in examples_of(lf)])
     ballot = Ballot(tuple(opened.config.classes), opened.config.vote_sets)
     present = apply_lfs(
@@ -238,12 +243,13 @@ def lf_suggest(
         for found in _taken(advice.suggestions, take):
             toml.append(path, found.table)
             typer.echo(f"added {found.table['name']} to {path}")
+    raise_broken(broken)
 
 
-def _load(project: Project) -> list[LabelingFunction]:
-    from labeling_functions import load_folder
+def _load(project: Project) -> tuple[list[LabelingFunction], list[LabelingError]]:
+    from labeling_functions import load_readable
 
-    return load_folder(project.root / project.config.vote.folder)
+    return load_readable(project.root / project.config.vote.folder)
 
 
 def _none_yet(project: Project) -> str:
@@ -253,15 +259,20 @@ def _none_yet(project: Project) -> str:
     )
 
 
-def _choose(lfs: list[LabelingFunction], names: list[str] | None) -> list[LabelingFunction]:
+def _choose(
+    lfs: list[LabelingFunction], names: list[str] | None, broken: list[LabelingError]
+) -> list[LabelingFunction]:
+    from labeling_functions import raise_broken
     from weaklight.words import nearest
 
     known = {lf.name: lf for lf in lfs}
     if not lfs:
+        raise_broken(broken)
         raise LabelingError("there is no labelling function yet; `weaklight lf new` writes one")
     for name in names or ():
         if name not in known:
-            raise LabelingError(f"no labelling function is called {name!r}{nearest(name, known)}")
+            unknown = f"no labelling function is called {name!r}{nearest(name, known)}"
+            raise_broken([*broken, LabelingError(unknown)])
     return [known[name] for name in names] if names else lfs
 
 
