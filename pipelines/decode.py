@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ Drop = Callable[[str, str], None]  # (reason, file or item_id)
 _LARGEST_AUTO_SIZE = 96
 LEAST_SECONDS = 0.05  # two windows of the log-mel baseline, and a frame of CPC
 LEAST_STEPS = 4  # fewer have neither trend nor peak
+LEAST_COLUMNS = 2  # of a row, which needs neither
 
 
 class UnusableItemError(ValueError):
@@ -162,7 +164,8 @@ def decode_series(
     DataError
         If the series have different numbers of channels.
     """
-    rows, series, sha256 = _decode_each(table, "series", decode_one_series, drop, progress)
+    decode = partial(decode_one_series, is_row=config.joins_columns)
+    rows, series, sha256 = _decode_each(table, "series", decode, drop, progress)
     channels = Counter(one.shape[1] for one in series)
     if len(channels) > 1:
         raise DataError(
@@ -369,13 +372,18 @@ def decode_wave(data: bytes) -> Wave:
     return Wave(mono.astype(np.float32), int(rate), channels)
 
 
-def decode_one_series(cell: Any) -> NDArray[np.float32]:
+def decode_one_series(cell: Any, *, is_row: bool = False) -> NDArray[np.float32]:
     """Return (T, C) from a list of T numbers, a list of C such lists, or either as JSON text.
+
+    Parameters
+    ----------
+    is_row
+        Whether the numbers are columns of a table, in no order.
 
     Raises
     ------
     UnusableItemError
-        If it is none of these, shorter than four steps, or not finite.
+        If it is none of these, shorter than four steps (two columns), or not finite.
     """
     try:
         value = json.loads(cell) if isinstance(cell, str) else cell
@@ -386,8 +394,9 @@ def decode_one_series(cell: Any) -> NDArray[np.float32]:
         raise UnusableItemError(
             "series is no list of numbers, or its channels differ in length"
         ) from None
-    if len(series) < LEAST_STEPS:
-        raise UnusableItemError(f"series has fewer than {LEAST_STEPS} steps")
+    least, unit = (LEAST_COLUMNS, "columns") if is_row else (LEAST_STEPS, "steps")
+    if len(series) < least:
+        raise UnusableItemError(f"series has fewer than {least} {unit}")
     if not np.isfinite(series).all():
         raise UnusableItemError("series holds values that are missing or not finite")
     return series

@@ -77,13 +77,17 @@ BASELINES: dict[Kind, tuple[str, str]] = {
 }
 
 
-def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple[str, list[str]]:
+def choose_method(
+    config: PretrainConfig, kind: Kind, n_words: int = 0, *, are_rows: bool = False
+) -> tuple[str, list[str]]:
     """Return the method and, where ``[pretrain]`` leaves it open, why it was chosen.
 
     Parameters
     ----------
     n_words
         Running words of the unlabelled texts.
+    are_rows
+        Whether series are rows of a table.
 
     Raises
     ------
@@ -105,6 +109,10 @@ def choose_method(config: PretrainConfig, kind: Kind, n_words: int = 0) -> tuple
         return "simclr", []
     if kind == "audio":
         return "log_mel", ["log_mel: takes seconds and is strong on short clips; cpc trains."]
+    if are_rows:
+        return "values", [
+            "values: the columns of a table are in no order that could mean anything."
+        ]
     if kind == "series":
         return "summary", ["summary: level, shape and rhythm of each series."]
     if n_words >= LEAST_WORDS:
@@ -197,7 +205,8 @@ def fit_encoder(
     """
     examples: Sequence[Any] = items.take(rows)
     n_words = sum(len(words(t)) for t in examples) if isinstance(items, Texts) else 0
-    method, reasons = choose_method(config, items.kind, n_words)
+    are_rows = isinstance(items, Signals) and items.are_rows
+    method, reasons = choose_method(config, items.kind, n_words, are_rows=are_rows)
     options = checked_options(items.kind, method, config.options)
     if method == "cpc":
         assert isinstance(items, Signals)

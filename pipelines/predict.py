@@ -168,7 +168,7 @@ def _decoder(kind: Kind, ingested: Mapping[str, Any], config: ItemsConfig) -> Ca
         return lambda data: decode_wave(data).at(ingested["sample_rate"])
 
     def series(cell: Any) -> Any:
-        decoded = decode_one_series(cell)
+        decoded = decode_one_series(cell, is_row=config.joins_columns)
         if decoded.shape[1] != ingested["channels"]:
             raise UnusableItemError(
                 f"series has {decoded.shape[1]} channels, but the project's have "

@@ -28,6 +28,7 @@ class Signals:
     ----------
     kind : ``audio``: each (T,) int16; or ``series``: each (T, C) float32
     sample_rate : in hertz; 0 for series
+    are_rows : whether each is a row of a table, whose columns are in no order
     """
 
     def __init__(
@@ -36,9 +37,12 @@ class Signals:
         sample_rate: int,
         shards: Sequence[NDArray[Any]],
         lengths: Sequence[Sequence[int]],
+        *,
+        are_rows: bool = False,
     ) -> None:
         self.kind = kind
         self.sample_rate = sample_rate
+        self.are_rows = are_rows
         self._shards = shards
         self._ends = [np.cumsum([0, *part]) for part in lengths]
         self._starts = np.cumsum([0, *map(len, lengths)])
@@ -63,7 +67,12 @@ class Signals:
 
 
 def write_signals(
-    signals: Sequence[Signal], file: Path, *, kind: Kind, sample_rate: int = 0
+    signals: Sequence[Signal],
+    file: Path,
+    *,
+    kind: Kind,
+    sample_rate: int = 0,
+    are_rows: bool = False,
 ) -> None:
     """Write signals as shards and list them in ``file`` (``<artifact>/signals.json``)."""
     entries = []
@@ -71,7 +80,12 @@ def write_signals(
         block = signals[start : start + SHARD_ROWS]
         lengths = [len(signal) for signal in block]
         entries.append({"sha256": write_shard(file, np.concatenate(block)), "lengths": lengths})
-    described = {"kind": kind, "sample_rate": sample_rate, "shards": entries}
+    described = {
+        "kind": kind,
+        "sample_rate": sample_rate,
+        "are_rows": are_rows,
+        "shards": entries,
+    }
     file.write_text(json.dumps(described) + "\n", encoding="utf-8")
 
 
@@ -83,4 +97,5 @@ def load_signals(file: Path) -> Signals:
         listing["sample_rate"],
         [open_shard(file, entry["sha256"]) for entry in listing["shards"]],
         [entry["lengths"] for entry in listing["shards"]],
+        are_rows=listing["are_rows"],
     )

@@ -13,6 +13,7 @@ from pipelines.heat import Heat
 from pipelines.queries import RunView
 from pipelines.report.words import has_own_labels_alone, source_names
 from pipelines.sections import NOISY_LABEL
+from weaklight.words import counted
 
 __all__ = ["item", "label_line", "legend", "why"]
 
@@ -155,7 +156,7 @@ def _bag(view: RunView, bag: BagCard, row: int) -> str:
     known = labelled.get(bag.is_positive, f"is labelled not {positive}")
     score = "" if bag.score is None else f"; this item's own score is {bag.score:.2f}"
     says = "" if bag.says is None else f", so the bag votes {bag.says}"
-    told = f"{bag.bag_id} ({bag.n_items} items) {known}{score}{says}."
+    told = f"{bag.bag_id} ({counted(bag.n_items, 'item')}) {known}{score}{says}."
     if not bag.members:
         return muted(told)
     seen = [(m, view.exhibit(m.row)) for m in bag.members]

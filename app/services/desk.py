@@ -13,6 +13,7 @@ import pandas as pd
 from pipelines.queries import RunView
 from pipelines.reviews import ReviewEvent, ReviewStore
 from weaklight.errors import DataError
+from weaklight.words import counted
 
 __all__ = ["Desk", "Standing"]
 
@@ -146,14 +147,14 @@ class Desk:
                     if self.view.splits[row] != "unlabeled"]  # fmt: skip
         if held_out:
             raise DataError(
-                f"{len(held_out)} items belong to dev or test and are not labelled here, such as "
-                f"{held_out[:3]}; take them out of the selection"
+                f"{counted(len(held_out), 'item belongs', 'items belong')} to dev or test and "
+                f"cannot be labelled here, such as {held_out[:3]}; take them out of the selection"
             )
         standing = self.standing()
         if drawn := sorted(standing.drawn.intersection(item_ids)):
             raise DataError(
-                f"{len(drawn)} items were drawn at random to measure by, such as {drawn[:3]}; "
-                "answer them on the page Gold"
+                f"{counted(len(drawn), 'item was', 'items were')} drawn at random to measure by, "
+                f"such as {drawn[:3]}; answer them on the page Gold"
             )
         events = []
         for item_id, row in zip(item_ids, rows, strict=True):

@@ -16,6 +16,7 @@ from pipelines.queries import RunView
 from weaklight.contracts import ABSTAIN, ROLES
 from weaklight.errors import DataError
 from weaklight.intervals import wilson
+from weaklight.words import counted
 
 GUESS = 0.8  # the accuracy for which the width of the interval is told
 _ROLES = {
@@ -116,7 +117,8 @@ def _draw(found: RunView, *, is_first: bool) -> None:
             n = int(st.number_input("How many", 1, 100_000, value=200, key="gold_n"))
         low, high = wilson(round(GUESS * n), n)
         st.caption(
-            f"If about {GUESS:.0%} of the labels are right, {n:,} answers give an interval "
+            f"If about {GUESS:.0%} of the labels are right, "
+            f"{counted(n, 'answer gives', 'answers give')} an interval "
             f"{100 * (high - low):.0f} points wide. A drawn item keeps its role for good, and no "
             "longer trains anything from the next run on."
         )

@@ -20,6 +20,7 @@ from pipelines.lf_queries import (
     settling_first,
 )
 from pipelines.queries import RunView
+from weaklight.words import counted
 
 SHOWN_ROWS = 11  # a longer table scrolls, so that the items stay in sight
 _DRILLS: dict[Drill, str] = {
@@ -159,7 +160,7 @@ def _detail(found: RunView, lf: dict[str, Any]) -> None:
     at_right, said = _beside(found, name, drill, against)
     order = " First come those whose true class would settle most." if drill == "conflicts" else ""
     st.caption(
-        f"{len(rows):,} items. Under each item: the label it has now; at the right, "
+        f"{counted(len(rows), 'item')}. Under each item: the label it has now; at the right, "
         f"{at_right}.{order}"
     )
     item_pages(found, rows, f"{name} {drill} {against}", said)

@@ -22,6 +22,7 @@ from app.services.tiles import tiles
 from app.services.words import left_out
 from pipelines.lf_queries import lf_votes
 from pipelines.queries import RunView
+from weaklight.words import counted
 
 PAGE_SIZE = 40
 MOST_POINTS = 50_000  # 1 MB of figure; more would no longer arrive within a second
@@ -125,7 +126,7 @@ def _selection(found: RunView, rows: list[int]) -> None:
         return
     labels = pd.Series([found.class_name(int(found.labels[r])) or "no label" for r in rows])
     counts = ", ".join(f"{n:,} {name}" for name, n in labels.value_counts().head(4).items())
-    st.markdown(f"**{len(rows):,} items**: {counts}")
+    st.markdown(f"**{counted(len(rows), 'item')}**: {counts}")
     n_pages = -(-len(rows) // PAGE_SIZE)
     number = st.pagination(n_pages, key=f"map page {rows[0]} {len(rows)}") if n_pages > 1 else 1
     here = rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]

@@ -105,20 +105,23 @@ def _reviews(found: RunView) -> None:
     ingested = found.project.store.manifest("ingest", found.record.artifacts["ingest"])
     manifest = found.project.store.manifest("reviews", found.record.artifacts["reviews"])
     st.subheader("Reviews")
+    known = counted(decided, "item is", "items are")
     if decided == 0:
         st.markdown(
             "Nobody has reviewed a label yet. **Review** offers the doubtful ones first; in the "
             "order *most useful*, those that teach the classifier the most."
         )
     elif manifest.extra.get("human") == store.digest():
-        st.markdown(f"{decided:,} items are decided by people, and this run knows all of them.")
+        st.markdown(f"{known} decided by people, and this run knows all of them.")
     else:
         st.markdown(
-            f"{decided:,} items are decided by people, some since this run. "
+            f"{known} decided by people, some since this run. "
             "`weaklight run` takes them in and runs only what depends on them."
         )
     if came := ingested.metrics.get("n_labeled"):
-        st.markdown(f"{came:,} items came with a label by hand that teaches (split `labeled`).")
+        st.markdown(
+            f"{counted(came, 'item')} came with a label by hand that teaches (split `labeled`)."
+        )
     if waiting := len(standing.waiting):
         st.markdown(f"Drawn at random and waiting for an answer on **Gold**: {waiting:,}.")
 

@@ -11,6 +11,7 @@ from app.components.pages import item_pages
 from app.services.matrix import MEASURES, Measure, matrix_chart, pair_table, selected_pair
 from pipelines.lf_queries import PairDrill, lf_votes, pair_rows, settling_first
 from pipelines.queries import RunView
+from weaklight.words import counted
 
 _DRILLS: dict[PairDrill, str] = {
     "both": "Both vote",
@@ -58,7 +59,7 @@ def _items(found: RunView, name: str, other: str, measure: Measure) -> None:
     if name == other:
         st.subheader(name)
         rows, votes = pair_rows(found, name, name, "both"), lf_votes(found, name)
-        st.caption(f"{len(rows):,} items on which it votes; at the right, what it says.")
+        st.caption(f"{counted(len(rows), 'item')} on which it votes; at the right, what it says.")
         item_pages(found, rows, f"{name} {name}", lambda row: found.vote_name(int(votes[row])))
         return
     st.subheader(f"{name} and {other}")

@@ -52,24 +52,32 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines that are neither empty nor comments, stripped."""
-    text = read_text(path, encoding="utf-8-sig")
-    lines = [line.strip() for line in text.splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
+    """Return the entries of a list, one a line, less empty lines and comments.
+
+    Separators at the end of a line are those of empty cells that a spreadsheet left there.
+    """
+    entries = [line.rstrip(";,\t ") for line in _lines(path)]
+    return [entry for entry in entries if entry]
 
 
 def read_rows(path: Path, n_columns: int) -> list[tuple[str, ...]]:
-    """Return the rows of a comma- or tab-separated list (``.tsv``) without a header.
+    """Return the rows of a list without a header, separated by commas (a ``.tsv``: by tabs).
+
+    Where semicolons part the first line as it must be and commas do not, they part all: a
+    spreadsheet where commas are for decimals writes them.
 
     Raises
     ------
     LabelingError
         If a row has another number of cells.
     """
-    lines = read_lines(path)
     if n_columns == 1:
-        return [(line,) for line in lines]
+        return [(line,) for line in read_lines(path)]
+    lines = _lines(path)
     delimiter = "\t" if path.suffix == ".tsv" else ","
+    by_comma, by_semicolon = (len(next(csv.reader(lines[:1], delimiter=d), [])) for d in ",;")
+    if delimiter == "," and by_comma != n_columns == by_semicolon:
+        delimiter = ";"
     rows = [tuple(cell.strip() for cell in row) for row in csv.reader(lines, delimiter=delimiter)]
     separator = "a tab" if delimiter == "\t" else "commas"
     for number, row in enumerate(rows, start=1):
@@ -79,3 +87,10 @@ def read_rows(path: Path, n_columns: int) -> list[tuple[str, ...]]:
                 f"({', '.join(row)}); separate them with {separator}"
             )
     return rows
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines that are neither empty nor comments, stripped."""
+    text = read_text(path, encoding="utf-8-sig")
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]

@@ -21,6 +21,7 @@ from pipelines.store import hash_path
 from weak_supervision.neighbors import build_graph
 from weaklight.errors import DataError
 from weaklight.seeds import derive_seed, numpy_generator
+from weaklight.words import counted
 
 __all__ = ["EmbedInputs", "embed"]
 
@@ -78,7 +79,7 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
     work.progress(2, 3, "map")
     np.save(work.out / "map.npy", lay_out(features, present, work.seed))
     missing = int((~present).sum())
-    notes = (f"{missing} items have features that are not finite",) if missing else ()
+    told = f"{counted(missing, 'item has', 'items have')} features that are not finite"
     return StageResult(
         outputs={
             "features": "features.npy",
@@ -87,7 +88,7 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> StageResult:
             "map": "map.npy",
         },
         metrics={"n": len(features), "d": features.shape[1], "n_missing": missing},
-        notes=notes,
+        notes=(told,) if missing else (),
     )
 
 

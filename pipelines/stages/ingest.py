@@ -94,7 +94,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
 
     order = [*_RESERVED, *(c for c in table.columns if c not in (*_RESERVED, *_NOT_METADATA))]
     _write_table(table[order], work.out / "items.parquet")
-    payload = _write_payload(kind, decoded, work)
+    payload = _write_payload(kind, decoded, config, work)
     attributes = _attributes(table, kind, decoded, config, work)
     _write_table(attributes, work.out / "attributes.parquet")
     golds = pd.DataFrame({"item_id": table["item_id"], "gold": gold})
@@ -255,15 +255,20 @@ def _bags(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return pd.DataFrame(usable, columns=["bag_id", "bag_label"]).astype({"bag_id": str}), notes
 
 
-def _write_payload(kind: Kind, decoded: Decoded, work: Work) -> dict[str, str]:
+def _write_payload(kind: Kind, decoded: Decoded, config: ItemsConfig, work: Work) -> dict[str, str]:
     """Write what does not fit into ``items.parquet``; return the output's name and file."""
     if kind == "image":
         write_pixels(decoded.payload, work.out / "pixels.json")
         return {"pixels": "pixels.json"}
     if kind == "text":
         return {}
-    rate = decoded.facts.get("sample_rate", 0)
-    write_signals(decoded.payload, work.out / "signals.json", kind=kind, sample_rate=rate)
+    write_signals(
+        decoded.payload,
+        work.out / "signals.json",
+        kind=kind,
+        sample_rate=decoded.facts.get("sample_rate", 0),
+        are_rows=config.joins_columns,
+    )
     return {"signals": "signals.json"}
 
 

@@ -27,6 +27,7 @@ from weak_supervision.evaluation import compare_paired
 from weak_supervision.hybrid import labelling_order
 from weak_supervision.neighbors import NeighborGraph
 from weaklight.errors import ConfigError
+from weaklight.words import counted
 
 __all__ = ["TrainInputs", "train"]
 
@@ -246,7 +247,7 @@ def _hand_weight(lesson: _Lesson) -> tuple[float, str]:
     """
     if not lesson.has_both:
         return 1.0, ""
-    counts = f"each of {int(lesson.by_hand.sum()):,} labels by hand counts for"
+    counts = f"each of {counted(int(lesson.by_hand.sum()), 'label')} by hand counts for"
     if lesson.dev is None or len(lesson.dev[1]) < MIN_ROWS_TO_CHOOSE:
         why = f"choosing by dev takes {MIN_ROWS_TO_CHOOSE} rows of gold"
         return UNJUDGED_WEIGHT, f"{counts} {UNJUDGED_WEIGHT:g} weak ones: {why}"

@@ -99,7 +99,7 @@ name = "wrong"
 kind = "keyword"
 """
     )
-    with pytest.raises(LabelingError, match="^4 errors in labelling functions") as error:
+    with pytest.raises(LabelingError, match=r"^4 errors in labelling functions") as error:
         load_folder(folder)
     found = str(error.value)
     assert found.count("\n") == 4

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 
+from pipelines.decode import UnusableItemError, decode_one_series
 from pipelines.engine import run_line
 from pipelines.exchange import Columns, read_items, write_project
 from pipelines.predict import predict_files
@@ -62,7 +63,7 @@ def test_rows_of_a_table_go_down_the_whole_line(tmp_path: Path) -> None:
     (tmp_path / "lfs" / "rules.py").write_text(LFS)
     (tmp_path / "weaklight.toml").write_text(
         f"classes = {list(CLASSES)}\n[items]\nsource = 'wines.csv'\nseries = {columns}\n"
-        "[pretrain]\nmethod = 'values'\n[evaluate]\ncrossover_sizes = [20]\ncrossover_draws = 2\n"
+        "[evaluate]\ncrossover_sizes = [20]\ncrossover_draws = 2\n"
     )
     project = Project.open(tmp_path)
     record = run_line(project)
@@ -81,6 +82,16 @@ def test_rows_of_a_table_go_down_the_whole_line(tmp_path: Path) -> None:
     table[columns].head(3).to_csv(tmp_path / "new.csv", index=False)
     found, left_out = predict_files(project, [tmp_path / "new.csv"])
     assert len(found) == 3 and not left_out and set(found["label"]) <= set(CLASSES)
+
+
+def test_two_columns_are_a_row_and_one_is_not() -> None:
+    assert decode_one_series([1.0, 2.0], is_row=True).tolist() == [[1.0], [2.0]]
+    for cell, is_row, message in (
+        ([1.0], True, "fewer than 2 columns"),
+        ([1.0, 2.0, 3.0], False, "fewer than 4 steps"),
+    ):
+        with pytest.raises(UnusableItemError, match=message):
+            decode_one_series(cell, is_row=is_row)
 
 
 def test_values_need_one_length() -> None:
@@ -112,8 +123,7 @@ def test_labelled_bags_of_rows_are_imported_and_need_no_function(tmp_path: Path)
     )
     write_project(imported, tmp_path / "p", title="")
     settings = tmp_path / "p" / "weaklight.toml"
-    plain = settings.read_text() + '[pretrain]\nmethod = "values"\n'
-    settings.write_text(plain)
+    plain = settings.read_text()
     with pytest.raises(LabelingError, match=r"labels of bags and \[bags\] positive"):
         run_line(Project.open(tmp_path / "p"))
     settings.write_text(plain + '[bags]\npositive = "active"\nmethod = "embedding"\n')

@@ -73,7 +73,8 @@ def plan(
         return
     n = rows_for_width(width, guess=guess)
     typer.echo(
-        f"{n} items give an interval {width:g} wide, if about {guess:.0%} of the labels are right."
+        f"{counted(n, 'item gives', 'items give')} an interval {width:g} wide, if about "
+        f"{guess:.0%} of the labels are right."
     )
     if to is None:
         typer.echo(f"Draw them with: weaklight gold plan --width {width:g} --role {role} --to FILE")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from weaklight.cli.show import table
+from weaklight.words import counted
 
 if TYPE_CHECKING:
     from labeling_functions import LabelingFunction
@@ -141,7 +142,7 @@ def _show_conflicts(checked: Checked, columns: list[int]) -> None:
     for count, a, b in worst[:MAX_CONFLICTS]:
         rows = drill_pair(votes, a, b, **checked.meaning)["conflicts"][:MAX_SHOWN_IDS]
         pair = [checked.names[columns[a]], checked.names[columns[b]]]
-        lines.append([*pair, f"{count} items", "such as " + ", ".join(ids[rows])])
+        lines.append([*pair, counted(count, "item"), "such as " + ", ".join(ids[rows])])
     typer.echo("\nmost contradictions:\n" + _aligned(lines))
     settling = ids[settle_most_conflicts(votes, MAX_SHOWN_IDS, **checked.meaning)]
     typer.echo(f"knowing the class of these would settle most of them: {', '.join(settling)}")

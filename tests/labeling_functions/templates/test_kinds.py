@@ -20,6 +20,7 @@ from labeling_functions import (
 )
 from labeling_functions.ballot import Ballot
 from labeling_functions.templates import KINDS
+from labeling_functions.templates.resources import read_lines, read_rows
 from weaklight.errors import LabelingError
 
 BALLOT = Ballot(("ham", "spam"))
@@ -183,3 +184,27 @@ def test_digests_cover_options_and_file_but_not_words_about_it(tmp_path):
     about = lookup("first", file="names.txt", vote="ham", description="Known.", author="Ada")
     assert about.beside(tmp_path / "one").own_digest() == one
     assert lookup("first", ["ann"], vote="spam").own_digest() != one
+
+
+@pytest.mark.parametrize(
+    ("text", "n_columns", "expected"),
+    [
+        ("free\n\n# of ours\nride;\nno cost;;\n;;\n", 1, [("free",), ("ride",), ("no cost",)]),
+        ("Ann,Bob\nEve, Jim\n", 2, [("Ann", "Bob"), ("Eve", "Jim")]),
+        ("Ann;Bob\nLee, Jr;Jim\n", 2, [("Ann", "Bob"), ("Lee, Jr", "Jim")]),
+        ("Ann,\n", 2, [("Ann", "")]),
+        ("", 2, []),
+    ],
+)
+def test_lists_are_read_as_spreadsheets_save_them(tmp_path, text, n_columns, expected):
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8-sig")
+    assert read_rows(tmp_path / "list.csv", n_columns) == expected
+    if n_columns == 1:
+        assert read_lines(tmp_path / "list.csv") == [entry for (entry,) in expected]
+
+
+@pytest.mark.parametrize(("text", "came"), [("a,b\nc\n", "row 2 holds 1"), ("a;b;c\n", "row 1")])
+def test_a_ragged_list_is_refused(tmp_path, text, came):
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(LabelingError, match=f"must hold 2 cells, but {came}.*with commas"):
+        read_rows(tmp_path / "list.csv", 2)
