@@ -143,14 +143,18 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
     assert upper > lower + 50, "the upper half has the higher score"  # of 255, in red over blue
     page.keyboard.press("h")
     under_heat.wait_for(state="detached")
-    _press(page, store, "a")
+    page.get_by_role("textbox", name="Note").fill("a sleeve")
+    _press(page, store, "Enter")
+    page.get_by_text("a sleeve").wait_for()
+    page.locator(IDLE).wait_for()
+    _press(page, store, "a")  # decides, and is no letter of a further note
     _press(page, store, "3")
     _press(page, store, "x")
     _press(page, store, "s")
     _press(page, store, "u")
     log = store.events().iloc[::-1]
-    assert log["action"].tolist() == ["accept", "relabel", "exclude", "skip", "undo"]
-    assert log["new"].iloc[1] == "cross" and log["item_id"].iloc[:4].nunique() == 4
+    assert log["action"].tolist() == ["comment", "accept", "relabel", "exclude", "skip", "undo"]
+    assert log["new"].iloc[2] == "cross" and log["item_id"].iloc[:5].nunique() == 4
     assert page.locator(".tile .mark").count() == 3
 
     # Two pictures ticked: one key decides on both, one undo takes both back.
@@ -164,7 +168,7 @@ def test_a_reviewer_walks_through_the_app_with_keys(served, browser_page, shapes
     assert store.events(limit=2)["item_id"].tolist() == ticked[::-1]
     assert set(store.events(limit=2)["new"]) == {"circle"}
     _press(page, store, "u", n=2)
-    assert set(store.current()["item_id"]) == set(log["item_id"].iloc[:3])
+    assert set(store.current()["item_id"]) == set(log["item_id"].iloc[1:4])
 
     page.get_by_role("link", name="Map").click()
     page.locator(".js-plotly-plot .nsewdrag").wait_for()

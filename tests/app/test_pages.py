@@ -228,9 +228,11 @@ def test_a_note_is_written_without_a_decision(open_page, store):
     field.set_value("sleeve or strap?").run()
     event = store.events(limit=1).iloc[0]
     assert (event["action"], event["new"]) == ("comment", "sleeve or strap?")
-    assert event["item_id"] == field.key.removeprefix("note ")
+    item_id = event["item_id"]
+    assert field.key == f"note 0 {item_id}"
     assert "sleeve or strap?" in text_of(page) and not page.exception
-    assert next(f for f in page.text_input if f.key == field.key).value == "", "ready for another"
+    (ready,) = (f for f in page.text_input if str(f.key).startswith("note "))
+    assert (ready.key, ready.value) == (f"note 1 {item_id}", "")
 
 
 def test_gold_is_drawn_and_answered_without_a_suggestion(open_page, shapes, store):
@@ -320,7 +322,7 @@ def test_the_map_hides_what_waits_for_gold_until_it_is_answered(open_page, shape
     assert {name for trace in drawn for name in trace["text"]} == set(view.item_ids) - {names[1]}
     page.session_state["map label"] = {"selection": {"points": [{"customdata": r} for r in (0, 1)]}}
     page.run()
-    assert any(m.value.startswith("**1 items**") for m in page.markdown) and not page.exception
+    assert any(m.value.startswith("**1 item**") for m in page.markdown) and not page.exception
 
 
 @pytest.fixture
@@ -381,7 +383,7 @@ def test_a_card_tells_of_no_item_that_waits_for_gold(shapes):
 def test_review_puts_away_what_is_drawn_meanwhile(open_page, store):
     page = open_page("review")
     field = next(str(f.key) for f in page.text_input if str(f.key).startswith("note "))
-    in_hand = field.removeprefix("note ")
+    in_hand = field.removeprefix("note 0 ")
     store.record(ReviewEvent(in_hand, "Ada", "set_role", new="test", queue=GOLD_QUEUE))
     page.run()
     assert field not in [f.key for f in page.text_input] and not page.exception
