@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from labeling_functions import load_folder
+from pipelines.draws import gold_chances
 from pipelines.project import Project, RunRecord
 from pipelines.readers import find_source
 from pipelines.store import digest_json, write_atomically
@@ -88,10 +89,13 @@ def _model_files(method: str, root: Path) -> list[Path]:
 
 
 def _gold(project: Project) -> list[list[str | None]]:
-    """Return item, role and label of everything that was drawn at random."""
+    """Return item, role, label and chance of everything that was drawn at random."""
     if not project.has_reviews:
         return []
-    rows: list[list[str | None]] = project.reviews().gold().to_numpy().tolist()
+    store = project.reviews()
+    gold = store.gold()
+    chances = gold["item_id"].map(gold_chances(store)).map(str)
+    rows: list[list[str | None]] = gold.assign(chance=chances).to_numpy().tolist()
     return rows
 
 

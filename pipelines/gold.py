@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +42,15 @@ class Draw:
     items : rows of ``items.parquet`` that were drawn, in the order of the draw
     frame : how many items could have been drawn
     n_labelled : how many of the drawn ones people had labelled before, in review or in the source
+    n_new : how many of the drawn ones were not there yet at some earlier draw; None where the items
+        of an earlier draw are no longer known
     """
 
     role: str
     items: pd.DataFrame
     frame: int
     n_labelled: int = 0
+    n_new: int | None = 0
 
     @property
     def probability(self) -> float:
@@ -62,6 +66,22 @@ class Draw:
         return (
             f"{had} a label by hand from before: it stays stored, but from the next run on it "
             "neither teaches nor measures."
+        )
+
+    @property
+    def unevenness(self) -> str:
+        """What items that came between two draws mean for figures; empty where none did."""
+        if self.n_new is None:
+            return (
+                "The items of an earlier draw are no longer known. If items came since, figures "
+                "speak more of the older ones; state the chances under [evaluate] probability."
+            )
+        if not self.n_new:
+            return ""
+        came = counted(self.n_new, "of them has", "of them have")
+        return (
+            f"{came} come since an earlier draw: figures of test count each item by the inverse of "
+            "its chance to be drawn."
         )
 
 
@@ -96,6 +116,7 @@ def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int =
         )
     rows = numpy_generator(seed, "gold", role, len(taken)).choice(len(frame), n, replace=False)
     drawn = frame.iloc[np.asarray(rows)].reset_index(drop=True)
+    arrived = _arrived(project, store.draws()["run_id"].tolist(), drawn["item_id"])
     about = {
         "role": role,
         "seed": seed,
@@ -103,6 +124,7 @@ def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int =
         "frame": len(frame),
         "frame_sha256": hashlib.sha256("\n".join(frame["item_id"]).encode()).hexdigest(),
         "probability": n / len(frame),
+        "arrived": arrived,
     }
 
     def event(action: str, item_id: str, new: str) -> ReviewEvent:
@@ -114,7 +136,33 @@ def draw_gold(project: Project, n: int, role: str, *, reviewer: str, seed: int =
             *(event("set_role", item_id, role) for item_id in drawn["item_id"]),
         ]
     )
-    return Draw(role, drawn, len(frame), int(drawn["item_id"].isin(labelled).sum()))
+    n_labelled = int(drawn["item_id"].isin(labelled).sum())
+    return Draw(role, drawn, len(frame), n_labelled, None if arrived is None else len(arrived))
+
+
+def _arrived(
+    project: Project, run_ids: list[str], item_ids: Iterable[str]
+) -> dict[str, int] | None:
+    """Return the first draw at which each item was there, less those that were at the first one.
+
+    None where that cannot be told, as a run from which an earlier draw was made is gone.
+    """
+    known = {run.run_id: run for run in project.runs()} if run_ids else {}
+    unseen = set(item_ids)
+    arrived: dict[str, int] = {}
+    for k, run_id in enumerate(run_ids):
+        run = known.get(run_id)
+        if run is None or not project.store.has("ingest", run.artifacts["ingest"]):
+            return None
+        there = pd.read_parquet(
+            project.store.path("ingest", run.artifacts["ingest"], "items"),
+            columns=["item_id", "split"],
+        )
+        seen = unseen.intersection(there.loc[there["split"] == "unlabeled", "item_id"])
+        arrived |= dict.fromkeys(seen, k)
+        unseen -= seen
+    arrived |= dict.fromkeys(unseen, len(run_ids))
+    return {item_id: k for item_id, k in sorted(arrived.items()) if k}
 
 
 def write_sheet(draw: Draw, file: Path) -> None:

@@ -166,7 +166,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        26,
+        27,
         "pipelines.stages.evaluate:evaluate",
         {
             "items": "ingest.items",

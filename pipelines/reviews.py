@@ -219,6 +219,11 @@ class ReviewStore:
             }
         )
 
+    def draws(self) -> pd.DataFrame:
+        """Return the ``draw_sample`` events of the log, oldest first."""
+        is_draw = EVENTS.c.action == "draw_sample"
+        return self._frame(sa.select(EVENTS).where(is_draw).order_by(EVENTS.c.id))
+
     def events(self, limit: int | None = None) -> pd.DataFrame:
         """Return the log, newest first."""
         return self._frame(sa.select(EVENTS).order_by(EVENTS.c.id.desc()).limit(limit))

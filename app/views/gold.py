@@ -129,7 +129,7 @@ def _draw(found: RunView, *, is_first: bool) -> None:
                 st.error(str(error))
                 return
             told = f"Drew {len(draw.items):,} of {draw.frame:,} items for {role}."
-            st.toast(" ".join(filter(None, [told, draw.set_aside])))
+            st.toast(" ".join(filter(None, [told, draw.set_aside, draw.unevenness])))
             st.rerun()
 
 

@@ -220,7 +220,7 @@ def _numbers(measured: Mapping[str, Any]) -> str:
     if measured["weighted_by"]:
         lines.append(
             "* Test items had unequal chances to be drawn: every figure counts each by the inverse "
-            f"of its chance (`{measured['weighted_by']}`)"
+            f"of its chance ({measured['weighted_by']})"
         )
     if measured["test_looks"]:
         lines.append(

@@ -82,7 +82,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> Stag
         "tie_rule": TIE_RULE,
         "classes": list(run.classes),
         "rows": _row_counts(run),
-        "weighted_by": config.probability if has_gold else None,
+        "weighted_by": run.weighted_by,
         "headline": headline,
         "steps": _steps(run, steps),
         "gains": gains(run, steps, work.seed),

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.decode import DECODERS, Decoded
+from pipelines.draws import gold_chances
 from pipelines.item_cache import cached_rows
 from pipelines.measured import measurer
 from pipelines.pixels import write_pixels
@@ -101,7 +102,11 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     gold_files = {f"gold_{role}": f"gold_{role}.parquet" for role in ROLES}
     for role, file in zip(ROLES, gold_files.values(), strict=True):
         rows = (table["split"] == role) & (gold >= 0)
-        _write_table(golds[rows].astype({"gold": "int64"}), work.out / file)
+        known = golds[rows].astype({"gold": "int64"})
+        if role == "test":  # NaN where gold came with the source
+            chances = gold_chances(ReviewStore(work.reviews))
+            known["chance"] = known["item_id"].map(chances).astype("float64")
+        _write_table(known, work.out / file)
     # not where it was drawn since
     teaches = came_labeled.loc[table.index] & (table["split"] == "unlabeled")
     labeled = golds[teaches & (gold >= 0)].rename(columns={"gold": "label"})

@@ -155,13 +155,15 @@ class Judged:
     def chance(self) -> NDArray[np.float64] | None:
         """(n,) chance of each test item to be drawn, 1 elsewhere; None where all were drawn alike.
 
+        Where no column is stated, draws from a pool that grew between them tell it.
+
         Raises
         ------
         ConfigError
             If the stated column does not exist, is no number or lacks test rows with gold.
         """
         if self.probability is None:
-            return None
+            return self._chance_by_draws
         table = self._described
         if self.probability not in table:
             raise ConfigError(
@@ -178,6 +180,23 @@ class Judged:
                 "rows hold none; state it, or leave the setting out if all were drawn alike"
             )
         return np.where(is_test & (stated > 0) & (stated <= 1), stated, 1.0)
+
+    @cached_property
+    def _chance_by_draws(self) -> NDArray[np.float64] | None:
+        told = pd.read_parquet(self.files.gold_test).set_index("item_id")["chance"]
+        rows = self.rows("test")
+        chance = told.reindex(self.keys).to_numpy(np.float64)
+        known = chance[rows]
+        if not len(rows) or np.isnan(known).any() or np.ptp(known) < 1e-9:
+            return None
+        return np.where(self.in_split("test") & (chance > 0), chance, 1.0)
+
+    @property
+    def weighted_by(self) -> str | None:
+        """What tells the chances that test rows are weighted by, None where they are not."""
+        if self.chance is None or not len(self.rows("test")):
+            return None
+        return self.probability or "drawn from a pool that grew"
 
     def share(
         self, is_true: NDArray[np.bool_], rows: NDArray[np.int64], reason: str

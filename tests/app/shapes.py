@@ -132,7 +132,7 @@ def build(root: Path, seed: int = 0, kind: Kind = "image", parts: bool = False) 
         items=items,
         **payload,
         gold_dev=gold[split == "dev"],
-        gold_test=gold[split == "test"],
+        gold_test=gold[split == "test"].assign(chance=np.nan),
         labeled=gold[:0].rename(columns={"gold": "label"}),
         bag_labels=pd.DataFrame({"bag_id": ["bag0", "bag1"], "bag_label": [1, 0]}),
     )

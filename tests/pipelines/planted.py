@@ -72,7 +72,8 @@ def write_run(
     table("items", {"item_id": ids, "split": split, "bag_id": np.full(n, None)})
     for part in ("dev", "test"):
         rows = (split == part) & (part in gold_splits)
-        table(f"gold_{part}", {"item_id": ids[rows], "gold": gold[rows]})
+        columns = {"item_id": ids[rows], "gold": gold[rows]}
+        table(f"gold_{part}", columns | ({"chance": np.nan} if part == "test" else {}))
     pixels = rng.integers(0, 60, size=(n, 8, 8, 1)) + 60 * gold[:, None, None, None]
     write_pixels(pixels.astype(np.uint8), folder / "pixels.json")
     arrays = {

@@ -78,6 +78,56 @@ def test_every_item_has_the_same_chance(ingested: Path, tmp_path: Path) -> None:
     assert counts.max() < expected + 5 * np.sqrt(expected)
 
 
+def test_draws_from_a_pool_that_grows_tell_the_chance_of_each_item(tmp_path: Path) -> None:
+    pool = shapes(n_unlabeled=300, n_dev=0, n_test=0)
+    (tmp_path / "lfs").mkdir()
+    (tmp_path / "weaklight.toml").write_text(SETTINGS)
+    project = Project.open(tmp_path)
+
+    def grown_to(n: int) -> None:
+        pool.head(n).to_parquet(tmp_path / "items.parquet", index=False)
+        run_line(project, ("ingest",))
+
+    def answer(draw: Draw, n: int) -> None:
+        name, ids = project.config.classes[0], draw.items["item_id"][:n]
+        project.reviews().record_many(
+            [ReviewEvent(i, "ada", "relabel", new=name, queue=GOLD_QUEUE) for i in ids]
+        )
+
+    def chances() -> dict[str, float]:
+        table = items_of(project, "gold_test")
+        return dict(zip(table["item_id"], table["chance"], strict=True))
+
+    grown_to(100)
+    first = draw_gold(project, 20, "test", reviewer="ada")
+    answer(first, 20)
+    assert set(chances().values()) == {20 / 100}
+    grown_to(200)
+    second = draw_gold(project, 18, "dev", reviewer="ada")  # of the 80 that are left and 100 more
+    grown_to(300)
+    third = draw_gold(project, 60, "test", reviewer="ada")
+    assert (first.unevenness, third.frame) == ("", 300 - 38)
+    n_new = sum(int(i[1:]) >= 100 for i in third.items["item_id"])
+    assert third.unevenness.startswith(f"{n_new} of them have come since an earlier draw")
+    assert chances() == pytest.approx(dict.fromkeys(first.items["item_id"], 20 / 100))
+
+    answer(third, 30)  # half of it, so that each item had half the chance to be known
+    last = 30 / third.frame
+    by_hand = [
+        20 / 100 + (1 - 20 / 100) * (1 - 18 / second.frame) * last,
+        (1 - 18 / second.frame) * last,
+        last,
+    ]
+    found = chances()
+    assert found == pytest.approx({i: by_hand[int(i[1:]) // 100] for i in found})
+    assert len(found) == 50 and {int(i[1:]) // 100 for i in found} == {0, 1, 2}
+
+    (tmp_path / ".weaklight" / "runs" / f"{project.runs()[0].run_id}.json").unlink()
+    fourth = draw_gold(project, 5, "test", reviewer="ada")
+    assert "are no longer known" in fourth.unevenness
+    assert np.isnan(list(chances().values())).all()
+
+
 def test_labels_measure_and_leave_training(project: Project, tmp_path: Path) -> None:
     store = ReviewStore(project.state / "reviews.sqlite")
     draw = draw_gold(project, 10, "test", reviewer="ada")

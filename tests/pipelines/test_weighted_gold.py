@@ -62,6 +62,21 @@ def test_each_row_counts_by_the_inverse_of_its_chance(tmp_path: Path) -> None:
     assert found["slices"] == []  # a chance to be drawn is no slice
 
 
+def test_draws_from_a_pool_that_grew_weigh_without_being_asked(tmp_path: Path) -> None:
+    planted, chance = stratified(tmp_path)
+    stated = evaluated(tmp_path / "stated", planted, EvaluateConfig(probability="chance"))
+    test = pd.read_parquet(planted.files["gold_test"])
+    for name, known, weighted_by in (
+        ("drawn", chance[planted.split == "test"], "drawn from a pool that grew"),
+        ("evenly", 0.3, None),
+        ("some_came", np.where(np.arange(len(test)) < 5, np.nan, 0.3), None),
+    ):
+        test.assign(chance=known).to_parquet(planted.files["gold_test"], index=False)
+        found = evaluated(tmp_path / name, planted, EvaluateConfig(slices=()))
+        assert found["weighted_by"] == weighted_by
+        assert (found["headline"] == stated["headline"]) == (name == "drawn")
+
+
 def test_weighted_figures_are_those_of_the_whole_pool(tmp_path: Path) -> None:
     """Gold of every item, and of a sample with the first class drawn twenty times as often."""
     whole = write_run(tmp_path / "whole", sizes=(400, 120, 12_000))

@@ -33,6 +33,7 @@ from weak_supervision.evaluation.slices import Slice, slice_accuracy
 from weak_supervision.evaluation.weighted import (
     Share,
     WeightedProportion,
+    chance_over_draws,
     compare_weighted,
     share,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Worth",
     "accuracy",
     "calibration",
+    "chance_over_draws",
     "class_accuracy",
     "compare_paired",
     "compare_weighted",

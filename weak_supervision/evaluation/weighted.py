@@ -22,7 +22,14 @@ from weak_supervision.evaluation.compare import Comparison, pair
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion, wilson_share
 
-__all__ = ["Share", "WeightedProportion", "compare_weighted", "row_weights", "share"]
+__all__ = [
+    "Share",
+    "WeightedProportion",
+    "chance_over_draws",
+    "compare_weighted",
+    "row_weights",
+    "share",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,40 @@ class WeightedProportion:
 Share = Proportion | WeightedProportion
 PRIOR_ROWS = 4.0  # rows, half of them true, that a spread is guessed by; Agresti and Coull 1998
 Rows = NDArray[np.bool_] | NDArray[np.intp] | slice  # a mask, row numbers or a range
+
+
+def chance_over_draws(
+    drawn: ArrayLike, counted: ArrayLike, since: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the chance of each item to be in a sample that several draws have made.
+
+    Parameters
+    ----------
+    drawn
+        (k,) share of the items then left that each draw took, whatever it took them for.
+    counted
+        (k,) share of the items then left that each draw took for this sample and that are known by
+        now; 0 for draws that took them for something else.
+    since
+        (n,) the first draw, from 0, at which the item was there.
+
+    Returns
+    -------
+    (n,) float64: the sum, over the draws at which the item was there, of what was counted times the
+    chance that no earlier one had taken it.
+
+    Examples
+    --------
+    A tenth of a pool was drawn; the pool doubled, and a tenth of what is left was drawn:
+
+    >>> chance_over_draws([0.1, 0.1], [0.1, 0.1], [0, 1]).round(2).tolist()
+    [0.19, 0.1]
+    """
+    taken, kept = np.asarray(drawn, np.float64), np.asarray(counted, np.float64)
+    chance = np.zeros(len(taken) + 1)  # from each draw on
+    for k in reversed(range(len(taken))):
+        chance[k] = kept[k] + (1 - taken[k]) * chance[k + 1]
+    return np.asarray(chance[np.asarray(since, np.intp)])
 
 
 def share(

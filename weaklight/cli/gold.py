@@ -84,8 +84,8 @@ def plan(
     draw = draw_gold(opened, n, role, reviewer=reviewer or getpass.getuser(), seed=seed)
     write_sheet(draw, to)
     typer.echo(f"Drew {n} of {draw.frame} items without a role for {role} and wrote them to {to}.")
-    if draw.set_aside:
-        typer.echo(draw.set_aside)
+    for remark in filter(None, (draw.set_aside, draw.unevenness)):
+        typer.echo(remark)
     typer.echo(
         f"Fill in the column gold without looking at suggestions, then: weaklight gold add {to}"
     )

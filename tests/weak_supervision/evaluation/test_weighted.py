@@ -3,6 +3,7 @@ import pytest
 
 from weak_supervision.evaluation import (
     accuracy,
+    chance_over_draws,
     class_accuracy,
     compare_paired,
     compare_weighted,
@@ -13,6 +14,29 @@ from weak_supervision.evaluation import (
 )
 from weaklight.errors import DataError
 from weaklight.intervals import Proportion
+
+
+def test_chances_over_draws_are_how_often_items_are_drawn() -> None:
+    """Draws for test, dev and test again, from 40 items, 60 and 90."""
+    pools, sizes, is_test = (40, 60, 90), (10, 15, 20), (True, False, True)
+    rng, times = np.random.default_rng(0), np.zeros(90)
+    for _ in range(4000):
+        left = np.zeros(90, dtype=bool)
+        frames, before = [], 0
+        for pool, size, counts in zip(pools, sizes, is_test, strict=True):
+            left[before:pool] = True
+            before = pool
+            frame = np.flatnonzero(left)
+            frames.append(len(frame))
+            drawn = rng.choice(frame, size, replace=False)
+            left[drawn] = False
+            times[drawn] += counts
+    share = np.array(sizes) / frames
+    chance = chance_over_draws(share, share * is_test, np.repeat([0, 1, 2], [40, 20, 30]))
+    groups = [slice(0, 40), slice(40, 60), slice(60, 90)]
+    found = [times[group].mean() / 4000 for group in groups]
+    assert found == pytest.approx([chance[group].mean() for group in groups], abs=0.006)
+    assert np.ptp([chance[group].mean() for group in groups]) > 0.1
 
 
 def test_equal_chances_give_wilson() -> None:
