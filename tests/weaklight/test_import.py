@@ -32,6 +32,7 @@ def test_a_csv_becomes_a_project_with_drawn_splits_and_a_place_for_rules(tmp_pat
     wish = ("csv", str(file), "--text", "body", "--gold", "hand")
     said = invoke(*wish, "--dev", "3", "--test", "2", "--to", str(tmp_path / "made"))
     assert "5 unlabeled, 3 dev, 2 test items; classes a, b" in said
+    assert "no test items" not in said
     assert f"write labelling functions in {tmp_path / 'made' / 'lfs'}" in said
     items = load_config(tmp_path / "made" / "weaklight.toml").items
     assert items.text == "body"  # as in the table, which `predict` then reads as it is
@@ -61,6 +62,7 @@ def test_labels_are_trimmed_and_what_is_odd_is_said(tmp_path: Path) -> None:
     file.write_text("item_id,text,gold\na,1,ham \nb,2,Ham\nb,3,spam\n,4,spam\nc,5,\n")
     said = invoke("csv", str(file), "--to", str(tmp_path / "made"))
     assert "1 unlabeled, 2 dev items; classes Ham, ham, spam\n" in said
+    assert "no test items" in said and "import again with --test 200" in said
     assert "left out 1 row without an id: row 4" in said
     assert "left out 1 row whose id came before (the first is kept): b" in said
     assert "['Ham', 'ham'] differ only in upper and lower case" in said

@@ -307,6 +307,12 @@ def _write(imported: Imported, source: Path, to: Path | None) -> None:
             f"  - bags have labels: name the class that a 1 stands for as positive under [bags] in "
             f"{folder / 'weaklight.toml'}; then they vote, and no labelling function is needed"
         )
+    if "test" not in counts:
+        apart = " (or import again with --test 200, where the data has gold)" * ("dev" in counts)
+        typer.echo(
+            "  - no test items, so the report will tell agreement and no accuracy; after a run, "
+            f"`weaklight gold plan` draws some to label{apart}"
+        )
     if imported.voters or has_noisy or imported.has_bags:
         typer.echo(f"next: weaklight run --project {folder}")
     else:
