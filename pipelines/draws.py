@@ -38,6 +38,8 @@ def gold_chances(store: ReviewStore, role: str = "test") -> pd.Series:
     answered = store.current(queue=GOLD_QUEUE).set_index("item_id")["new"].dropna().index
     place = items["batch"].map({batch: k for k, batch in enumerate(log["batch"])})
     draws: list[dict[str, Any]] = [json.loads(text) for text in log["new"]]
+    for k, draw in enumerate(draws):  # an earlier version did not record it
+        draw.setdefault("arrived", None if k else {})
     n_answered = place[place.index.isin(answered)].value_counts()
     drawn = np.array([d["n"] / d["frame"] for d in draws])
     counted = np.array(

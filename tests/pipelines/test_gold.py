@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.draws import gold_chances
 from pipelines.engine import run_line
 from pipelines.gold import Draw, add_gold, draw_gold, write_sheet
 from pipelines.project import Project
@@ -126,6 +127,24 @@ def test_draws_from_a_pool_that_grows_tell_the_chance_of_each_item(tmp_path: Pat
     fourth = draw_gold(project, 5, "test", reviewer="ada")
     assert "are no longer known" in fourth.unevenness
     assert np.isnan(list(chances().values())).all()
+
+
+def test_draws_of_an_earlier_version_do_not_say_since_when_items_were_there(
+    project: Project,
+) -> None:
+    def draw(*item_ids: str) -> None:
+        about = json.dumps({"role": "test", "n": len(item_ids), "frame": 4})
+        roles = [ReviewEvent(i, "ada", "set_role", new="test", queue=GOLD_QUEUE) for i in item_ids]
+        answers = [ReviewEvent(i, "ada", "accept", new="tall", queue=GOLD_QUEUE) for i in item_ids]
+        drawn = ReviewEvent("", "ada", "draw_sample", new=about, queue=GOLD_QUEUE)
+        project.reviews().record_many([drawn, *roles])
+        project.reviews().record_many(answers)
+
+    draw("i0000", "i0001")
+    assert gold_chances(project.reviews(), "test").to_dict() == {"i0000": 0.5, "i0001": 0.5}
+    draw("i0002")
+    assert gold_chances(project.reviews(), "test").isna().all()
+    assert run_line(project, ("ingest",)).status == "done"
 
 
 def test_labels_measure_and_leave_training(project: Project, tmp_path: Path) -> None:
