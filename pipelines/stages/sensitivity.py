@@ -53,7 +53,7 @@ def sensitivities(run: Judged, steps: Sequence[Step], seed: int) -> list[dict[st
         step = by_key[key]
         variants = {
             _named(run, name): hard_labels(p.astype(np.float32), keys=run.keys)
-            for name, p in shifted_balance(posterior).items()
+            for name, p in shifted_balance(posterior)
         }
         changed = _compare(run, step.labels, variants, test)
         found.append(_described(step.title, "a class 20 % more or less common", changed))

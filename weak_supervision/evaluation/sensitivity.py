@@ -12,7 +12,7 @@ Try it::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,8 +135,8 @@ def leave_one_out(
 
 def shifted_balance(
     posterior: NDArray[np.floating], *, by: float = 0.2
-) -> dict[str, NDArray[np.float64]]:
-    """Return the posterior under each class being more or less common than assumed.
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield the posterior under each class being more or less common than assumed.
 
     Parameters
     ----------
@@ -145,16 +145,16 @@ def shifted_balance(
     by
         Each class's prior times 1 + ``by`` and times 1 - ``by``, the others unchanged.
 
-    Returns
-    -------
-    ``"class 0 +20%"`` and so on, (n, K) float64, rows sum to 1: by Bayes' rule a prior enters as a
-    factor, so a new one is a reweighting (Saerens et al. 2002, eq. 2.4).
+    Yields
+    ------
+    ``"class 0 +20%"`` and so on with (n, K) float64, rows sum to 1: by Bayes' rule a prior enters
+    as a factor, so a new one is a reweighting (Saerens et al. 2002, eq. 2.4). One at a time, as all
+    2 K take 2 K times the memory.
     """
     p = np.asarray(posterior, dtype=np.float64)
-    shifted = {}
     for k in range(p.shape[1]):
         for change in (by, -by):
             q = p.copy()
             q[:, k] *= 1 + change
-            shifted[f"class {k} {change:+.0%}"] = q / q.sum(axis=1, keepdims=True)
-    return shifted
+            q /= q.sum(axis=1, keepdims=True)
+            yield f"class {k} {change:+.0%}", q

@@ -40,6 +40,6 @@ def test_without_gold_only_flips_are_known() -> None:
 
 
 def test_a_shifted_balance_is_bayes_rule() -> None:
-    shifted = shifted_balance(np.array([[0.5, 0.5]]), by=0.2)
+    shifted = dict(shifted_balance(np.array([[0.5, 0.5]]), by=0.2))
     assert shifted["class 0 +20%"] == pytest.approx(np.array([[0.6 / 1.1, 0.5 / 1.1]]))
     assert len(shifted) == 4
