@@ -88,7 +88,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "embed",
-        2,
+        3,
         "pipelines.stages.embed:embed",
         {"items": "ingest.items", "encoder": "pretrain.encoder"},
         "embed",

@@ -28,6 +28,7 @@ __all__ = ["EmbedInputs", "embed"]
 # t-SNE of all items would take minutes; these landmarks show the shape and the rest join them.
 _LANDMARKS = 1500
 _JOIN = 3  # nearest landmarks that place an item
+_BLOCK = 8192  # items placed at a time
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,13 @@ def lay_out(
             max_iter=500,
             random_state=derive_seed(seed, "tsne") % 2**32,
         ).fit_transform(unit[chosen])
-    cosines = unit @ unit[chosen].T  # (n, landmarks)
-    near = np.argsort(-cosines, axis=1, kind="stable")[:, :_JOIN]
-    weight = np.exp(20 * (np.take_along_axis(cosines, near, axis=1) - 1.0))  # (n, 3)
-    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
-    placed = (layout[near] * weight[..., None]).sum(axis=1)
+    placed = np.empty((len(rows), 2))
+    for start in range(0, len(rows), _BLOCK):
+        cosines = unit[start : start + _BLOCK] @ unit[chosen].T  # (block, landmarks)
+        near = np.argpartition(-cosines, _JOIN - 1, axis=1)[:, :_JOIN]
+        weight = np.exp(20 * (np.take_along_axis(cosines, near, axis=1) - 1.0))  # (block, 3)
+        weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
+        placed[start : start + _BLOCK] = (layout[near] * weight[..., None]).sum(axis=1)
     placed += rng.normal(0, 0.01 * np.abs(layout).max(), size=placed.shape)
     placed[chosen] = layout
     flat[rows] = placed
