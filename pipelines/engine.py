@@ -192,13 +192,17 @@ class Run:
         spec = spec_of(name)
         started = time.perf_counter()
         sources = dict(self.record.artifacts)
+        news: tuple[str, ...] = ()
         notes: tuple[str, ...] = ()
         if name == "pretrain":
             current = sources["ingest"]
             sources["ingest"], why = pin.choose_snapshot(
                 self.project, current, force=self.refresh_encoder
             )
-            notes = (f"snapshot: {why}",)
+            if sources["ingest"] == current:
+                notes = (f"snapshot: {why}",)
+            else:
+                news = (f"snapshot: {why}",)
             if sources["ingest"] == current and not why.startswith("pinned"):
                 pin.write_pin(self.project, current)
         keyed = _key(self.project, spec, sources)
@@ -212,6 +216,8 @@ class Run:
                 self._execute(spec, keyed)
             peak = memory.peak_mib
         manifest = self.project.store.manifest(name, keyed.digest)
+        if name == "ingest":
+            news = self._turnover(keyed.digest)
         if name == "evaluate":
             self.record.test_looks = looks_at_test(self.project, keyed.digest)
             if self.record.test_looks > 1:
@@ -226,13 +232,25 @@ class Run:
             seconds=round(time.perf_counter() - started, 3),
             peak_mib=round(peak, 1),
             metrics=manifest.metrics,
-            notes=(*notes, *manifest.notes),
+            notes=(*news, *notes, *manifest.notes),
             why=why,
+            n_news=len(news),
         )
         self.record.artifacts[name] = keyed.digest
         self.record.stages.append(entry)
         self.project.save_run(self.record)
         return entry
+
+    def _turnover(self, digest: str) -> tuple[str, ...]:
+        """Say how the items differ from those of the run before."""
+        before = self.project.latest_run(status=None, having="ingest")
+        if before is None or before.artifacts["ingest"] == digest:
+            return ()
+        if not self.project.store.has("ingest", before.artifacts["ingest"]):
+            return ()
+        from pipelines.turnover import turnover
+
+        return turnover(self.project, before.artifacts["ingest"], digest)
 
     def _execute(self, spec: StageSpec, keyed: _Keyed) -> None:
         project, store = self.project, self.project.store

@@ -94,8 +94,10 @@ def choose_snapshot(
         Take the current items whatever ``refresh`` says.
     """
     pin = read_pin(project)
-    if pin is None or not project.store.has("ingest", pin.ingest):
+    if pin is None:
         return ingest, "first training of this encoder"
+    if not project.store.has("ingest", pin.ingest):
+        return ingest, "the items of now, as those that it was pinned to are gone"
     if force:
         return ingest, "a fresh snapshot was asked for"
     if pin.settings != settings_digest(project):
@@ -110,7 +112,10 @@ def choose_snapshot(
         due = last_due(refresh, now or datetime.now(UTC), project.config.schedule.timezone)
         if due > datetime.fromisoformat(pin.pinned_at):
             return ingest, f"the refresh of {due:%Y-%m-%d %H:%M} is due ({refresh})"
-    return pin.ingest, f"pinned to {pin.n_items} items of {pin.pinned_at}"
+    pinned = f"pinned to {pin.n_items} items of {pin.pinned_at}"
+    if (n_now := _count(project, ingest)) > pin.n_items:
+        pinned += f"; by now there are {n_now}, which --refresh-encoder would take"
+    return pin.ingest, pinned
 
 
 def _count(project: Project, ingest: str) -> int:

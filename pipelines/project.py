@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,14 @@ __all__ = ["Project", "RunRecord", "StageRecord"]
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What one stage did in a run; ``why`` it ran again, empty if it was cached or new."""
+    """What one stage did in a run.
+
+    Attributes
+    ----------
+    notes : sentences for people; the first ``n_news`` are about this run, the others about what the
+        stage made, in whichever run that was
+    why : why it ran again, empty if it was cached or new
+    """
 
     name: str
     digest: str
@@ -37,6 +44,7 @@ class StageRecord:
     metrics: Mapping[str, Any]
     notes: tuple[str, ...]
     why: str = ""
+    n_news: int = 0
 
 
 @dataclass
@@ -58,7 +66,7 @@ class RunRecord:
 
     @classmethod
     def read(cls, path: Path) -> RunRecord:
-        """Read ``runs/<run_id>.json``.
+        """Read ``runs/<run_id>.json``, passing over what a later version of Weaklight added.
 
         Raises
         ------
@@ -68,13 +76,19 @@ class RunRecord:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             data["stages"] = [
-                StageRecord(**{**s, "notes": tuple(s["notes"])}) for s in data["stages"]
+                StageRecord(**{**_known(StageRecord, s), "notes": tuple(s["notes"])})
+                for s in data["stages"]
             ]
-            return cls(**data)
+            return cls(**_known(cls, data))
         except (ValueError, TypeError, KeyError) as error:
             raise ArtifactError(
                 f"the run record {path} cannot be read ({error}); delete it and run again"
             ) from None
+
+
+def _known(kind: type[RunRecord] | type[StageRecord], data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(kind)}
+    return {key: value for key, value in data.items() if key in names}
 
 
 class Project:
@@ -180,18 +194,41 @@ class Project:
         ProjectBusyError
             If another process holds it.
         """
+        busy = (
+            "another run (process {}) is working on {}; "
+            "wait for it to end or stop it, then run again"
+        )
+        with self._alone("lock", busy):
+            yield
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Be the one process that runs the project's schedule.
+
+        Raises
+        ------
+        ProjectBusyError
+            If another process does.
+        """
+        busy = (
+            "`weaklight serve` (process {}) runs the schedule of {} already; "
+            "stop that one with Ctrl-C, then serve again"
+        )
+        with self._alone("serving", busy):
+            yield
+
+    @contextmanager
+    def _alone(self, name: str, busy: str) -> Iterator[None]:
+        """Hold a lock file of the state folder; ``busy`` takes its holder and the project."""
         with explain_disk_errors(self.state):
             self.state.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self.state / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-                raise ProjectBusyError(
-                    f"another run (process {holder}) is working on {self.root}; "
-                    "wait for it to end or stop it, then run again"
-                ) from None
+                raise ProjectBusyError(busy.format(holder, self.root)) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             yield

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from pipelines.flows.watchdog import guarded
 from pipelines.graph import STAGES
 from pipelines.preflight import preflight
 from pipelines.project import Project, StageRecord
+from weaklight.errors import WeaklightError
 
 __all__ = [
     "FLOWS",
@@ -39,6 +40,8 @@ __all__ = [
     "train",
     "whole_line",
 ]
+
+logger = logging.getLogger(__name__)
 
 # The caller and the run record get the exception; Prefect would also print it twice, at length.
 for _noisy in ("prefect.flow_runs", "prefect.task_runs"):
@@ -126,20 +129,21 @@ FLOWS: dict[str, Flow[..., Done]] = {
 
 def _run_line(folder: str, targets: tuple[str, ...], refresh_encoder: bool) -> Done:
     """Run the stages in order under the project's lock; return the run's id and its stages."""
-    project = Project.open(folder)
     listener = _listener.get(Listener())
-    progress = ProgressArtifacts(project, listener.progress)
     done: dict[str, Done] = {}
-    with (
-        guarded(),
-        Run(
-            project,
-            progress=progress,
-            refresh_encoder=refresh_encoder,
-            around=partial(_around, progress),
-        ) as run,
-        stops_stay_stops(),
-    ):
+    with guarded(), ExitStack() as held:
+        with _told_without_a_record():
+            project = Project.open(folder)
+            progress = ProgressArtifacts(project, listener.progress)
+            run = held.enter_context(
+                Run(
+                    project,
+                    progress=progress,
+                    refresh_encoder=refresh_encoder,
+                    around=partial(_around, progress),
+                )
+            )
+        held.enter_context(stops_stay_stops())
         line = preflight(project, targets)
         token = _run.set(run)
         try:
@@ -155,6 +159,17 @@ def _run_line(folder: str, targets: tuple[str, ...], refresh_encoder: bool) -> D
         if "report" in done:
             publish_report(project, run.record)
     return {"run_id": run.record.run_id, "stages": done}
+
+
+@contextmanager
+def _told_without_a_record() -> Iterator[None]:
+    """Log why a scheduled run did not begin: it has no record, from which `serve` would tell it."""
+    try:
+        yield
+    except WeaklightError as error:
+        if _listener.get(None) is None:
+            logger.error("a scheduled run did not begin: %s", error)
+        raise
 
 
 @task(cache_policy=NO_CACHE)

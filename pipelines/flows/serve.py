@@ -19,7 +19,7 @@ from pipelines.flows.settings import use_home
 from pipelines.flows.watchdog import guarded
 from pipelines.preflight import preflight
 from pipelines.project import Project, RunRecord
-from weaklight.errors import ConfigError
+from weaklight.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -46,6 +46,8 @@ def serve(project_root: Path, on_event: Callable[[str], None] = logger.info) -> 
     ------
     ConfigError
         If ``[schedule]`` names no time, or something else is already known to be wrong.
+    ProjectBusyError
+        If another process serves the project: Prefect pauses the schedule where one of two ends.
     WeaklightError
         If the local server does not start.
 
@@ -59,7 +61,7 @@ def serve(project_root: Path, on_event: Callable[[str], None] = logger.info) -> 
     schedule = _schedule(project)
     preflight(project)
     home = use_home(project.root)
-    with guarded(), local_server(home) as url:
+    with project.serving(), guarded(), local_server(home) as url:
         on_event(
             f"serving {project.root} {_in_words(project)}; "
             f"Prefect at {url.removesuffix('/api')}; Ctrl-C stops"
@@ -129,7 +131,12 @@ async def _tell_of_runs(project: Project, on_event: Callable[[str], None]) -> No
     told = set(folder.glob("*.json"))
     while True:
         for path in sorted(set(folder.glob("*.json")) - told):
-            record = RunRecord.read(path)
+            try:
+                record = RunRecord.read(path)
+            except ArtifactError as error:  # as of a Weaklight that was updated meanwhile
+                told.add(path)
+                on_event(str(error))
+                continue
             if record.status != "running":
                 told.add(path)
                 on_event(_line_of(record))

@@ -152,6 +152,36 @@ def test_new_items_cost_only_themselves_and_never_retrain(project: Path) -> None
     assert sizes == [20]  # the features of the twenty new items and no others
 
 
+def test_a_run_says_how_the_items_changed_and_which_labels_by_hand_are_concerned(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = Project.open(project)
+    for item in ("i0000", "i0001", "i0002", "i0003"):
+        opened.reviews().record(ReviewEvent(item, "ann", "relabel", new="tall"))
+    table = pd.read_parquet(project / "items.parquet").set_index("item_id", drop=False)
+    new = table.iloc[[10, 11, 12]].assign(item_id=["new0", "new1", "new2"])
+    table.at["i0001", "image"] = table.at["i0010", "image"]
+    table.at["i0020", "image"] = table.at["i0010", "image"]
+    pd.concat([table.drop(["i0000", "i0030"]), new]).to_parquet(
+        project / "items.parquet", index=False
+    )
+    told = [
+        "since the run before, 3 items are new, 2 items are gone, 2 items have other content",
+        "of those gone, 1 has a label by hand: kept, in case they return",
+        "of those with other content, 1 has a label by hand, which counts all the same: "
+        "look again at i0001",
+    ]
+    ingested, *_, pretrained = again(project, "pretrain").stages
+    assert ingested.notes[:3] == tuple(told)
+    assert "; by now there are 121, which --refresh-encoder would take" in pretrained.notes[0]
+    for entry, cached in ((ingested, False), (pretrained, True)):
+        assert entry.cached == cached
+        Display().stage_done(entry)
+        assert entry.notes[0] in capsys.readouterr().err
+    ingested = again(project, "ingest").stages[0]
+    assert not any("the run before" in note for note in ingested.notes)
+
+
 def test_refresh_decides_when_the_encoder_is_trained_again(project: Path) -> None:
     opened = Project.open(project)
     run = opened.latest_run()
@@ -164,7 +194,7 @@ def test_refresh_decides_when_the_encoder_is_trained_again(project: Path) -> Non
     pd.concat([table, new], ignore_index=True).to_parquet(project / "items.parquet", index=False)
     with Run(opened) as started:
         grown = started.stage("ingest").digest
-    assert pin.choose_snapshot(opened, grown) == (first, pin.choose_snapshot(opened, first)[1])
+    assert pin.choose_snapshot(opened, grown)[0] == first
     assert pin.choose_snapshot(opened, grown, force=True)[0] == grown
     for refresh, expected in (("growth:0.25", grown), ("growth:0.5", first)):
         (project / "weaklight.toml").write_text(
@@ -266,6 +296,15 @@ def test_each_other_evaluation_is_one_more_look_at_the_same_test_gold(project: P
     table.loc[table["split"] == "test", "gold"] = CLASSES[0]
     table.to_parquet(project / "items.parquet", index=False)
     assert looks() == (1, False)  # other gold
+
+
+def test_a_record_of_a_later_version_is_read(project: Path) -> None:
+    opened = Project.open(project)
+    (path,) = (project / ".weaklight" / "runs").glob("*.json")
+    before, data = RunRecord.read(path), json.loads(path.read_text())
+    data["stages"][0]["mood"] = data["mood"] = "good"
+    path.write_text(json.dumps(data))
+    assert opened.latest_run() == before
 
 
 def test_a_second_run_at_the_same_time_is_refused(project: Path) -> None:

@@ -77,8 +77,8 @@ class Display:
             self._bars.remove_task(self._tasks.pop(entry.name))
         how = "cached" if entry.cached else f"{entry.seconds:6.1f} s  {entry.peak_mib:5.0f} MiB"
         line = f"{entry.name:>9}  {how}  {entry.why}".rstrip()
-        notes = [] if entry.cached else [f"{'':>11}{note}" for note in entry.notes]
-        for text in (line, *notes):
+        notes = entry.notes[: entry.n_news] if entry.cached else entry.notes
+        for text in (line, *(f"{'':>11}{note}" for note in notes)):
             if self._live:
                 self._bars.console.print(text, highlight=False, markup=False)
             else:

@@ -1,3 +1,4 @@
+import os
 import shutil
 import signal
 import subprocess
@@ -8,11 +9,12 @@ from typing import IO
 
 import pytest
 
+from pipelines.flows.line import FLOWS
 from pipelines.flows.serve import serve
 from pipelines.graph import STAGES
 from pipelines.project import Project, RunRecord
 from tests.pipelines.flows.conftest import LIMIT_S, kill, marked, settings, wait_for, write_project
-from weaklight.errors import ConfigError
+from weaklight.errors import ConfigError, ProjectBusyError
 
 SERVE = """
 import sys
@@ -124,3 +126,22 @@ def test_a_schedule_that_names_no_time_is_refused_before_anything_starts(
     with pytest.raises(ConfigError, match=words):
         serve(root)
     assert not (root / ".prefect").exists()
+
+
+def test_a_project_is_served_once(tmp_path: Path) -> None:
+    root = write_project(tmp_path / "shop", more="\n[schedule]\nevery_s = 4\n")
+    with (
+        Project.open(root).serving(),
+        pytest.raises(ProjectBusyError, match=f"process {os.getpid()}.* already; stop that one"),
+    ):
+        serve(root)
+    assert not (root / ".prefect").exists()
+
+
+def test_a_scheduled_run_that_could_not_begin_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write_project(tmp_path / "shop", more="\n[schedul]\n")
+    with pytest.raises(ConfigError):
+        FLOWS["all"].fn(str(root))
+    assert "a scheduled run did not begin" in caplog.text and "schedul: unknown" in caplog.text
