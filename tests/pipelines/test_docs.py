@@ -43,7 +43,6 @@ def test_its_settings_are_settings_and_its_attributes_are_all() -> None:
     texts, rows = (parse_config(tomllib.loads(text)) for text in blocks("toml"))
     assert texts.items.text == "body"
     assert rows.items.series == ("age", "pulse", "pressure", "glucose")
-    assert rows.pretrain.method == "values"
     for kind, attributes in (("text", ATTRIBUTES), ("audio", AUDIO), ("series", SERIES)):
         listed = re.search(rf"^\* \*\*{kind}\*\*: (.*?)\n(?:\*|\n)", PAGE.read_text(), re.M | re.S)
         assert listed is not None
