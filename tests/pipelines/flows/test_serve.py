@@ -1,3 +1,4 @@
+import asyncio
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from pipelines.flows import serve as module
 from pipelines.flows.line import FLOWS
 from pipelines.flows.serve import serve
 from pipelines.graph import STAGES
@@ -145,3 +147,28 @@ def test_a_scheduled_run_that_could_not_begin_is_told_of(
     with pytest.raises(ConfigError):
         FLOWS["all"].fn(str(root))
     assert "a scheduled run did not begin" in caplog.text and "schedul: unknown" in caplog.text
+
+
+def test_a_record_that_cannot_be_read_is_told_of_and_silences_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    project = Project.open(write_project(tmp_path / "shop"))
+    told: list[str] = []
+
+    async def watch() -> None:
+        watching = asyncio.create_task(module._tell_of_runs(project, told.append))
+        await asyncio.sleep(0.05)
+        for status in ("torn", "done"):
+            path = project.save_run(RunRecord(f"2-{status}", "now", 0, "here", {}, status=status))
+            if status == "torn":
+                path.write_text("{")
+        for _ in range(500):
+            if len(told) == 2:
+                break
+            await asyncio.sleep(0.01)
+        watching.cancel()
+
+    asyncio.run(watch())
+    assert sorted(told)[0] == "run 2-done done: 0 stages, 0 cached, 0.0 s"
+    assert "2-torn.json cannot be read" in sorted(told)[1]
