@@ -10,6 +10,7 @@ where the network allows).
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -26,6 +27,7 @@ from pipelines.tables import (
     read_csv,
     rename_columns,
     require_columns,
+    told_encoding,
     unreadable,
 )
 from weaklight.contracts import SOURCE_SPLITS
@@ -44,6 +46,8 @@ __all__ = [
     "read_rows",
     "read_source",
 ]
+
+logger = logging.getLogger(__name__)
 
 # What the files of a folder must end with to be its items.
 SUFFIXES: dict[Kind, frozenset[str]] = {
@@ -281,6 +285,8 @@ def read_rows(path: Path, config: ItemsConfig) -> tuple[Kind, list[str], list[An
         If the table cannot be read or has no column of items.
     """
     table = _read_table(path, TABLES[path.suffix.lower()], config)
+    for told in told_encoding(table):
+        logger.warning(told)
     kind, column = _payload(table, path, config, is_new=True)
     ids = numbered(len(table))
     if config.item_id in table:

@@ -10,7 +10,7 @@ from PIL import Image
 from pipelines.config import load_config
 from pipelines.exchange import Columns, read_items
 from pipelines.pixels import load_pixels
-from pipelines.readers import find_source, read_source
+from pipelines.readers import find_source, read_rows, read_source
 from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
 from pipelines.sections import ItemsConfig
 from pipelines.stages.base import Work
@@ -352,7 +352,12 @@ WORDS = {
 @pytest.mark.parametrize(("page", "name"), [("cp1252", "Windows-1252"), ("cp850", "MS-DOS")])
 @pytest.mark.parametrize("suffix", [".txt", ".TSV", ".csv"])
 def test_a_table_in_a_code_page_is_read_and_told(
-    make_project: Callable[..., Path], language: str, page: str, name: str, suffix: str
+    make_project: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+    language: str,
+    page: str,
+    name: str,
+    suffix: str,
 ) -> None:
     root = make_project()
     text = "".join(c for c in WORDS[language] if c.encode(page, "ignore"))
@@ -366,6 +371,8 @@ def test_a_table_in_a_code_page_is_read_and_told(
     assert [n for n in report["notes"] if n.startswith(told)] == [*imported.notes]
     assert len(imported.notes) == 1 and text.split()[0].strip(",¿") in imported.notes[0]
     assert not imported.table.attrs  # which Parquet would carry on
+    assert read_rows(file, ItemsConfig(source=file.name))[2] == [text, "b"]
+    assert [record.message for record in caplog.records] == [*imported.notes]
 
 
 @pytest.mark.parametrize(
