@@ -37,6 +37,7 @@ from pipelines.sections import PretrainConfig, Section
 from pipelines.stages.base import StageResult, Work
 from pipelines.store import Manifest, Output, digest_json, explain_disk_errors, hash_path
 from weaklight.errors import WeaklightError
+from weaklight.words import counted
 
 __all__ = ["Planned", "Run", "StageProgress", "plan", "run_line"]
 
@@ -219,11 +220,13 @@ class Run:
         if name == "ingest":
             news = self._turnover(keyed.digest)
         if name == "evaluate":
-            self.record.test_looks = looks_at_test(self.project, keyed.digest)
-            if self.record.test_looks > 1:
+            looks = looks_at_test(self.project, keyed.digest, self.record.artifacts["ingest"])
+            self.record.test_looks = looks
+            if looks > 1:
+                others = counted(looks - 1, "other evaluation")
                 notes += (
-                    f"look number {self.record.test_looks} at this test gold: what was changed "
-                    "after an earlier look is no longer judged blindly",
+                    f"look number {looks} at this test gold: {others} read at least half of its "
+                    "items, and what was changed after an earlier look is not judged blindly",
                 )
         entry = StageRecord(
             name=name,

@@ -61,7 +61,8 @@ class RunRecord:
     error: str | None = None
     artifacts: dict[str, str] = field(default_factory=dict)
     stages: list[StageRecord] = field(default_factory=list)
-    # How many evaluations have read this test gold so far; None before the run evaluated.
+    # How many evaluations have read at least half of this test gold so far; None before the run
+    # evaluated.
     test_looks: int | None = None
 
     @classmethod

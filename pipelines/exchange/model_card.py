@@ -224,6 +224,7 @@ def _numbers(measured: Mapping[str, Any]) -> str:
         )
     if measured["test_looks"]:
         lines.append(
-            f"* Evaluations that have read this test gold so far: {measured['test_looks']}"
+            "* Evaluations that have read at least half of this test gold so far: "
+            f"{measured['test_looks']}"
         )
     return "\n".join(lines)
