@@ -371,8 +371,9 @@ def test_a_table_in_a_code_page_is_read_and_told(
     assert [n for n in report["notes"] if n.startswith(told)] == [*imported.notes]
     assert len(imported.notes) == 1 and text.split()[0].strip(",¿") in imported.notes[0]
     assert not imported.table.attrs  # which Parquet would carry on
-    assert read_rows(file, ItemsConfig(source=file.name))[2] == [text, "b"]
-    assert [record.message for record in caplog.records] == [*imported.notes]
+    if suffix != ".txt":  # whose items to come are texts
+        assert read_rows(file, ItemsConfig(source=file.name))[2] == [text, "b"]
+        assert [record.message for record in caplog.records] == [*imported.notes]
 
 
 @pytest.mark.parametrize(
