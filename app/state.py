@@ -22,6 +22,7 @@ from app.services.tryout import Tryout
 from app.services.words import measured
 from labeling_functions.pairs import PairCounts
 from pipelines.candidates import candidate_table
+from pipelines.gold import items_now as newest_items
 from pipelines.lf_queries import lf_pairs as count_pairs
 from pipelines.lf_queries import lf_table as build_lf_table
 from pipelines.project import Project
@@ -35,6 +36,7 @@ __all__ = [
     "colors",
     "columns_of_items",
     "desk",
+    "items_now",
     "lf_pairs",
     "lf_table",
     "project",
@@ -91,6 +93,13 @@ def reviewer() -> str:
 def desk(found: RunView, queue: str) -> Desk:
     """Return the reviewer's desk for a run and a queue."""
     return Desk(found, reviews(), reviewer(), queue)
+
+
+def items_now(found: RunView) -> frozenset[str]:
+    """Return the ids of the newest items, be they of a run that has not finished."""
+    newest = found.project.latest_run(status=None, having="ingest")
+    run_id = found.run_id if newest is None else newest.run_id
+    return _items_of(str(found.project.root), run_id, found)
 
 
 def standing() -> Standing:
@@ -176,6 +185,11 @@ def _view(root: str, run_id: str) -> RunView:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _reviews(root: str, url: str | None) -> ReviewStore:
     return Project.open(root).reviews()
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _items_of(root: str, run_id: str, _found: RunView) -> frozenset[str]:
+    return newest_items(_found.project) or frozenset(_found.item_ids)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -27,7 +27,7 @@ from weaklight.errors import DataError
 from weaklight.seeds import numpy_generator
 from weaklight.words import counted, nearest
 
-__all__ = ["Draw", "add_gold", "draw_gold", "write_sheet"]
+__all__ = ["Draw", "add_gold", "draw_gold", "items_now", "write_sheet"]
 
 _SHOWN = ("path", "text")  # what a person needs to see of an item, where the project has it
 
@@ -163,6 +163,19 @@ def _arrived(
         unseen -= seen
     arrived |= dict.fromkeys(unseen, len(run_ids))
     return {item_id: k for item_id, k in sorted(arrived.items()) if k}
+
+
+def items_now(project: Project) -> frozenset[str] | None:
+    """Return the ids of the newest items; None where a project has none.
+
+    What was drawn earlier and is not among them cannot be labelled and measures nothing, until it
+    comes back.
+    """
+    run = project.latest_run(status=None, having="ingest")
+    if run is None or not project.store.has("ingest", run.artifacts["ingest"]):
+        return None
+    path = project.store.path("ingest", run.artifacts["ingest"], "items")
+    return frozenset(pd.read_parquet(path, columns=["item_id"])["item_id"])
 
 
 def write_sheet(draw: Draw, file: Path) -> None:

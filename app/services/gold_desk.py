@@ -22,21 +22,28 @@ class GoldDesk:
     reviewer : the reviewer's name
     classes : the answers
     run_id : the run whose items are shown; none of its labels are
+    items : ids of the newest items: what was drawn and is gone from them is asked of nobody
     """
 
     store: ReviewStore
     reviewer: str
     classes: tuple[str, ...]
     run_id: str
+    items: frozenset[str]
 
     def progress(self) -> pd.DataFrame:
-        """Return, for each role, how many items were ``drawn`` and how many are ``answered``."""
+        """Return, for each role, how many items were ``drawn`` and how many are ``answered``.
+
+        Items that are ``gone`` are in neither count.
+        """
         gold = self.store.gold()
-        return (
-            gold.assign(answered=gold["label"].notna(), drawn=1)
-            .groupby("role", as_index=False)[["drawn", "answered"]]
-            .sum()
-        )
+        is_there = gold["item_id"].isin(self.items)
+        counts = {
+            "drawn": is_there,
+            "answered": is_there & gold["label"].notna(),
+            "gone": ~is_there,
+        }
+        return gold.assign(**counts).groupby("role", as_index=False)[list(counts)].sum()
 
     def open_items(self) -> list[str]:
         """Return the items that wait for an answer, in the order of the draw.
@@ -49,7 +56,8 @@ class GoldDesk:
         answered = set(gold.loc[gold["label"].notna(), "item_id"])
         skipped = self.store.current(("skip",), queue=GOLD_QUEUE)
         mine = set(skipped.loc[skipped["reviewer"] == self.reviewer, "item_id"])
-        return [str(item_id) for item_id in drawn if item_id not in answered | mine]
+        done = answered | mine
+        return [str(i) for i in drawn if i in self.items and i not in done]
 
     def answer(self, item_id: str, label: str) -> int:
         """Record an item's true class.

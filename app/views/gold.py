@@ -35,7 +35,8 @@ def page() -> None:
         "labels are. No label is shown here on purpose: who has seen a suggestion agrees with it "
         "too often."
     )
-    desk = GoldDesk(state.reviews(), state.reviewer(), found.classes, found.run_id)
+    there = state.items_now(found)
+    desk = GoldDesk(state.reviews(), state.reviewer(), found.classes, found.run_id, there)
     _answer(found, desk)
     _draw(found, is_first=desk.progress().empty)
 
@@ -52,14 +53,23 @@ def _answer(found: RunView, desk: GoldDesk) -> None:
         told = f" The data came with gold for {words} items." if words else ""
         st.info(f"Nothing is drawn yet.{told} Draw some items below.", icon=":material/casino:")
         return
-    n_drawn, n_answered = int(progress["drawn"].sum()), int(progress["answered"].sum())
+    n_drawn, n_answered, n_gone = (int(progress[c].sum()) for c in ("drawn", "answered", "gone"))
     roles = " · ".join(
         f"{row.role} {row.answered:,} of {row.drawn:,}" for row in progress.itertuples()
     )
-    st.progress(n_answered / n_drawn, text=f"{roles} answered")
+    gone = counted(n_gone, "more is gone from the items", "more are gone from the items")
+    st.progress(
+        n_answered / max(n_drawn, 1), text=f"{roles} answered{f' · {gone}' if n_gone else ''}"
+    )
     known = set(found.item_ids)
-    waiting = [item_id for item_id in desk.open_items() if item_id in known]
-    if not waiting:
+    to_answer = desk.open_items()
+    waiting = [item_id for item_id in to_answer if item_id in known]
+    if to_answer and not waiting:
+        others = counted(len(to_answer), "item that waits", "items that wait")
+        st.info(
+            f"{others} came with a run that has not finished. Run `weaklight run`, then reload."
+        )
+    elif n_drawn and not waiting:
         st.success(
             "Every drawn item has its answer. `weaklight run` measures by them.",
             icon=":material/task_alt:",

@@ -122,7 +122,7 @@ def _reviews(found: RunView) -> None:
         st.markdown(
             f"{counted(came, 'item')} came with a label by hand that teaches (split `labeled`)."
         )
-    if waiting := len(standing.waiting):
+    if waiting := len(standing.waiting.intersection(found.item_ids)):
         st.markdown(f"Drawn at random and waiting for an answer on **Gold**: {waiting:,}.")
 
 

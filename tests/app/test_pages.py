@@ -20,6 +20,7 @@ from pipelines.lf_queries import lf_rows, pair_rows
 from pipelines.project import RunRecord
 from pipelines.queries import RunView
 from pipelines.reviews import GOLD_QUEUE, ReviewEvent, ReviewStore
+from pipelines.store import Manifest, Output, hash_path
 from tests.app.shapes import CLASSES, N_UNLABELED, build
 from tests.pipelines import letters
 
@@ -314,7 +315,8 @@ def test_the_map_hides_what_waits_for_gold_until_it_is_answered(open_page, shape
     names = [str(view.item_ids[row]) for row in (0, 1)]
     for name in names:
         store.record(ReviewEvent(name, "Ada", "set_role", new="test", queue=GOLD_QUEUE))
-    GoldDesk(store, "Ada", tuple(view.classes), view.run_id).answer(names[0], view.classes[0])
+    desk = GoldDesk(store, "Ada", tuple(view.classes), view.run_id, frozenset(names))
+    desk.answer(names[0], view.classes[0])
     page = open_page("map")
     assert any(c.value.startswith("Left out: 1 that") for c in page.caption)
     (chart,) = page.get("plotly_chart")
@@ -323,6 +325,28 @@ def test_the_map_hides_what_waits_for_gold_until_it_is_answered(open_page, shape
     page.session_state["map label"] = {"selection": {"points": [{"customdata": r} for r in (0, 1)]}}
     page.run()
     assert any(m.value.startswith("**1 item**") for m in page.markdown) and not page.exception
+
+
+def test_gold_that_is_gone_from_the_items_is_asked_of_nobody(open_page, shapes, store):
+    for name in ("s000", "s001", "s002", "an old one"):
+        store.record(ReviewEvent(name, "Ada", "set_role", new="test", queue=GOLD_QUEUE))
+    assert "answer on **Gold**: 3." in text_of(open_page("overview"))
+    items = RunView.latest(shapes).items
+    left = items[~items["item_id"].isin(["s000", "s001"])]
+    with shapes.store.writing("ingest", "later") as out:  # of a run that went no further
+        left.to_parquet(out / "items.parquet")
+        outputs = {"items": Output("items.parquet", *hash_path(out / "items.parquet"))}
+        manifest = Manifest("ingest", "later", 1, {}, {}, 0, {}, {}, outputs, {}, ())
+        shapes.store.commit(out, manifest)
+    record = RunRecord("3-later", "now", 0, "here", {}, artifacts={"ingest": "later"})
+    shapes.save_run(record)
+    page = open_page("gold")
+    told = page.get("progress")[0].proto.text
+    assert told == "test 0 of 1 answered · 3 more are gone from the items"
+    assert any("Item s002." in c.value for c in page.caption)
+    page.button(key="gold square").click().run()
+    assert store.gold().set_index("item_id")["label"].dropna().to_dict() == {"s002": "square"}
+    assert "Every drawn item has its answer" in page.success[0].value and not page.exception
 
 
 @pytest.fixture

@@ -101,14 +101,21 @@ def test_a_note_is_kept_beside_the_decision_and_changes_none(desk):
 def test_gold_is_answered_in_the_order_of_the_draw_and_nowhere_else(desk, shapes):
     draw = draw_gold(shapes, 12, "test", reviewer="ada", seed=3)
     drawn = draw.items["item_id"].tolist()
-    gold = GoldDesk(desk.store, "ada", desk.view.classes, desk.view.run_id)
+    about = (desk.view.classes, desk.view.run_id)
+    there = frozenset(desk.view.item_ids)
+    gold = GoldDesk(desk.store, "ada", *about, there)
     assert gold.open_items() == drawn != sorted(drawn)
     gold.answer(drawn[0], "cross")
     gold.skip(drawn[1])
     assert gold.open_items() == drawn[2:]
-    bob = GoldDesk(desk.store, "bob", desk.view.classes, desk.view.run_id)
+    bob = GoldDesk(desk.store, "bob", *about, there)
     assert bob.open_items() == drawn[1:], "ada's skip leaves the item to bob"
-    assert gold.progress().to_dict("records") == [{"role": "test", "drawn": 12, "answered": 1}]
+    of_test = {"role": "test", "drawn": 12, "answered": 1, "gone": 0}
+    assert gold.progress().to_dict("records") == [of_test]
+    later = GoldDesk(desk.store, "ada", *about, there - {drawn[0], drawn[2], drawn[5]})
+    assert later.open_items() == [i for i in drawn[2:] if i not in (drawn[2], drawn[5])]
+    of_test = {"role": "test", "drawn": 9, "answered": 0, "gone": 3}
+    assert later.progress().to_dict("records") == [of_test]
     taken_in = desk.store.gold().set_index("item_id")["label"].dropna()
     assert taken_in.to_dict() == {drawn[0]: "cross"}
     assert gold.undo() == [drawn[1]] and gold.undo() == [drawn[0]]

@@ -200,6 +200,23 @@ def test_labels_of_items_that_gold_draws_take_are_counted_and_kept(
     assert set(store.current(outside=GOLD_QUEUE)["item_id"]) == set(reviewed)
 
 
+def test_what_was_drawn_and_is_gone_is_told_apart(project: Project) -> None:
+    drawn = draw_gold(project, 12, "test", reviewer="ada").items["item_id"]
+    draw_gold(project, 2, "dev", reviewer="ada")
+    name = project.config.classes[0]
+    project.reviews().record_many(
+        [ReviewEvent(i, "ada", "relabel", new=name, queue=GOLD_QUEUE) for i in drawn[:8]]
+    )
+    table = pd.read_parquet(project.root / "items.parquet")
+    table[~table["item_id"].isin(drawn[6:11])].to_parquet(project.root / "items.parquet")
+    plan = ["gold", "plan", "--project", str(project.root)]
+    assert "test: 12 drawn, 8 labelled\n" in CliRunner().invoke(app, plan).output  # no run since
+    run_line(project, ("ingest",))
+    told = CliRunner().invoke(app, plan).output
+    assert "dev: 2 drawn, 0 labelled\n" in told
+    assert "test: 7 drawn, 6 labelled; 5 more, 2 labelled, are gone from the items\n" in told
+
+
 def test_a_sheet_does_not_tell_the_class_by_a_folder(tmp_path: Path) -> None:
     paths = ["labeled/circle/1.png", "more/2.png", None]
     items = pd.DataFrame({"item_id": ["a", "b", "c"], "path": paths})

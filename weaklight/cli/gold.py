@@ -40,7 +40,7 @@ def plan(
     reviewer: ReviewerOption = "",
 ) -> None:
     """Say how many items to label by hand, and with --to draw them at random."""
-    from pipelines.gold import draw_gold, write_sheet
+    from pipelines.gold import draw_gold, items_now, write_sheet
     from pipelines.project import Project
     from pipelines.reviews import GOLD_QUEUE
     from weak_supervision.evaluation.sample_size import rows_for_width
@@ -55,20 +55,25 @@ def plan(
         rows = [[f"{w:g}", f"{rows_for_width(w, guess=guess)}"] for w in _WIDTHS]
         typer.echo(f"Items to label by hand, if about {guess:.0%} of the labels are right:")
         typer.echo(table(["width of the 95 % interval", "items"], rows))
-        store = opened.reviews()
+        store, there = opened.reviews(), items_now(opened)
         drawn = store.gold().assign(
-            is_reviewed=lambda t: t["item_id"].isin(store.current(outside=GOLD_QUEUE)["item_id"])
+            is_reviewed=lambda t: t["item_id"].isin(store.current(outside=GOLD_QUEUE)["item_id"]),
+            is_there=lambda t: t["item_id"].isin(there) if there is not None else True,
         )
         for name in ROLES:
             of_role = drawn[drawn["role"] == name]
-            if len(of_role):
-                n_labelled = int(of_role["label"].notna().sum())
-                n_reviewed = int(of_role["is_reviewed"].sum())
-                before = f"; {n_reviewed} reviewed before, which no longer teaches"
-                typer.echo(
-                    f"{name}: {len(of_role)} drawn, {n_labelled} labelled"
-                    f"{before if n_reviewed else ''}"
+            if of_role.empty:
+                continue
+            here, gone = of_role[of_role["is_there"]], of_role[~of_role["is_there"]]
+            told = f"{name}: {len(here)} drawn, {here['label'].notna().sum()} labelled"
+            if n_reviewed := int(here["is_reviewed"].sum()):
+                told += f"; {n_reviewed} reviewed before, which no longer teaches"
+            if len(gone):
+                told += (
+                    f"; {len(gone)} more, {gone['label'].notna().sum()} labelled, "
+                    f"{'is' if len(gone) == 1 else 'are'} gone from the items"
                 )
+            typer.echo(told)
         typer.echo("Draw them with --width WIDTH --role ROLE --to FILE.csv.")
         return
     n = rows_for_width(width, guess=guess)
