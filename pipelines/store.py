@@ -165,10 +165,30 @@ class ArtifactStore:
             _fsync(final.parent)
         return final
 
+    def everything(self) -> Iterator[tuple[str, str]]:
+        """Yield stage and digest of every artifact, damaged ones too."""
+        for folder in sorted(self.root.glob("*/[!.]*")):
+            if folder.is_dir():
+                yield folder.parent.name, folder.name
+
+    def size(self, stage: str, digest: str) -> int:
+        """Return the bytes of an artifact's files."""
+        return max(_size(self.folder(stage, digest)), 0)
+
+    def remove(self, stage: str, digest: str) -> None:
+        """Remove an artifact at once, for every reader; call it while holding the project's lock."""
+        folder = self.folder(stage, digest)
+        aside = folder.with_name(f".removing-{digest}")
+        with explain_disk_errors(folder):
+            os.rename(folder, aside)
+            _fsync(folder.parent)
+            shutil.rmtree(aside)
+
     def sweep(self) -> None:
-        """Remove what killed runs left half-written; call it while holding the project's lock."""
-        for leftover in self.root.glob("*/.writing-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        """Remove what killed processes left half-made or half-removed, under the project's lock."""
+        for pattern in ("*/.writing-*", "*/.removing-*"):
+            for leftover in self.root.glob(pattern):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def hash_path(path: Path) -> tuple[str, int]:

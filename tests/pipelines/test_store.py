@@ -56,13 +56,37 @@ def test_a_cut_output_or_manifest_is_noticed_and_replaced(tmp_path: Path) -> Non
 
 def test_sweep_removes_what_a_killed_run_left(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path)
-    leftover = tmp_path / "artifacts" / "vote" / ".writing-d2"
-    leftover.mkdir(parents=True)
-    (leftover / "part.npy").write_text("x")
+    leftovers = [
+        tmp_path / "artifacts" / "vote" / f".{doing}-d2" for doing in ("writing", "removing")
+    ]
+    for leftover in leftovers:
+        leftover.mkdir(parents=True)
+        (leftover / "part.npy").write_text("x")
     put(store)
+    assert list(store.everything()) == [("vote", "d1")]
     store.sweep()
-    assert not leftover.exists()
+    assert not any(leftover.exists() for leftover in leftovers)
     assert store.has("vote", "d1")
+
+
+def test_an_artifact_goes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ArtifactStore(tmp_path)
+    put(store)
+    assert store.size("vote", "d1") == sum(p.stat().st_size for p in tmp_path.rglob("*.*"))
+    seen = []
+
+    def killed(folder: Path) -> None:
+        seen.append((store.has("vote", "d1"), (folder / "votes.txt").is_file()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.store.shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.remove("vote", "d1")
+    assert seen == [(False, True)]  # out of sight before its first file went
+    assert list(store.everything()) == []
+    monkeypatch.undo()
+    store.sweep()
+    assert list((tmp_path / "artifacts" / "vote").iterdir()) == []
 
 
 @pytest.mark.parametrize(
