@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.flows.server import is_our_own, local_server
 from pipelines.flows.settings import use_home
 from pipelines.flows.watchdog import guarded
+from pipelines.outcome import outcome
 from pipelines.preflight import preflight
 from pipelines.project import Project, RunRecord
 from weaklight.errors import ArtifactError, ConfigError
@@ -139,17 +140,21 @@ async def _tell_of_runs(project: Project, on_event: Callable[[str], None]) -> No
                 continue
             if record.status != "running":
                 told.add(path)
-                on_event(_line_of(record))
+                on_event(_line_of(project, record))
         await asyncio.sleep(LOOK_S)
 
 
-def _line_of(record: RunRecord) -> str:
+def _line_of(project: Project, record: RunRecord) -> str:
     n_cached = sum(stage.cached for stage in record.stages)
     seconds = sum(stage.seconds for stage in record.stages)
     line = (
         f"run {record.run_id} {record.status}: "
         f"{len(record.stages)} stages, {n_cached} cached, {seconds:.1f} s"
     )
+    try:
+        line = "; ".join((line, *outcome(project, record)))
+    except (ArtifactError, OSError) as error:  # removed meanwhile: no reason to stop serving
+        line += f"; its results cannot be read: {error}"
     return f"{line}: {record.error.strip().splitlines()[-1]}" if record.error else line
 
 

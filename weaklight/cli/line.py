@@ -112,7 +112,7 @@ def run_and_show(
         )
     if "evaluate" in record.artifacts:
         typer.echo("\n" + results(project, record))
-    if "vote" in record.artifacts and (lost := lost_votes(project, record)):
+    if lost := lost_votes(project, record):
         typer.echo(f"\n{lost}", err=True)
     if "report" in record.artifacts:
         typer.echo(f"\nreport      {report_path(project, record)}")

@@ -139,9 +139,9 @@ def results(project: Project, record: RunRecord) -> str:
 
 def lost_votes(project: Project, record: RunRecord) -> str:
     """Return which LFs gave answers that did not count, empty where all did."""
-    path = project.store.path("vote", record.artifacts["vote"], "lfs")
-    reports = json.loads(path.read_text(encoding="utf-8"))
-    names = [r["name"] for r in reports if r["n_errors"] or r["timed_out_rows"]]
+    from pipelines.outcome import functions_that_lost_votes
+
+    names = functions_that_lost_votes(project, record)
     if not names:
         return ""
     return (

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -97,6 +98,7 @@ def test_a_schedule_fires_until_a_kill_and_the_next_serve_goes_on_until_it_is_en
     assert told[0].startswith(
         f"run {first.run_id} done: {len(STAGES)} stages, {len(STAGES) - 1} cached"
     )
+    assert re.search(r" s; accuracy [\d.]+ % \([\d.]+ to [\d.]+ %, n=45\)$", told[0])
     assert f"{second.run_id} done: {len(STAGES)} stages, {len(STAGES)} cached" in told[1]
 
 
@@ -159,16 +161,20 @@ def test_a_record_that_cannot_be_read_is_told_of_and_silences_no_later_one(
     async def watch() -> None:
         watching = asyncio.create_task(module._tell_of_runs(project, told.append))
         await asyncio.sleep(0.05)
-        for status in ("torn", "done"):
-            path = project.save_run(RunRecord(f"2-{status}", "now", 0, "here", {}, status=status))
+        for status in ("torn", "pruned", "done"):
+            record = RunRecord(f"2-{status}", "now", 0, "here", {}, status=status)
+            if status == "pruned":
+                record.artifacts["vote"] = record.status = "done"
+            path = project.save_run(record)
             if status == "torn":
                 path.write_text("{")
         for _ in range(500):
-            if len(told) == 2:
+            if len(told) == 3:
                 break
             await asyncio.sleep(0.01)
         watching.cancel()
 
     asyncio.run(watch())
     assert sorted(told)[0] == "run 2-done done: 0 stages, 0 cached, 0.0 s"
-    assert "2-torn.json cannot be read" in sorted(told)[1]
+    assert "2-pruned done: 0 stages, 0 cached, 0.0 s; its results cannot be read" in sorted(told)[1]
+    assert "2-torn.json cannot be read" in sorted(told)[2]
