@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 from typer.models import CommandInfo
 
 from weaklight import __version__
-from weaklight.cli import export, gold, imports, lf, line, people, projects
+from weaklight.cli import export, gold, history, imports, lf, line, people, projects
 from weaklight.errors import WeaklightError
 
 __all__ = ["app", "main"]
@@ -33,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Turn unlabelled data into training labels people can trust.",
 )
-for room in (projects, imports, line, lf, people, gold, export):
+for room in (projects, imports, line, history, lf, people, gold, export):
     room.register(app)
 
 

@@ -147,4 +147,11 @@ def _view(project: Project, run_id: str | None) -> RunView:
         raise ArtifactError(
             f"no run {run_id!r} has weak labels; those that have: {list(runs)[-5:] or 'none'}"
         )
+    made = runs[run_id].artifacts
+    gone = [name for name in made if name != "report" and not project.store.has(name, made[name])]
+    if gone:
+        raise ArtifactError(
+            f"expected what run {run_id} made, but of {gone} it is no longer there: "
+            "`weaklight prune` keeps that of the newest runs only; export one of these"
+        )
     return RunView(project, runs[run_id])

@@ -195,12 +195,14 @@ def doctor(
         typer.echo(f"{name:>14} {version}")
     damaged = []
     n = 0
-    for path in sorted(opened.store.root.glob("*/*/manifest.json")):
-        manifest = opened.store.manifest(path.parent.parent.name, path.parent.name)
-        for output in manifest.outputs.values():
+    for stage, digest in list(opened.store.everything()):
+        folder = opened.store.folder(stage, digest)
+        if not (folder / "manifest.json").is_file():  # pruned meanwhile, or damaged: made again
+            continue
+        for output in opened.store.manifest(stage, digest).outputs.values():
             n += 1
-            if hash_path(path.parent / output.file)[0] != output.sha256:
-                damaged.append(path.parent / output.file)
+            if hash_path(folder / output.file)[0] != output.sha256 and folder.is_dir():
+                damaged.append(folder / output.file)
     typer.echo(f"{n} stored outputs checked, {len(damaged)} damaged")
     if damaged:
         raise DataError(
