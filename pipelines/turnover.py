@@ -1,20 +1,31 @@
 """What became of the items since the run before: come, gone, changed, and what people said of them.
 
 Reviews and gold stick to an item's id. Whether its content is still what a person saw, only two
-ingests beside one another can tell.
+ingests beside one another can tell. So with columns: a function that reads one which new items
+lack falls silent on them, and nothing else would say so.
 
 Try it: let the source grow and run ``weaklight run``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import pandas as pd
+from pyarrow.parquet import read_schema
 
 from pipelines.project import Project
 from pipelines.readers import first_few
+from pipelines.sections import NOISY_LABEL
 from weaklight.words import counted
 
 __all__ = ["turnover"]
+
+_OF_EVERY_ITEM = ("item_id", "split", "sha256")
+_NOT_METADATA = (*_OF_EVERY_ITEM, "path", "text", "bag_id", NOISY_LABEL)
+# A sparse column may well be empty in a few new items: say so where chance would rarely do it.
+_RARELY = 0.01
 
 
 def turnover(project: Project, before: str, now: str) -> tuple[str, ...]:
@@ -27,10 +38,11 @@ def turnover(project: Project, before: str, now: str) -> tuple[str, ...]:
 
     Returns
     -------
-    One sentence on the items and one on the labels by hand that are concerned, each where there is
-    something to say.
+    One sentence on the items, one on the labels by hand that are concerned and one on the columns,
+    each where there is something to say.
     """
-    old, new = _items(project, before), _items(project, now)
+    earlier, later = (project.store.path("ingest", digest, "items") for digest in (before, now))
+    old, new = (_read(path, _OF_EVERY_ITEM) for path in (earlier, later))
     both = old.index.intersection(new.index)
     came, gone = new.index.difference(old.index), old.index.difference(new.index)
     changed = both[(old.loc[both, "sha256"] != new.loc[both, "sha256"]).to_numpy()]
@@ -45,9 +57,9 @@ def turnover(project: Project, before: str, now: str) -> tuple[str, ...]:
         )
         if len(ids)
     ]
-    if not told:
-        return ()
-    return (f"since the run before, {', '.join(told)}", *_by_hand(project, gone, changed))
+    items = (f"since the run before, {', '.join(told)}",) if told else ()
+    columns = _columns(earlier, later, old["split"], new.loc[came, "split"])
+    return (*items, *_by_hand(project, gone, changed), *columns)
 
 
 def _by_hand(project: Project, gone: pd.Index, changed: pd.Index) -> tuple[str, ...]:
@@ -68,6 +80,41 @@ def _by_hand(project: Project, gone: pd.Index, changed: pd.Index) -> tuple[str, 
     return tuple(told)
 
 
-def _items(project: Project, digest: str) -> pd.DataFrame:
-    path = project.store.path("ingest", digest, "items")
-    return pd.read_parquet(path, columns=["item_id", "split", "sha256"]).set_index("item_id")
+def _columns(before: Path, now: Path, old: pd.Series, came: pd.Series) -> tuple[str, ...]:
+    """Say which columns came, went, or are empty in all new items.
+
+    ``old`` and ``came`` hold the splits of the items of before and of the new ones.
+    """
+    of_old, of_now = _metadata(before), _metadata(now)
+    new = [column for column in of_now if column not in of_old]
+    gone = [column for column in of_old if column not in of_now]
+    both = [NOISY_LABEL, *(column for column in of_now if column in of_old)]
+    empty: list[str] = []
+    if len(came):
+        rows = _read(now, both).loc[came.index]
+        candidates = [name for name in both if not any(_filled(rows[name]))]
+        alike = old[old.isin(came.unique())]  # gold alone may have some columns
+        rows = _read(before, candidates).loc[(alike if len(alike) else old).index]
+        shares = {name: sum(_filled(rows[name])) / len(rows) for name in candidates}
+        empty = [name for name, share in shares.items() if (1 - share) ** len(came) < _RARELY]
+    where = f"empty in all {len(came):,} new items" if len(came) > 1 else "empty in the new item"
+    told = [
+        f"{first_few(names)} {'is' if len(names) == 1 else 'are'} {what}"
+        for names, what in ((new, "new"), (gone, "gone"), (empty, where))
+        if names
+    ]
+    return (f"of the columns, {'; '.join(told)}",) if told else ()
+
+
+def _metadata(items: Path) -> list[str]:
+    return [name for name in read_schema(items).names if name not in _NOT_METADATA]
+
+
+def _filled(column: pd.Series) -> Iterator[bool]:
+    """Yield for each cell that is not missing whether it says anything; blanks do not."""
+    return (not isinstance(cell, str) or bool(cell.strip()) for cell in column.dropna())
+
+
+def _read(items: Path, columns: Sequence[str]) -> pd.DataFrame:
+    wanted = dict.fromkeys(("item_id", *columns))
+    return pd.read_parquet(items, columns=list(wanted)).set_index("item_id")
