@@ -23,7 +23,7 @@ from pipelines.config import CONFIG_NAME
 from pipelines.exchange.folders import new_folder
 from pipelines.readers import first_few
 from weaklight.contracts import SOURCE_SPLITS, check_votes
-from weaklight.errors import DataError
+from weaklight.errors import ConfigError, DataError
 from weaklight.seeds import numpy_generator
 from weaklight.words import counted
 
@@ -108,10 +108,17 @@ def write_project(imported: Imported, folder: Path, *, title: str) -> dict[str, 
     Raises
     ------
     ConfigError
-        If the folder exists and is not empty.
+        If the folder exists and is not empty; of a project it says how items are added.
     DataError
         If ids are missing or double, a class is unknown, or there are fewer than two classes.
     """
+    if (folder / CONFIG_NAME).is_file():
+        raise ConfigError(
+            f"{folder} is a project already, and an import makes new ones only. To add items to "
+            "it, append rows with ids that were never used to the table that [items] source in "
+            f'its {CONFIG_NAME} names, as under "More items" in docs/import_export.md; to make '
+            "another project, choose another folder with --to"
+        )
     table = _checked(imported)
     media = imported.media
     stays_files = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,9 @@ def test_a_table_names_its_columns_and_refuses_what_it_cannot_use(tmp_path: Path
     with pytest.raises(DataError, match="gold must name one of the classes"):
         wrong = read_items(file, Columns(gold="label"), classes=("p", "q"))
         write_project(wrong, tmp_path / "q", title="")
-    with pytest.raises(ConfigError, match="exists already"):
-        write_project(imported, tmp_path / "project", title="")
+    later = replace(imported, table=imported.table[["item_id", "text"]], classes=())  # no gold yet
+    with pytest.raises(ConfigError, match=r"is a project already.* append rows .*More items"):
+        write_project(later, tmp_path / "project", title="")
     assert not (tmp_path / "q").exists()
 
 
