@@ -20,6 +20,7 @@ from pipelines.graph import STAGES
 from pipelines.pin import read_pin
 from pipelines.project import Project, RunRecord
 from pipelines.store import explain_disk_errors
+from weaklight.errors import StorageError
 
 __all__ = ["Freed", "prune"]
 
@@ -36,12 +37,14 @@ class Freed:
     shards : bytes of each removed file of decoded items
     n_runs : how many runs had used one of the artifacts
     n_kept : how many of the newest finished runs keep all of theirs
+    doubt : why the items of all runs stay, as from which gold was drawn cannot be read; else empty
     """
 
     artifacts: dict[tuple[str, str], int]
     shards: dict[Path, int]
     n_runs: int
     n_kept: int
+    doubt: str = ""
 
     @property
     def size(self) -> int:
@@ -72,7 +75,12 @@ def prune(project: Project, keep: int = 5, *, dry_run: bool = False) -> Freed:
         if not dry_run:
             project.store.sweep()
         records, store = project.runs(), project.store
-        needed = _needed(project, records, keep)
+        needed, doubt = _needed(project, records, keep), ""
+        try:
+            needed |= _of_draws(project, records)
+        except StorageError as error:  # as on a full disk, which is when room is wanted most
+            doubt = str(error)
+            needed |= {artifact for artifact in store.everything() if artifact[0] == "ingest"}
         unneeded = [artifact for artifact in store.everything() if artifact not in needed]
         artifacts = {artifact: store.size(*artifact) for artifact in unneeded}
         shards = _unlisted_shards(project, needed)
@@ -84,19 +92,18 @@ def prune(project: Project, keep: int = 5, *, dry_run: bool = False) -> Freed:
                     shard.unlink(missing_ok=True)
     n_runs = sum(not artifacts.keys().isdisjoint(record.artifacts.items()) for record in records)
     n_finished = sum(record.status == "done" for record in records)
-    return Freed(artifacts, shards, n_runs, min(keep, n_finished))
+    return Freed(artifacts, shards, n_runs, min(keep, n_finished), doubt)
 
 
 def _needed(project: Project, records: list[RunRecord], keep: int) -> set[tuple[str, str]]:
-    """Return stage and digest of every artifact that stays."""
+    """Return stage and digest of every artifact that stays, whatever gold was drawn from."""
     finished = [i for i, record in enumerate(records) if record.status == "done"]
     if len(finished) < keep:
         return set(project.store.everything())
     first = finished[-keep]
     whole = [*records[first:], *_newest_of_each_stage(records)]
     needed = {artifact for record in whole for artifact in record.artifacts.items()}
-    needed |= _of_the_pin(project, records)
-    needed |= _of_draws(project, records)
+    needed |= _of_the_pin(project)
     needed |= _of_looks(project, records)
     return needed | _unrecorded_since(project, records, records[first])
 
@@ -109,20 +116,10 @@ def _newest_of_each_stage(records: list[RunRecord]) -> Iterable[RunRecord]:
         yield from [record for record in got_there if record.status == "done"][-1:]
 
 
-def _of_the_pin(project: Project, records: list[RunRecord]) -> set[tuple[str, str]]:
-    """Return the items that the encoder is pinned to, and the encoder that learnt from them."""
-    pin, store = read_pin(project), project.store
-    if pin is None or not store.has("ingest", pin.ingest):
-        return set()
-    needed = {("ingest", pin.ingest)}
-    items = store.manifest("ingest", pin.ingest).outputs["items"].sha256
-    for record in reversed(records):
-        encoder = record.artifacts.get("pretrain")
-        if encoder is None or not store.has("pretrain", encoder):
-            continue
-        if store.manifest("pretrain", encoder).inputs.get("items") == items:
-            return needed | {("pretrain", encoder)}
-    return needed
+def _of_the_pin(project: Project) -> set[tuple[str, str]]:
+    """Return the items that the encoder is pinned to; it is itself of the newest run with one."""
+    pin = read_pin(project)
+    return set() if pin is None else {("ingest", pin.ingest)}
 
 
 def _of_draws(project: Project, records: list[RunRecord]) -> set[tuple[str, str]]:

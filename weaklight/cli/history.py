@@ -84,6 +84,13 @@ def prune(
         rows = [_of_stage(freed, stage) for stage in stages]
         typer.echo(table(["stage", "artifacts", "size"], rows))
     typer.echo(_told(freed, "would free" if dry_run else "freed"))
+    if freed.doubt:
+        typer.secho(
+            "The items of every run stay, as those from which gold was drawn cannot be told; prune "
+            f"again once they can: {freed.doubt}",
+            fg="yellow",
+            err=True,
+        )
 
 
 def _row(run: PastRun) -> list[str]:
