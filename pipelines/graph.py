@@ -55,7 +55,7 @@ class StageSpec:
 _PAYLOAD = {"pixels": "ingest.pixels", "signals": "ingest.signals"}
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("ingest", 13, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
+    StageSpec("ingest", 14, "pipelines.stages.ingest:ingest", {}, "items", fingerprint="source"),
     StageSpec(
         "reviews",
         5,
