@@ -113,6 +113,18 @@ def test_kept_runs_are_whole_and_the_next_finds_everything_cached(
     assert all(stage.cached for stage in run_line(project).stages)
 
 
+def test_the_newest_run_that_got_to_a_stage_stays_whole_behind_runs_that_stopped_before(
+    project: Project,
+) -> None:
+    whole = project.runs()[-1]
+    items(project.root, 4)
+    run_line(project, ("ingest",))
+    prune(project, 1)
+    assert is_whole(project, whole)
+    items(project.root, 3, 130)
+    assert all(stage.cached for stage in run_line(project).stages)
+
+
 def test_only_shards_that_a_kept_ingest_lists_stay(project: Project) -> None:
     shards = set((project.state / "shards").iterdir())
     assert len(shards) == 4  # one a set of items
@@ -173,6 +185,7 @@ def test_what_a_killed_run_made_last_stays_and_older_strays_go(project: Project)
     *_, oldest_kept, _ = project.runs()
     unnamed = [("embed", newest.artifacts["embed"]), ("report", newest.artifacts["report"])]
     os.utime(project.store.folder(*unnamed[1]), (0, 0))
+    assert not prune(project, 3).size  # as there are but two finished runs
     prune(project, 1)
     assert [project.store.has(*artifact) for artifact in unnamed] == [True, False]
     assert is_whole(project, oldest_kept)
