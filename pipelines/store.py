@@ -176,7 +176,7 @@ class ArtifactStore:
         return max(_size(self.folder(stage, digest)), 0)
 
     def remove(self, stage: str, digest: str) -> None:
-        """Remove an artifact at once, for every reader; call it while holding the project's lock."""
+        """Remove an artifact at once for every reader; the caller holds the project's lock."""
         folder = self.folder(stage, digest)
         aside = folder.with_name(f".removing-{digest}")
         with explain_disk_errors(folder):
