@@ -3,7 +3,7 @@
 Items that came after the first draw had one chance less than those before. Figures of test then
 count each row by the inverse of its chance, so that they speak of the whole pool.
 
-Try it: ``python -c "from pipelines.draws import gold_chances; help(gold_chances)"``.
+Try it: ``python -c "from pipelines.draws import drawn_gold; help(drawn_gold)"``.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.reviews import GOLD_QUEUE, ReviewStore
+from pipelines.reviews import ReviewStore
 from weak_supervision.evaluation import chance_over_draws
 
-__all__ = ["gold_chances"]
+__all__ = ["drawn_gold"]
 
 
-def gold_chances(store: ReviewStore, role: str = "test") -> pd.Series:
-    """Return the chance of each item that was drawn for a role to be its gold by now.
+def drawn_gold(store: ReviewStore) -> pd.DataFrame:
+    """Return the items that were drawn at random, as ``store.gold()`` does, with their ``chance``.
 
     Parameters
     ----------
@@ -30,24 +30,24 @@ def gold_chances(store: ReviewStore, role: str = "test") -> pd.Series:
 
     Returns
     -------
-    (n,) float by ``item_id``: the chance to be drawn in any draw for the role, times the share of
-    that draw that has been answered; NaN where a draw does not say since when its items were there.
+    ``chance`` is a float for each item of test: its chance to be drawn in any draw for test, times
+    the share of that draw that has been answered. NaN for other roles, and for all where a draw
+    does not say since when its items were there.
     """
-    log = store.draws()
-    items = store.current(("set_role",), queue=GOLD_QUEUE).set_index("item_id")
-    answered = store.current(queue=GOLD_QUEUE).set_index("item_id")["new"].dropna().index
-    place = items["batch"].map({batch: k for k, batch in enumerate(log["batch"])})
+    gold, log = store.gold(), store.draws()
     draws: list[dict[str, Any]] = [json.loads(text) for text in log["new"]]
     for k, draw in enumerate(draws):  # an earlier version did not record it
         draw.setdefault("arrived", None if k else {})
-    n_answered = place[place.index.isin(answered)].value_counts()
-    drawn = np.array([d["n"] / d["frame"] for d in draws])
-    counted = np.array(
-        [n_answered.get(k, 0) / d["frame"] * (d["role"] == role) for k, d in enumerate(draws)]
-    )
-    ours = items.index[items["new"] == role]
-    if not len(ours) or any(d["arrived"] is None for d in draws):
-        return pd.Series(np.nan, index=ours)
-    arrived = {item_id: k for d in draws for item_id, k in d["arrived"].items()}
-    since = np.array([arrived.get(item_id, 0) for item_id in ours])
-    return pd.Series(chance_over_draws(drawn, counted, since), index=ours)
+    chance = pd.Series(np.nan, index=gold.index)
+    is_test = gold["role"] == "test"
+    if is_test.any() and all(draw["arrived"] is not None for draw in draws):
+        place = gold["batch"].map({batch: k for k, batch in enumerate(log["batch"])})
+        n_answered = place[gold["label"].notna()].value_counts()
+        frame = np.array([draw["frame"] for draw in draws])
+        drawn = np.array([draw["n"] for draw in draws]) / frame
+        known = np.array([n_answered.get(k, 0) for k in range(len(draws))]) / frame
+        for_test = [draw["role"] == "test" for draw in draws]
+        arrived = {item_id: k for draw in draws for item_id, k in draw["arrived"].items()}
+        since = [arrived.get(item_id, 0) for item_id in gold.loc[is_test, "item_id"]]
+        chance[is_test] = chance_over_draws(drawn, known * for_test, since)
+    return gold.assign(chance=chance)

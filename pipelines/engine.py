@@ -200,12 +200,12 @@ class Run:
             sources["ingest"], why = pin.choose_snapshot(
                 self.project, current, force=self.refresh_encoder
             )
-            if sources["ingest"] == current:
-                notes = (f"snapshot: {why}",)
-            else:
+            if sources["ingest"] != current:
                 news = (f"snapshot: {why}",)
-            if sources["ingest"] == current and not why.startswith("pinned"):
-                pin.write_pin(self.project, current)
+            else:
+                notes = (f"snapshot: {why}",)
+                if not why.startswith("pinned"):
+                    pin.write_pin(self.project, current)
         keyed = _key(self.project, spec, sources)
         cached = self.project.store.has(name, keyed.digest)
         why = "" if cached else _why_again(self.project, spec, keyed)

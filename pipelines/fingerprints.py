@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from labeling_functions import load_folder
-from pipelines.draws import gold_chances
+from pipelines.draws import drawn_gold
 from pipelines.project import Project, RunRecord
 from pipelines.readers import find_source
 from pipelines.store import digest_json, write_atomically
@@ -92,10 +92,9 @@ def _gold(project: Project) -> list[list[str | None]]:
     """Return item, role, label and chance of everything that was drawn at random."""
     if not project.has_reviews:
         return []
-    store = project.reviews()
-    gold = store.gold()
-    chances = gold["item_id"].map(gold_chances(store)).map(str)
-    rows: list[list[str | None]] = gold.assign(chance=chances).to_numpy().tolist()
+    gold = drawn_gold(project.reviews())
+    told = gold[["item_id", "role", "label"]].assign(chance=gold["chance"].map(str))
+    rows: list[list[str | None]] = told.to_numpy().tolist()
     return rows
 
 

@@ -6,11 +6,10 @@ Try it: ``weaklight runs``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from pipelines.outcome import classifier_figure
 from pipelines.project import Project, RunRecord
 from weaklight.errors import ArtifactError
 
@@ -126,18 +125,9 @@ def _figure(project: Project, record: RunRecord) -> Figure | None:
         evaluation = json.loads(path.read_text(encoding="utf-8"))
     except (ArtifactError, FileNotFoundError, ValueError):  # removed, or damaged
         return None
-    for word, key, part in (
-        ("accuracy", "classifier_accuracy", "headline"),
-        ("agreement", "classifier_weak", "agreement"),
-    ):
-        entry = _entry(evaluation, part, key)
-        if entry.get("value") is not None:
-            weighted_by = evaluation.get("weighted_by")
-            return Figure(
-                word, entry["value"], entry["low"], entry["high"], entry["n"], (gold, weighted_by)
-            )
-    return None
-
-
-def _entry(evaluation: Mapping[str, Any], part: str, key: str) -> Mapping[str, Any]:
-    return next((entry for entry in evaluation.get(part, ()) if entry["key"] == key), {})
+    found = classifier_figure(evaluation)
+    if found is None:
+        return None
+    word, entry = found
+    measured_by = (gold, evaluation.get("weighted_by"))
+    return Figure(word, entry["value"], entry["low"], entry["high"], entry["n"], measured_by)

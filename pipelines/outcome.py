@@ -6,6 +6,7 @@ Try it: ``weaklight serve``.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.project import Project, RunRecord
@@ -13,7 +14,7 @@ from pipelines.readers import first_few
 from pipelines.report.words import MIN_ROWS, interval, percent
 from weaklight.words import counted
 
-__all__ = ["functions_that_lost_votes", "outcome"]
+__all__ = ["classifier_figure", "functions_that_lost_votes", "outcome"]
 
 
 def outcome(project: Project, record: RunRecord) -> tuple[str, ...]:
@@ -26,10 +27,29 @@ def outcome(project: Project, record: RunRecord) -> tuple[str, ...]:
     """
     told = []
     if "evaluate" in record.artifacts:
-        told.append(_how_good(_read(project, record, "evaluate", "evaluation")))
+        figure = classifier_figure(_read(project, record, "evaluate", "evaluation"))
+        if figure is not None:
+            told.append(_how_good(*figure))
     if names := functions_that_lost_votes(project, record):
         told.append(f"{counted(len(names), 'function')} lost votes to errors: {first_few(names)}")
     return tuple(told)
+
+
+def classifier_figure(evaluation: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
+    """Return how good ``evaluation.json`` finds the classifier, None where it does not say.
+
+    Returns
+    -------
+    ``accuracy`` on test and its entry, or without gold there ``agreement`` with the weak labels.
+    """
+    for word, part, key in (
+        ("accuracy", "headline", "classifier_accuracy"),
+        ("agreement", "agreement", "classifier_weak"),
+    ):
+        for entry in evaluation.get(part, ()):
+            if entry["key"] == key and entry.get("value") is not None:
+                return word, entry
+    return None
 
 
 def functions_that_lost_votes(project: Project, record: RunRecord) -> list[str]:
@@ -46,15 +66,12 @@ def functions_that_lost_votes(project: Project, record: RunRecord) -> list[str]:
     return [r["name"] for r in reports if r["n_errors"] or r["timed_out_rows"]]
 
 
-def _how_good(evaluation: dict[str, Any]) -> str:
-    headline = {entry["key"]: entry for entry in evaluation["headline"]}
-    right = headline["classifier_accuracy"]
-    if right["value"] is None:
-        agreement = {entry["key"]: entry for entry in evaluation["agreement"]}
-        return f"agreement with the weak labels {percent(agreement['classifier_weak']['value'])}"
-    if right["n"] < MIN_ROWS:
-        return f"too few test items for an accuracy ({right['n']})"
-    return f"accuracy {percent(right['value'])} ({interval(right)}, n={right['n']:,})"
+def _how_good(word: str, figure: Mapping[str, Any]) -> str:
+    if word == "agreement":
+        return f"agreement with the weak labels {percent(figure['value'])}"
+    if figure["n"] < MIN_ROWS:
+        return f"too few test items for an accuracy ({figure['n']})"
+    return f"accuracy {percent(figure['value'])} ({interval(figure)}, n={figure['n']:,})"
 
 
 def _read(project: Project, record: RunRecord, stage: str, output: str) -> Any:

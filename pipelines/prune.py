@@ -9,7 +9,6 @@ Try it: ``weaklight prune --dry-run``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from pipelines.graph import STAGES
 from pipelines.pin import read_pin
 from pipelines.project import Project, RunRecord
+from pipelines.shards import listed_shards
 from pipelines.store import explain_disk_errors
 from weaklight.errors import StorageError
 
@@ -166,14 +166,14 @@ def _unrecorded_since(
 
 def _unlisted_shards(project: Project, needed: set[tuple[str, str]]) -> dict[Path, int]:
     """Return the bytes of each file of decoded items that no ingest artifact lists that stays."""
-    store, listed = project.store, set()
+    store = project.store
+    listed: set[Path] = set()
     for stage, digest in needed:
         if stage != "ingest" or not store.has(stage, digest):  # a damaged one is made again
             continue
         for output in _LISTINGS:
             if output in store.manifest(stage, digest).outputs:
-                listing = json.loads(store.path(stage, digest, output).read_text(encoding="utf-8"))
-                listed |= {f"{entry['sha256']}.npy" for entry in listing["shards"]}
+                listed |= listed_shards(store.path(stage, digest, output))
     folder = project.state / "shards"
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {file: file.stat().st_size for file in files if file.name not in listed}
+    return {file: file.stat().st_size for file in files if file not in listed}

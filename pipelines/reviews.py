@@ -204,18 +204,19 @@ class ReviewStore:
 
         Returns
         -------
-        Columns ``item_id``, ``role`` and ``label``, a class name or None, sorted by ``item_id``.
-        Only what was decided in the gold queue counts.
+        Columns ``item_id``, ``role``, ``label``, a class name or None, and ``batch``, that of the
+        draw; sorted by ``item_id``. Only what was decided in the gold queue counts.
         """
-        drawn = self.current(("set_role",), queue=GOLD_QUEUE).set_index("item_id")["new"]
+        drawn = self.current(("set_role",), queue=GOLD_QUEUE).set_index("item_id")
         label = self.current(queue=GOLD_QUEUE).set_index("item_id")["new"]
         return pd.DataFrame(
             {
                 "item_id": drawn.index,
-                "role": drawn.to_numpy(),
+                "role": drawn["new"].to_numpy(),
                 "label": label.reindex(drawn.index)
                 .map(lambda v: None if pd.isna(v) else v)
                 .to_numpy(dtype=object),
+                "batch": drawn["batch"].to_numpy(),
             }
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipelines.store import write_atomically
 
-__all__ = ["SHARD_ROWS", "open_shard", "write_shard"]
+__all__ = ["SHARD_ROWS", "listed_shards", "open_shard", "write_shard"]
 
 SHARD_ROWS = 16_384
 
@@ -29,7 +30,7 @@ def write_shard(listing: Path, block: NDArray[Any]) -> str:
     np.save(buffer, np.ascontiguousarray(block), allow_pickle=False)
     data = buffer.getvalue()
     sha256 = hashlib.sha256(data).hexdigest()
-    path = _folder(listing) / f"{sha256}.npy"
+    path = _path(listing, sha256)
     if not path.is_file() or path.stat().st_size != len(data):
         write_atomically(path, data)
     return sha256
@@ -37,12 +38,16 @@ def write_shard(listing: Path, block: NDArray[Any]) -> str:
 
 def open_shard(listing: Path, sha256: str) -> NDArray[Any]:
     """Open the array that :func:`write_shard` named."""
-    shard: NDArray[Any] = np.load(
-        _folder(listing) / f"{sha256}.npy", mmap_mode="r", allow_pickle=False
-    )
+    shard: NDArray[Any] = np.load(_path(listing, sha256), mmap_mode="r", allow_pickle=False)
     return shard
 
 
-def _folder(listing: Path) -> Path:
+def listed_shards(listing: Path) -> set[Path]:
+    """Return the files of the shards that a file of an ingest artifact lists."""
+    entries = json.loads(listing.read_text(encoding="utf-8"))["shards"]
+    return {_path(listing, entry["sha256"]) for entry in entries}
+
+
+def _path(listing: Path, sha256: str) -> Path:
     # <state>/artifacts/ingest/<digest>/<listing>
-    return listing.parents[3] / "shards"
+    return listing.parents[3] / "shards" / f"{sha256}.npy"

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.decode import DECODERS, Decoded
-from pipelines.draws import gold_chances
+from pipelines.draws import drawn_gold
 from pipelines.item_cache import cached_rows
 from pipelines.measured import measurer
 from pipelines.pixels import write_pixels
@@ -71,7 +71,8 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
     table["split"] = _splits(table["split"])
     came_labeled = table["split"] == "labeled"
     table["split"] = table["split"].mask(came_labeled, "unlabeled")
-    table = _drawn_as_gold(table, work)
+    by_draw = drawn_gold(ReviewStore(work.reviews)).set_index("item_id")
+    table = _drawn_as_gold(table, by_draw)
     gold = _gold_ids(table, work.classes)
     decoded = DECODERS[kind](table, config, drops.add, work.progress)
     table = table.iloc[decoded.rows]
@@ -104,8 +105,7 @@ def ingest(inputs: IngestInputs, config: ItemsConfig, work: Work) -> StageResult
         rows = (table["split"] == role) & (gold >= 0)
         known = golds[rows].astype({"gold": "int64"})
         if role == "test":  # NaN where gold came with the source
-            chances = gold_chances(ReviewStore(work.reviews))
-            known["chance"] = known["item_id"].map(chances).astype("float64")
+            known["chance"] = known["item_id"].map(by_draw["chance"]).astype("float64")
         _write_table(known, work.out / file)
     # not where it was drawn since
     teaches = came_labeled.loc[table.index] & (table["split"] == "unlabeled")
@@ -200,10 +200,8 @@ def _splits(column: pd.Series) -> pd.Series:
     return split
 
 
-def _drawn_as_gold(table: pd.DataFrame, work: Work) -> pd.DataFrame:
+def _drawn_as_gold(table: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
     """Move items that were drawn at random (`pipelines.gold`) into the split of their role."""
-    drawn = ReviewStore(work.reviews).gold()
-    drawn = drawn.set_index("item_id")
     moves = table["item_id"].isin(drawn.index) & (table["split"] == "unlabeled")
     ids = table.loc[moves, "item_id"]
     return table.assign(
